@@ -1,0 +1,117 @@
+"""Files that are whole or absent, and their hashes; standard library only.
+
+A file is written under ``NAME.partial``, flushed to the disk and renamed: whoever finds the final
+name finds the whole file (FAULTS.md, R2 and R4).
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from segdistill.errors import EnvironmentFault
+
+_NO_SPACE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a partial name to write to; on success flush it and give it the final name.
+
+    Args:
+        path: The final name. Its folder is made. An older file of that name stays until the new
+            one is whole.
+
+    Raises:
+        EnvironmentFault: The disk is full or the folder cannot be written. Nothing with the final
+            name has changed and the partial file is gone.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with whole_file(target) as partial:
+    ...     _ = partial.write_text("whole")
+    >>> target.read_text(), partial.exists()
+    ('whole', False)
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise _fault(path, partial, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _fault(path: Path, partial: Path, error: OSError) -> EnvironmentFault:
+    if isinstance(error, EnvironmentFault):
+        return error
+    if error.errno in _NO_SPACE:
+        written = partial.stat().st_size if partial.exists() else 0
+        free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+        return EnvironmentFault(
+            f"There is no room to write {path}: {written:,} bytes were written and {free:,} bytes are free"
+            " (or a file-size limit holds). Make room and run the same command again."
+        )
+    return EnvironmentFault(f"{path} cannot be written: {error}. Choose a folder that can be written.")
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_array(array: Any) -> str:
+    """Return the SHA-256 of an array's type, shape and values, in hexadecimal.
+
+    Two arrays have equal hashes if type, shape and every value are equal, whatever their memory
+    layout or byte order.
+
+    >>> import numpy
+    >>> sha256_array(numpy.arange(3)) == sha256_array(numpy.arange(3)[::-1][::-1])
+    True
+    """
+    native = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
+    digest = hashlib.sha256(f"{native.dtype.str[1:]} {native.shape}".encode())
+    digest.update(memoryview(native.reshape(-1)).cast("B") if native.size else b"")
+    return digest.hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def append_line(path: Path, text: str) -> None:
+    """Append one line to a text file and flush it to the disk.
+
+    Raises:
+        EnvironmentFault: The line could not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(text.rstrip("\n") + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        raise EnvironmentFault(f"A line could not be added to {path}: {error}.") from error
+
+
+def neutral_cell(text: str) -> str:
+    """Return text that a spreadsheet will not take for a formula.
+
+    >>> neutral_cell("=1+1"), neutral_cell("cell_1")
+    ("'=1+1", 'cell_1')
+    """
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
