@@ -1,0 +1,46 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both make .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check static lint types floors package bench clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/segdistill demo --out runs/demo
+
+test: $(READY)
+	$(BIN)/pytest --doctest-modules
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/basedpyright
+
+floors: $(READY)
+	$(BIN)/lint-imports
+
+package: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+
+static: lint types floors package
+
+check: static test
+
+bench: $(READY)
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/data_wait.py
+	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/large_image.py
+
+clean:
+	rm -rf $(VENV) dist build runs

@@ -1,0 +1,7 @@
+"""Simulated multiplexed tissue: two channels, every cell and every nucleus known."""
+
+from segdistill.data.simulate.settings import TissueSettings
+from segdistill.data.simulate.tissue import Tissue, simulate_tissue
+from segdistill.data.simulate.writing import field_seed, write_tissue
+
+__all__ = ["Tissue", "TissueSettings", "field_seed", "simulate_tissue", "write_tissue"]

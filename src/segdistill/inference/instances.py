@@ -1,0 +1,112 @@
+"""Masks from probability maps: a threshold, or a seeded watershed where objects are told apart."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt32
+from scipy import ndimage
+from skimage.measure import label as connected
+from skimage.segmentation import watershed
+
+from segdistill.data.labels import Structure, output_names
+from segdistill.errors import ShapeError
+
+DEFAULT_THRESHOLDS: Mapping[str, float] = {"foreground": 0.5, "seed": 0.5, "minimum_size": 0}
+
+
+def segment(
+    maps: Float[np.ndarray, "o y x"],
+    structures: Sequence[Structure],
+    thresholds: Mapping[str, Mapping[str, float]],
+) -> dict[str, UInt32[np.ndarray, "y x"]]:
+    """Return a mask for each structure.
+
+    Args:
+        maps: Probabilities in the order of ``output_names(structures)``.
+        structures: What is segmented.
+        thresholds: Per structure ``foreground`` (probability), ``seed`` (probability, instances
+            only) and ``minimum_size`` (pixels); what is missing takes ``DEFAULT_THRESHOLDS``.
+
+    Returns:
+        Per structure, object numbers from 1 where it has instances, else 0 and 1.
+
+    Raises:
+        ShapeError: There is not one map per output.
+
+    >>> maps = np.zeros((2, 3, 7), np.float32)
+    >>> maps[0, 1, 1:6] = 0.9           # one bar of foreground …
+    >>> maps[1, 1, 3] = 0.8             # … with a boundary across its middle
+    >>> segment(maps, [Structure("cell", True)], {})["cell"][1].tolist()
+    [0, 1, 1, 1, 2, 2, 0]
+    """
+    names = output_names(structures)
+    if len(names) != len(maps):
+        raise ShapeError(f"{len(maps)} maps were given for {len(names)} outputs ({', '.join(names)}).")
+    by_name = dict(zip(names, maps, strict=True))
+    masks = {}
+    for structure in structures:
+        cut = {**DEFAULT_THRESHOLDS, **thresholds.get(structure.name, {})}
+        foreground = by_name[structure.name]
+        if structure.instances:
+            masks[structure.name] = instances(
+                foreground,
+                by_name[f"{structure.name}.boundary"],
+                foreground_threshold=cut["foreground"],
+                seed_threshold=cut["seed"],
+                minimum_size=int(cut["minimum_size"]),
+            )
+        else:
+            masks[structure.name] = (foreground > cut["foreground"]).astype(np.uint32)
+    return masks
+
+
+def instances(
+    foreground: Float[np.ndarray, "y x"],
+    boundary: Float[np.ndarray, "y x"],
+    *,
+    foreground_threshold: float,
+    seed_threshold: float,
+    minimum_size: int,
+) -> UInt32[np.ndarray, "y x"]:
+    """Return objects grown from seeds by a watershed.
+
+    A seed is a connected piece where foreground is likely and boundary is not; the watershed floods
+    the boundary map, inside the foreground. A piece of foreground without a seed is one object.
+
+    Args:
+        foreground: Probability that a pixel belongs to an object.
+        boundary: Probability that a pixel lies on an object's inner border.
+        foreground_threshold: Objects lie where ``foreground`` is above it.
+        seed_threshold: Seeds lie where ``foreground × (1 − boundary)`` is above it.
+        minimum_size: Smaller objects are dropped, pixels. 0 keeps all.
+
+    Returns:
+        Object numbers from 1 without gaps; 0 is background.
+
+    Source:
+        Seeded watershed on border probabilities: Meyer and Beucher 1990; as used for nuclei by
+        Caicedo et al. 2019 (three-class U-Nets).
+    """
+    inside = foreground > foreground_threshold
+    seeds = connected((foreground * (1 - boundary) > seed_threshold) & inside, connectivity=1)
+    markers = _with_seedless(inside, seeds)
+    objects = watershed(boundary, markers=markers, mask=inside)
+    return without_small(objects, minimum_size)
+
+
+def _with_seedless(inside: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    pieces, count = ndimage.label(inside)
+    seeded = np.zeros(count + 1, dtype=bool)
+    seeded[np.unique(pieces[seeds > 0])] = True
+    seeded[0] = True
+    lonely = ~seeded[pieces]
+    return np.where(lonely, pieces + int(seeds.max(initial=0)), seeds)
+
+
+def without_small(objects: np.ndarray, minimum_size: int) -> UInt32[np.ndarray, "y x"]:
+    """Return objects of at least this many pixels, numbered from 1 without gaps."""
+    sizes = np.bincount(objects.ravel())
+    keep = sizes >= max(minimum_size, 1)
+    keep[:1] = False
+    numbers = np.where(keep, np.cumsum(keep), 0).astype(np.uint32)
+    return numbers[objects]

@@ -1,0 +1,22 @@
+"""Settings of every command: frozen models that are checked when they are made, and the folder of a run.
+
+No module here imports torch.
+"""
+
+from segdistill.settings.base import Settings, read_toml, validated
+from segdistill.settings.distill import Arm, Distill, Protocol, Source
+from segdistill.settings.predict import Predict
+from segdistill.settings.run_folder import RunFolder, open_run
+
+__all__ = [
+    "Arm",
+    "Distill",
+    "Predict",
+    "Protocol",
+    "RunFolder",
+    "Settings",
+    "Source",
+    "open_run",
+    "read_toml",
+    "validated",
+]

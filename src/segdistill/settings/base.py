@@ -1,0 +1,91 @@
+"""What all settings share: frozen, strict about names, every mistake told at once."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from segdistill.errors import ConfigError, nearest
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of all settings. A field's docstring becomes its help on the command line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every field as plain JSON values, as they are saved beside a model."""
+        return self.model_dump(mode="json")
+
+
+def validated(kind: type[S], values: Mapping[str, Any]) -> S:
+    """Return settings made from plain values, or say everything that is wrong with them.
+
+    Args:
+        kind: The model.
+        values: As read from a file or the command line. Missing fields take their defaults.
+
+    Raises:
+        ConfigError: One line per mistake; unknown names come with the nearest known one.
+
+    >>> class Crop(Settings):
+    ...     side: int = 256
+    >>> validated(Crop, {"side": 128}).side
+    128
+    >>> validated(Crop, {"sid": 128})
+    Traceback (most recent call last):
+    ...
+    segdistill.errors.ConfigError: 1 setting is wrong:
+      sid: there is no such setting. Did you mean 'side'?
+    """
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(explain(kind, error)) from error
+
+
+def explain(kind: type[BaseModel], error: ValidationError) -> str:
+    """Return the mistakes of a settings model as lines for a person."""
+    mistakes = [_mistake(kind, dict(e)) for e in error.errors(include_url=False)]
+    head = f"{len(mistakes)} setting{'s are' if len(mistakes) > 1 else ' is'} wrong:"
+    return "\n  ".join([head, *mistakes])
+
+
+def _mistake(kind: type[BaseModel], error: Mapping[str, Any]) -> str:
+    place = [str(part) for part in error["loc"] if not str(part).startswith("function-")]
+    name = ".".join(place) or kind.__name__.lower()
+    if error["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting.{nearest(place[-1], _names_at(kind, place[:-1]))}"
+    if error["type"] == "missing":
+        return f"{name}: must be given."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    found = error.get("input")
+    shown = "" if isinstance(found, Mapping) else f" (found {found!r})"
+    return f"{name}: {message}{shown}"
+
+
+def _names_at(kind: type[BaseModel], place: list[str]) -> list[str]:
+    for part in place:
+        field = kind.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        kind = field.annotation
+    return list(kind.model_fields)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the settings of a TOML file as plain values.
+
+    Raises:
+        ConfigError: The file is missing or is not TOML; the line is named.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no settings file {path}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error

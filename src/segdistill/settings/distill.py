@@ -1,0 +1,210 @@
+"""Settings of the main job: the images, the protocol that all arms share, and the arms."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from segdistill.settings.base import Settings
+
+Role = Literal["baseline", "student", "control", "all-labels", "all-labels student", "targets alone"]
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Source(Settings):
+    """Where the images are and how to read them."""
+
+    data: Path
+    """Folder with images/ and, where they exist, labels/ of the same stems; or a CSV manifest."""
+
+    channels: tuple[str, ...] | None = None
+    """Names of the files' channels, in file order, where the files do not name them."""
+
+    axes: str | None = None
+    """Order of the axes in the files, such as cyx, where the files do not say."""
+
+    pattern: str | None = None
+    """How one file per channel is named, such as {name}_{channel}.tif."""
+
+    label_kind: Literal["instances", "binary", "classes", "bits"] | None = None
+    """What the values of label images mean, where it cannot be seen from them."""
+
+    structure: str = "cell"
+    """Name of what is labelled, where labels/ has no sub-folder that names it."""
+
+    pixel_size: Annotated[float, Field(gt=0)] | None = None
+    """Images are resampled to this when read, micrometres per pixel. None keeps them as they are."""
+
+    split: tuple[Fraction, Fraction, Fraction] = (0.6, 0.2, 0.2)
+    """Fractions of the groups for training, validation and test, where the manifest gives none."""
+
+    split_seed: int = 0
+    """Seed of that division. The same for all arms and seeds."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Source":
+        if abs(sum(self.split) - 1) > 1e-6:
+            raise ValueError(f"split must add up to 1, but {self.split} adds up to {sum(self.split):g}")
+        return self
+
+
+class Protocol(Settings):
+    """How a student is trained. Every arm of a comparison has the same."""
+
+    steps: Positive = 2000
+    """Optimiser steps."""
+
+    batch_size: Positive = 8
+    """Crops per optimiser step."""
+
+    micro_batch: Positive | None = None
+    """Crops per forward pass, fewer where memory is short. None is the whole batch."""
+
+    crop: Annotated[int, Field(ge=16)] = 256
+    """Side of a training crop, pixels."""
+
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Peak of the learning rate. None is 1e-3, or 3e-4 for students with a transformer encoder."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    """Decay of the student's weights; biases, norms and the weights of the terms have none."""
+
+    warmup: Fraction = 0.05
+    """Share of the steps in which the learning rate rises; then it falls as a cosine."""
+
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient. None does not clip."""
+
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay per step of the running mean of the weights, which is what is kept. 0 keeps the last weights."""
+
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Arithmetic of the forward pass. 16-mixed needs a GPU."""
+
+    scale: tuple[float, float] = (0.75, 1.25)
+    """Range of the random magnification."""
+
+    flips: bool = True
+    """Mirror images at random. Wrong where left and right differ, as on radiographs."""
+
+    turns: bool = True
+    """Turn images by quarter turns at random. Wrong where up and down differ."""
+
+    intensity: Fraction = 0.2
+    """Strength of random gain, offset and gamma on the student's input. 0 leaves it alone."""
+
+    labelled_share: Fraction = 0.5
+    """Least share of each batch that is drawn from labelled images, where an arm also has unlabelled ones."""
+
+    encoder_weights: Path | None = None
+    """A timm safetensors file for the student's encoder. None starts from random weights."""
+
+    validations: Positive = 10
+    """How often in a run the student is validated; the best is kept."""
+
+
+class Arm(Settings):
+    """One way of making a student."""
+
+    name: str
+    """Name in tables and folders."""
+
+    role: Role
+    """What the arm stands for in the account."""
+
+    teacher: Literal["teacher", "control"] | None = None
+    """Whose targets the arm learns from. None: labels only."""
+
+    labels: Annotated[int, Field(ge=0)] | None = None
+    """How many labelled training images it may use. None is all of them."""
+
+    distillation: str = "probability_mse"
+    """The term between student and teacher."""
+
+    boundary: bool = True
+    """Whether the boundary term is on."""
+
+    weighting: Literal["uncertainty", "bounded", "fixed"] = "uncertainty"
+    """How the terms are weighed: learnt, learnt in the bounded form, or one each."""
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> "Arm":
+        if self.teacher is None and self.labels == 0:
+            raise ValueError(f"arm {self.name!r} has neither labels nor a teacher: it has nothing to learn from")
+        return self
+
+
+class Distill(Source):
+    """The main job: make a small student from a teacher, and say what that bought."""
+
+    out: Path
+    """Run folder. New, or one that the same settings began: then the run goes on."""
+
+    teacher: str
+    """Name of the teacher; `segdistill teachers` lists them."""
+
+    teacher_channels: tuple[str, ...]
+    """Channels the teacher sees, by name."""
+
+    teacher_weights: Path | None = None
+    """File or folder of the teacher's weights, for teachers that are not embedded."""
+
+    prompting: Literal["boxes", "grid", "probe", "tuned"] | None = None
+    """How a SAM-type teacher is asked. boxes draws them from the labels: an oracle, named so everywhere."""
+
+    control: str | None = None
+    """A teacher for the control arm, given only the student's channels. None runs no control."""
+
+    control_weights: Path | None = None
+    """File or folder of the control teacher's weights, for teachers that are not embedded."""
+
+    student: str = "unet-resnet18"
+    """Name of the student; `segdistill models` lists them."""
+
+    student_channels: tuple[str, ...]
+    """Channels the student sees, by name."""
+
+    labels: Annotated[int, Field(ge=0)] | None = None
+    """How many labelled training images may be used. None is all; 0 trains on targets alone."""
+
+    seeds: tuple[int, ...] = (0,)
+    """One student per arm is trained with each. Five for a claim."""
+
+    baseline: bool = True
+    """Train the same student without the teacher, to compare with."""
+
+    all_labels: bool = False
+    """Train the same student with every label there is, for reference; where labels is not None."""
+
+    protocol: Protocol = Protocol()
+    """How the students are trained."""
+
+    device: str = "auto"
+    """cpu, cuda, mps, or auto for the best there is."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Distill":
+        if not self.seeds:
+            raise ValueError("seeds must name at least one seed")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds names a seed twice: {self.seeds}")
+        if self.control is not None and self.prompting == "boxes":
+            raise ValueError(
+                "control is void with prompting boxes: boxes of whole cells hand the control what only"
+                " the teacher may see. Use grid, probe or tuned"
+            )
+        return self
+
+    def arms(self) -> tuple[Arm, ...]:
+        """Return the arms that these settings ask for, baseline first."""
+        arms: list[Arm] = []
+        if self.baseline and self.labels != 0:
+            arms.append(Arm(name="baseline", role="baseline", labels=self.labels))
+        arms.append(Arm(name="student", role="student", teacher="teacher", labels=self.labels))
+        if self.control is not None:
+            arms.append(Arm(name="control", role="control", teacher="control", labels=self.labels))
+        if self.all_labels and self.labels is not None:
+            arms.append(Arm(name="all-labels", role="all-labels"))
+            arms.append(Arm(name="all-labels-student", role="all-labels student", teacher="teacher"))
+        return tuple(arms)

@@ -1,0 +1,45 @@
+"""Settings of prediction."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from segdistill.settings.base import Settings
+
+
+class Predict(Settings):
+    """Segment images with a student."""
+
+    model: Path
+    """Folder of the model, such as runs/first/model."""
+
+    images: tuple[Path, ...]
+    """Images, or folders of images, which are searched through."""
+
+    out: Path
+    """Folder for the masks."""
+
+    channels: tuple[str, ...] | None = None
+    """Names of the files' channels, in file order, where the files do not name them."""
+
+    axes: str | None = None
+    """Order of the axes in the files, where the files do not say."""
+
+    tile: Annotated[int, Field(ge=64)] = 512
+    """Side of a window, pixels."""
+
+    halo: Annotated[int, Field(ge=0)] | None = None
+    """Border of a window that is computed but not kept, pixels. None takes the model's own."""
+
+    probabilities: bool = False
+    """Also write the probability maps."""
+
+    pixel_size: Literal["resample", "refuse", "ignore"] = "refuse"
+    """What to do with images whose pixel size differs from the training images' by more than a tenth."""
+
+    nan: Literal["refuse", "fill"] = "refuse"
+    """What to do with pixels that are not numbers: refuse the image, or take them for zero."""
+
+    device: str = "auto"
+    """cpu, cuda, mps, or auto for the best there is."""

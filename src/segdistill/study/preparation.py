@@ -1,0 +1,126 @@
+"""Reading a data set for a study: samples, splits, and what had to be left out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from segdistill.data.datasets import Case, Dataset, read_dataset
+from segdistill.data.rescale import at_pixel_size
+from segdistill.data.sample import Sample, read_sample
+from segdistill.data.splits import equal_across_splits, split_cases
+from segdistill.errors import ConfigError, DataError
+from segdistill.settings import Source
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A data set in memory, divided."""
+
+    dataset: Dataset
+    samples: Mapping[str, Sample]
+    """By name of the case; only those that could be read."""
+
+    split: Mapping[str, tuple[str, ...]]
+    """"train", "validation", "test" to names of cases, in order."""
+
+    groups: Mapping[str, str]
+    """Name of the case to its group: the unit of the statistics."""
+
+    dropped: Mapping[str, str]
+    """Name of a case that could not be read to the reason."""
+
+    notes: tuple[str, ...]
+    """What a reader of the result must know about the data."""
+
+    def of(self, split: str) -> list[Sample]:
+        """Return the samples of a split, in order."""
+        return [self.samples[name] for name in self.split[split]]
+
+    def labelled(self, split: str) -> list[Sample]:
+        """Return the samples of a split that carry any label."""
+        return [sample for sample in self.of(split) if sample.known.any()]
+
+
+def prepare(source: Source, *, notice: Notice) -> Prepared:
+    """Read and divide a data set.
+
+    Args:
+        source: Where it is and how to read it.
+        notice: Told what was inferred and what could not be read.
+
+    Raises:
+        ConfigError: Nothing can be read, or nothing is labelled among the test images.
+    """
+    dataset = read_dataset(
+        source.data,
+        channels=source.channels,
+        axes=source.axes,
+        label_kind=source.label_kind,
+        structure=source.structure,
+        pattern=source.pattern,
+    )
+    samples, dropped = _read(dataset, source, notice)
+    cases = [case for case in dataset.cases if case.name in samples]
+    split = {
+        name: tuple(case.name for case in part)
+        for name, part in split_cases(cases, fractions=source.split, seed=source.split_seed).items()
+    }
+    twins = equal_across_splits(_divided(cases, split))
+    notes = (*dataset.notes, *(f"The same picture lies in several splits: {', '.join(names)}." for names in twins))
+    for note in notes:
+        notice(note)
+    prepared = Prepared(dataset, samples, split, {case.name: case.group for case in cases}, dropped, notes)
+    if not prepared.labelled("test"):
+        raise ConfigError(
+            f"None of the {len(split['test'])} test images in {source.data} is labelled, so nothing could be said"
+            " about any student. Label some, or name the split of each image in a manifest."
+        )
+    return prepared
+
+
+def _read(dataset: Dataset, source: Source, notice: Notice) -> tuple[dict[str, Sample], dict[str, str]]:
+    samples: dict[str, Sample] = {}
+    dropped: dict[str, str] = {}
+    for case in dataset.cases:
+        try:
+            samples[case.name] = at_pixel_size(read_sample(case, dataset), source.pixel_size)
+        except DataError as error:
+            dropped[case.name] = str(error)
+            notice(f"Left out: {error}")
+    if not samples:
+        raise ConfigError(
+            f"None of the {len(dataset.cases)} images in {source.data} can be used; the reasons are above."
+        )
+    return samples, dropped
+
+
+def _divided(cases: Sequence[Case], split: Mapping[str, Sequence[str]]) -> dict[str, tuple[Case, ...]]:
+    by_name = {case.name: case for case in cases}
+    return {part: tuple(by_name[name] for name in names) for part, names in split.items()}
+
+
+def labelled_budget(samples: Sequence[Sample], count: int | None, *, seed: int) -> frozenset[str]:
+    """Return the names of the training images whose labels an arm may use.
+
+    Budgets are nested: a smaller one is part of every larger one of the same seed. The seed draws
+    which images these are, so the spread over seeds includes the luck of that draw.
+
+    Args:
+        samples: Labelled training images.
+        count: How many. None is all of them.
+        seed: Of the draw.
+
+    Raises:
+        ConfigError: More are asked for than there are.
+    """
+    if count is None:
+        return frozenset(sample.name for sample in samples)
+    if count > len(samples):
+        raise ConfigError(
+            f"labels is {count}, but only {len(samples)} training images are labelled. Lower it, or drop it to use all."
+        )
+    order = np.random.default_rng((seed, len(samples))).permutation(len(samples))
+    return frozenset(samples[index].name for index in order[:count])

@@ -1,0 +1,77 @@
+"""What training keeps of a field: the student's view of it, its labels, and what the teacher said."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float, Int32, Shaped
+
+from segdistill.data.channels import select
+from segdistill.data.normalisation import Rule, measure_range, normalise
+from segdistill.data.sample import Sample
+
+NO_TARGET: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One field of a training or validation set."""
+
+    name: str
+    """Of the case."""
+
+    image: Float[np.ndarray, "c y x"]
+    """The student's channels, 0…1 by the student's own rule."""
+
+    planes: Int32[np.ndarray, "k y x"]
+    """Labels, one plane per structure; 0 where it is not known."""
+
+    known: Bool[np.ndarray, " k"]
+    """Whether the structure is labelled here, and the arm may use it."""
+
+    counts: Bool[np.ndarray, "y x"]
+    """False where a pixel counts for nothing."""
+
+    target: Mapping[str, Shaped[np.ndarray, "y x"]] = field(default_factory=lambda: NO_TARGET)
+    """Output name to the teacher's probability; empty where there is no teacher or it failed."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any structure is labelled."""
+        return bool(self.known.any())
+
+
+def make_entry(sample: Sample, *, channels: Sequence[str], rule: Rule) -> Entry:
+    """Return the student's view of a field, with its labels.
+
+    Args:
+        sample: The field with every channel it has.
+        channels: The student's channels, by name; nothing else of the image is kept.
+        rule: The student's own normalisation.
+
+    Raises:
+        DataError: A channel is missing; those found are named.
+    """
+    chosen = select(sample.image.array, sample.image.channels, channels, source=sample.image.source)
+    low, high = measure_range(sample.image, rule, names=channels)
+    return Entry(sample.name, normalise(chosen, low, high), sample.planes, sample.known, sample.counts)
+
+
+def unlabelled(entry: Entry) -> Entry:
+    """Return the field as if nobody had labelled it."""
+    return replace(entry, planes=np.zeros_like(entry.planes), known=np.zeros_like(entry.known))
+
+
+def taught(entry: Entry, target: Mapping[str, np.ndarray]) -> Entry:
+    """Return the field with what a teacher said of it."""
+    return replace(entry, target=target)
+
+
+def probability(stored: np.ndarray) -> Float[np.ndarray, "y x"]:
+    """Return a stored map as probabilities: 8-bit maps hold 255 steps, others the value itself.
+
+    >>> probability(np.array([[0, 255]], np.uint8)).tolist()
+    [[0.0, 1.0]]
+    """
+    return stored.astype(np.float32) / 255 if stored.dtype == np.uint8 else stored.astype(np.float32)

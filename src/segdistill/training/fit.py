@@ -1,0 +1,185 @@
+"""Making one student: one arm, one seed, one folder."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from segdistill.augment import Jitter
+from segdistill.data.labels import Structure, output_names
+from segdistill.engine import Outcome, Plan, train
+from segdistill.engine.best import read_best_values
+from segdistill.inference.thresholds import tune_thresholds
+from segdistill.networks.build import build_student
+from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
+from segdistill.objectives.weighting import build_weighting
+from segdistill.settings import Arm, Protocol
+from segdistill.training.distilling import Distilling, Drawing, Taught
+from segdistill.training.entries import Entry
+from segdistill.training.objective import Objective, taught_outputs
+from segdistill.training.validation import judged
+
+Notice = Callable[[str], None]
+_STUDENT = "student."
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides a student besides its images and its seed."""
+
+    arm: Arm
+    """Which terms it learns from."""
+
+    protocol: Protocol
+    """What all arms share."""
+
+    student: str
+    """Name of the network."""
+
+    structures: tuple[Structure, ...]
+    """What it segments."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A student that is done training."""
+
+    network: nn.Module
+    """The best weights, in evaluation mode, on the CPU."""
+
+    thresholds: dict[str, dict[str, float]]
+    """Tuned on the validation fields."""
+
+    outcome: Outcome
+    """What the engine left."""
+
+
+def fit(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    entries: tuple[Sequence[Entry], Sequence[Entry]],
+    seed: int,
+    device: str,
+    notice: Notice,
+) -> Fitted:
+    """Train one student, or go on with it, and return it.
+
+    Args:
+        folder: For checkpoints and log.
+        recipe: What is made.
+        entries: Fields for training and for validation. Labels that the arm may not use are gone
+            from the first; those with a target carry it.
+        seed: Of the weights and of every draw.
+        device: Where to train.
+        notice: Told what happens.
+
+    Raises:
+        ConfigError: The arm's terms do not suit its labels, its teacher or its structures.
+        TrainingStopped: The loss was not finite, or a signal came.
+    """
+    training, validation = entries
+    arm, protocol, structures = recipe.arm, recipe.protocol, recipe.structures
+    objective = make_objective(arm, structures, training)
+    torch.manual_seed(seed)
+    network = build_student(
+        recipe.student,
+        channels=len(training[0].image),
+        outputs=len(output_names(structures)),
+        encoder_weights=protocol.encoder_weights,
+    )
+    problem = Distilling(
+        Taught(network, build_weighting(arm.weighting, objective.terms)),
+        objective,
+        training=training,
+        validation=validation,
+        drawing=make_drawing(protocol, seed=seed),
+        weight_decay=protocol.weight_decay,
+    )
+    outcome = train(problem, folder, make_plan(protocol, recipe.student, seed=seed, device=device), notice=notice)
+    values = read_best_values(folder)
+    network.load_state_dict({name.removeprefix(_STUDENT): v for name, v in values.items() if name.startswith(_STUDENT)})
+    network.cpu().eval()
+    return Fitted(network, tune_thresholds(judged(network, validation, structures, device="cpu"), structures), outcome)
+
+
+def make_objective(arm: Arm, structures: Sequence[Structure], training: Sequence[Entry]) -> Objective:
+    """Return the arm's terms, refusing those that could not teach anything.
+
+    Raises:
+        ConfigError: See ``check_anchored`` and ``check_exclusive``.
+    """
+    labels = any(entry.labelled for entry in training)
+    told = next((tuple(entry.target) for entry in training if entry.target), ())
+    taught = taught_outputs(structures, told)
+    terms = [arm.distillation] if arm.teacher is not None else []
+    check_exclusive(terms, exclusive=False)
+    check_anchored(terms, labels)
+    return Objective(
+        tuple(structures), taught, labels, distillation_term(arm.distillation) if terms else None, arm.boundary
+    )
+
+
+def make_drawing(protocol: Protocol, *, seed: int) -> Drawing:
+    """Return how batches are drawn."""
+    return Drawing(
+        seed=seed,
+        batch_size=protocol.batch_size,
+        labelled_share=protocol.labelled_share,
+        crop=protocol.crop,
+        scale=protocol.scale,
+        flips=protocol.flips,
+        turns=protocol.turns,
+        jitter=jitter_of(protocol.intensity),
+    )
+
+
+def jitter_of(strength: float) -> Jitter | None:
+    """Return changes of intensity of this strength; 0.2 is what ``Jitter`` describes as usual.
+
+    >>> jitter_of(0.0) is None
+    True
+    """
+    if strength == 0:
+        return None
+    keep = max(1 - strength, 0.05)
+    return Jitter(
+        gain=(keep, 1 / keep),
+        offset=(-strength / 4, strength / 4),
+        gamma=(keep**1.5, keep**-1.5),
+        noise=(0.0, 0.15 * strength),
+    )
+
+
+def make_plan(protocol: Protocol, student: str, *, seed: int, device: str) -> Plan:
+    """Return the engine's plan of a protocol."""
+    every = max(1, protocol.steps // protocol.validations)
+    return Plan(
+        steps=protocol.steps,
+        batch_size=protocol.batch_size,
+        micro_batch=protocol.micro_batch or protocol.batch_size,
+        learning_rate=protocol.learning_rate or usual_learning_rate(student),
+        warmup=protocol.warmup,
+        clip=protocol.clip,
+        ema=protocol.ema,
+        precision=protocol.precision,
+        device=device,  # pyright: ignore[reportArgumentType]  (the plan refuses unknown ones)
+        seed=seed,
+        validate_every=every,
+        checkpoint_every=min(200, max(1, protocol.steps // 5)),
+        log_every=max(1, min(10, protocol.steps // 50)),
+    )
+
+
+def usual_learning_rate(student: str) -> float:
+    """Return the peak learning rate for a student: transformers take a smaller one.
+
+    Source:
+        arXiv:2606.00928 trains with AdamW; the two rates are ours (docs/science.md).
+
+    >>> usual_learning_rate("unet-resnet18"), usual_learning_rate("unet-swin-tiny")
+    (0.001, 0.0003)
+    """
+    return 3e-4 if any(kind in student for kind in ("swin", "vit", "deit", "mit_")) else 1e-3

@@ -1,0 +1,71 @@
+"""How good a student is on whole fields, while it trains and after."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import nn
+
+from segdistill.data.image import Image
+from segdistill.data.labels import Structure, output_names
+from segdistill.evaluation import dice
+from segdistill.inference.instances import segment
+from segdistill.inference.windows import View, predict_maps
+from segdistill.training.entries import Entry, probability
+
+Judged = tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.ndarray, "y x"]]
+"""A field's probability maps, what they are compared with, and which pixels count."""
+
+
+def entry_maps(
+    network: nn.Module, entry: Entry, *, outputs: int, device: str | torch.device
+) -> Float[np.ndarray, "o y x"]:
+    """Return a network's probability maps of a whole field, computed uncut where it is at most 1024 pixels wide."""
+    channels = tuple(f"channel{place}" for place in range(len(entry.image)))
+    image = Image(entry.image, channels, None, entry.name)
+    unit = np.ones(len(channels), np.float32)
+    view = View(image, channels, np.zeros_like(unit), unit)
+    return predict_maps(network, view, outputs=outputs, tile=1024, halo=128, device=device, batch=1)
+
+
+def reference(entry: Entry, structures: Sequence[Structure]) -> Int[np.ndarray, "k y x"] | None:
+    """Return what a student is compared with in a field: the labels, or else the teacher's masks.
+
+    None where there is neither.
+    """
+    if entry.labelled:
+        return entry.planes
+    names = output_names(structures)
+    if not entry.target or any(name not in entry.target for name in names):
+        return None
+    maps = np.stack([probability(entry.target[name]) for name in names])
+    masks = segment(maps, structures, {})
+    return np.stack([masks[structure.name] for structure in structures]).astype(np.int32)
+
+
+def judged(
+    network: nn.Module, entries: Sequence[Entry], structures: Sequence[Structure], *, device: str | torch.device
+) -> list[Judged]:
+    """Return maps and references of the fields that have a reference for every structure."""
+    outputs = len(output_names(structures))
+    cases: list[Judged] = []
+    for entry in entries:
+        wanted = reference(entry, structures)
+        if wanted is not None and (entry.known.all() or not entry.labelled):
+            cases.append((entry_maps(network, entry, outputs=outputs, device=device), wanted, entry.counts))
+    return cases
+
+
+def mean_dice(
+    network: nn.Module, entries: Sequence[Entry], structures: Sequence[Structure], *, device: str | torch.device
+) -> dict[str, float]:
+    """Return Dice at probability 0.5, the mean over fields, for each structure and as "score" over all."""
+    names = output_names(structures)
+    scores: dict[str, list[float]] = {structure.name: [] for structure in structures}
+    for maps, wanted, counts in judged(network, entries, structures, device=device):
+        for plane, structure in enumerate(structures):
+            mask = maps[names.index(structure.name)] > 0.5
+            scores[structure.name].append(dice(mask, wanted[plane] > 0, counts=counts))
+    means = {f"dice.{name}": float(np.mean(values)) for name, values in scores.items() if values}
+    return means | ({"score": float(np.mean(list(means.values())))} if means else {})
