@@ -70,9 +70,7 @@ class MissingExtra(SegdistillError, ImportError):
     status = 3
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {package}, which is not installed. Run: pip install 'segdistill[{extra}]'"
-        )
+        super().__init__(f"{purpose} needs {package}, which is not installed. Run: pip install 'segdistill[{extra}]'")
 
 
 class EnvironmentFault(SegdistillError, OSError):

@@ -37,9 +37,7 @@ def find(kind: str, name: str, builtin: Mapping[str, T]) -> T:
     entries = {e.value: e for e in entry_points(group=f"segdistill.{kind}s") if e.name == name}
     if len(entries) + (name in builtin) > 1:
         providers = [*(["segdistill itself"] if name in builtin else []), *sorted(entries)]
-        raise ConfigError(
-            f"Several packages provide {kind} {name!r}: {', '.join(providers)}. Uninstall all but one."
-        )
+        raise ConfigError(f"Several packages provide {kind} {name!r}: {', '.join(providers)}. Uninstall all but one.")
     if name in builtin:
         return builtin[name]
     if entries:

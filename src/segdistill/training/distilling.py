@@ -126,7 +126,8 @@ class Distilling:
         Raises:
             ConfigError: There is no field to learn from.
         """
-        self.module = module
+        self.module: nn.Module = module
+        self.both = module
         self.objective = objective
         self.validation = validation
         self.drawing = drawing
@@ -140,8 +141,8 @@ class Distilling:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the groups: weight decay on the student's matrices only, none on anything else."""
-        student = [p for p in self.module.student.parameters() if p.requires_grad]
-        learned = [] if self.module.learned is None else list(self.module.learned.parameters())
+        student = [p for p in self.both.student.parameters() if p.requires_grad]
+        learned = [] if self.both.learned is None else list(self.both.learned.parameters())
         return [
             {"params": [p for p in student if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [*(p for p in student if p.ndim <= 1), *learned], "weight_decay": 0.0},
@@ -211,7 +212,7 @@ class Distilling:
 
     def combine(self, module: nn.Module, terms: Parts, share: float) -> Tensor:  # noqa: ARG002 - the weighting is not wrapped
         """Return this micro-batch's share of the loss."""
-        return self.module.weighting(grouped(terms), share)
+        return self.both.weighting(grouped(terms), share)
 
     def names(self, samples: list[Crop]) -> list[str]:
         """Return the fields that the crops come from."""

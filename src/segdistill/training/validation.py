@@ -18,15 +18,18 @@ Judged = tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.nda
 """A field's probability maps, what they are compared with, and which pixels count."""
 
 
+def entry_view(entry: Entry) -> View:
+    """Return a field, normalised already, as a network is shown it."""
+    channels = tuple(f"channel{place}" for place in range(len(entry.image)))
+    zeros = np.zeros(len(channels), np.float32)
+    return View(Image(entry.image, channels, None, entry.name), channels, zeros, zeros + 1)
+
+
 def entry_maps(
     network: nn.Module, entry: Entry, *, outputs: int, device: str | torch.device
 ) -> Float[np.ndarray, "o y x"]:
-    """Return a network's probability maps of a whole field, computed uncut where it is at most 1024 pixels wide."""
-    channels = tuple(f"channel{place}" for place in range(len(entry.image)))
-    image = Image(entry.image, channels, None, entry.name)
-    unit = np.ones(len(channels), np.float32)
-    view = View(image, channels, np.zeros_like(unit), unit)
-    return predict_maps(network, view, outputs=outputs, tile=1024, halo=128, device=device, batch=1)
+    """Return a network's probability maps of a whole field, computed uncut where its sides are at most 1024 pixels."""
+    return predict_maps(network, entry_view(entry), outputs=outputs, tile=1024, halo=128, device=device, batch=1)
 
 
 def reference(entry: Entry, structures: Sequence[Structure]) -> Int[np.ndarray, "k y x"] | None:

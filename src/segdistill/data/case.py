@@ -1,0 +1,75 @@
+"""A case: one field with whatever belongs to it, and how files are named."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Literal
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+SPLIT_WORDS: Mapping[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+"""What a folder or a manifest may call a split."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One field: an image and, where there are any, its labels and regions."""
+
+    name: str
+    """Path of the image in its data set without suffix, as "plate3/A01"; unique in the data set."""
+
+    image: Path | Mapping[str, Path]
+    """One file, or channel name to file."""
+
+    labels: Mapping[str, Path]
+    """Label set to file; empty where nobody labelled the image."""
+
+    ignore: Path | None
+    """Mask whose nonzero pixels do not count; None means that there is no such mask."""
+
+    field_of_view: Path | None
+    """Mask whose zero pixels do not count; None means that the whole image is seen."""
+
+    group: str
+    """What must not be torn apart by a split: a patient, a slide. Its own name where nothing is known."""
+
+    split: Split | None
+    """None means that nobody decided yet."""
+
+
+def image_files(case: Case) -> tuple[Path, ...]:
+    """Return the file or files of a case's image."""
+    return tuple(case.image.values()) if isinstance(case.image, Mapping) else (case.image,)
+
+
+def stem(path: PurePath) -> str:
+    """Return what pairs an image with its label: the path without suffix, in one Unicode form.
+
+    ``.ome.tif`` and ``.ome.zarr`` are suffixes as a whole, in any case.
+
+    >>> stem(PurePath("plate 3/A01.OME.TIF")), stem(PurePath("expert.v2.png"))
+    ('plate 3/A01', 'expert.v2')
+    """
+    bare = path.with_suffix("")
+    if bare.suffix.lower() == ".ome":
+        bare = bare.with_suffix("")
+    return unicodedata.normalize("NFC", bare.as_posix())
+
+
+def shown(names: Iterable[object], *, most: int = 10) -> str:
+    """Return names as text, at most so many of them.
+
+    >>> shown(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    every = [str(name) for name in names]
+    rest = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + rest

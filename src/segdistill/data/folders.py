@@ -1,0 +1,241 @@
+"""Cases from a plain folder: images/ and, where they exist, labels/, ignore/ and field_of_view/.
+
+images/A01.ome.tif              labels/A01.png              same stem, any suffixes
+images/plate 3/A01.tif          labels/plate 3/A01.tif      sub-folders are groups
+images/test/A01.tif             labels/test/A01.tif         a sub-folder train, validation or test is a split
+images/A01.tif                  labels/cell/A01.tif         several structures, a folder for each
+                                labels/nucleus/A01.tif
+images/A01_dapi.tif             labels/A01.tif              one file per channel, by a pattern
+images/A01_actin.tif                                        "{name}_{channel}.tif"
+"""
+
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from segdistill.data.case import SPLIT_WORDS, Case, Split, shown, stem
+from segdistill.data.readers.ome_zarr import is_zarr
+from segdistill.errors import ConfigError, DataError
+
+_NO_PICTURE = {
+    *(".csv", ".db", ".htm", ".html", ".ini", ".json", ".log", ".md", ".partial", ".pdf", ".sha256"),
+    *(".toml", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".zip", ""),
+}
+_REGIONS = ("ignore", "field_of_view")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder or a manifest holds."""
+
+    cases: tuple[Case, ...]
+    """In the order of their names, or of the manifest."""
+
+    label_sets: tuple[str, ...]
+    """Names of the label sets, in order; none where nothing is labelled."""
+
+    notes: tuple[str, ...] = ()
+    """What was left aside or looks odd, for people."""
+
+
+@dataclass
+class _Shelf:
+    """The files of one folder by stem."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    aside: list[str] = field(default_factory=list)
+
+
+def read_folder(root: Path, *, structure: str, pattern: str | None) -> Found:
+    """Return the cases of a folder.
+
+    Args:
+        root: The folder that holds ``images/``. Nothing in it is changed.
+        structure: Name of the label set if ``labels/`` holds files; unused if it holds a folder
+            for each structure, which then has the folder's name.
+        pattern: Of the files in ``images/`` with ``{name}`` and ``{channel}`` in it, if each
+            channel has its own file; None means one file per image.
+
+    Raises:
+        DataError: There are no images, two files share a stem, a channel is missing, or no label
+            belongs to any image.
+        ConfigError: The pattern or the folders of ``labels/`` can be read in two ways.
+    """
+    folder = root / "images"
+    if not folder.is_dir():
+        there = shown(sorted(entry.name for entry in root.iterdir()))
+        raise DataError(
+            f"{root} has no folder images/ (it holds {there or 'nothing'}). Put the images into {root.name}/images and"
+            " labels of the same stem into labels/, or give a CSV manifest."
+        )
+    images, aside = _images(folder, pattern)
+    if not images:
+        raise DataError(f"{folder} holds no image{_of(pattern)}. Found: {shown(aside) or 'nothing'}.")
+    labels = {name: _shelf(path) for name, path in _label_folders(root, structure).items()}
+    regions = {name: _shelf(root / name) for name in _REGIONS}
+    _refuse_strangers(root, images, labels)
+    cases = tuple(_case(name, images[name], labels, regions) for name in sorted(images))
+    notes = [*_asides("images", aside), *_notes(images, labels, regions), *_group_notes(cases)]
+    return Found(cases, tuple(name for name in labels if labels[name].files), tuple(notes))
+
+
+def _case(
+    name: str, image: Path | Mapping[str, Path], labels: Mapping[str, _Shelf], regions: Mapping[str, _Shelf]
+) -> Case:
+    split, group = _split_and_group(name)
+    own = {label_set: shelf.files[name] for label_set, shelf in labels.items() if name in shelf.files}
+    ignore, field_of_view = (regions[region].files.get(name) for region in _REGIONS)
+    return Case(name, image, own, ignore, field_of_view, group, split)
+
+
+def _split_and_group(name: str) -> tuple[Split | None, str]:
+    """Take the split and the group from sub-folders: "test/patient 7/A01" is test, patient 7."""
+    *parents, _ = name.split("/")
+    split = SPLIT_WORDS.get(parents[0].lower()) if parents else None
+    if split:
+        parents = parents[1:]
+    return split, parents[0] if parents else name
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder, and every Zarr folder as if it were a file."""
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        pictures = [name for name in folders if name.lower().endswith(".zarr") or is_zarr(Path(place, name))]
+        folders[:] = [name for name in folders if name not in pictures]
+        yield from (Path(place, name) for name in sorted([*files, *pictures]) if not name.startswith("."))
+
+
+def _shelf(folder: Path) -> _Shelf:
+    """Return the pictures of a folder by stem; empty if there is no such folder."""
+    shelf, twins = _Shelf(), defaultdict(list)
+    for path in _files(folder):
+        inside = path.relative_to(folder)
+        if path.suffix.lower() in _NO_PICTURE:
+            shelf.aside.append(inside.as_posix())
+            continue
+        name = stem(inside)
+        twins[name].append(inside.as_posix())
+        shelf.files[name] = path
+    doubled = [" and ".join(group) for group in twins.values() if len(group) > 1]
+    if doubled:
+        raise DataError(
+            f"{folder} has several files of one stem: {shown(doubled)}. Labels are found by stem, so keep one of"
+            " each, or say with a CSV manifest which belongs to which."
+        )
+    return shelf
+
+
+def _images(folder: Path, pattern: str | None) -> tuple[dict[str, Path | Mapping[str, Path]], list[str]]:
+    if pattern is None:
+        shelf = _shelf(folder)
+        return dict(shelf.files), shelf.aside
+    expression, images, aside = _expression(pattern), defaultdict(dict), []
+    for path in _files(folder):
+        inside = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
+        match = expression.fullmatch(stem(PurePosixPath(inside)) if pattern.endswith("}") else inside)
+        if match is None:
+            aside.append(inside)
+        elif images[match["name"]].setdefault(match["channel"], path) != path:
+            twin = images[match["name"]][match["channel"]]
+            raise DataError(f"{twin} and {path} are both channel {match['channel']!r} of {match['name']!r}. Keep one.")
+    _refuse_gaps(folder, images)
+    return {name: dict(sorted(files.items())) for name, files in images.items()}, aside
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """Return the regular expression of a pattern such as "{name}_{channel}.tif"."""
+    pieces = re.split(r"(\{[^{}]*\})", unicodedata.normalize("NFC", pattern))
+    fields = sorted(piece for piece in pieces if piece.startswith("{"))
+    if fields != ["{channel}", "{name}"]:
+        raise ConfigError(
+            f"The pattern {pattern!r} must hold {{name}} and {{channel}}, each once, as in '{{name}}_{{channel}}.tif'"
+            f" (found: {', '.join(fields) or 'neither'})."
+        )
+    meaning = {"{name}": "(?P<name>.+)", "{channel}": "(?P<channel>[^/]+)"}
+    return re.compile("".join(meaning.get(piece, re.escape(piece)) for piece in pieces), re.IGNORECASE)
+
+
+def _refuse_gaps(folder: Path, images: Mapping[str, Mapping[str, Path]]) -> None:
+    channels = {channel for files in images.values() for channel in files}
+    gaps = [
+        f"{name} lacks {', '.join(sorted(channels - set(files)))}"
+        for name, files in sorted(images.items())
+        if channels - set(files)
+    ]
+    if gaps:
+        raise DataError(
+            f"In {folder} some images have channels ({', '.join(sorted(channels))}) that others lack: {shown(gaps)}."
+            " Add the missing files, remove the others, or correct the pattern."
+        )
+
+
+def _of(pattern: str | None) -> str:
+    return f" that matches the pattern {pattern!r}" if pattern else ""
+
+
+def _label_folders(root: Path, structure: str) -> dict[str, Path]:
+    """Return label set to folder; sub-folders of labels/ repeat those of images/ or name structures."""
+    folder = root / "labels"
+    if not folder.is_dir():
+        return {}
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    below = {
+        entry.name for entry in entries if entry.is_dir() and entry.suffix.lower() != ".zarr" and not is_zarr(entry)
+    }
+    mirrored = {entry.name for entry in (root / "images").iterdir() if entry.is_dir()} & below
+    pictures = [entry for entry in entries if entry.name not in below and entry.suffix.lower() not in _NO_PICTURE]
+    if pictures or not below or mirrored == below:
+        return {structure: folder}
+    if mirrored:
+        raise ConfigError(
+            f"Of the folders in {folder}, {shown(sorted(mirrored))} repeat folders of images/, but"
+            f" {shown(sorted(below - mirrored))} do not, so it is unclear whether they name structures."
+            " Use one folder per structure, or only the folders of images/, or a CSV manifest."
+        )
+    return {unicodedata.normalize("NFC", name): folder / name for name in sorted(below)}
+
+
+def _refuse_strangers(root: Path, images: Mapping[str, object], labels: Mapping[str, _Shelf]) -> None:
+    """Refuse a folder of labels none of which belongs to an image: surely that is not meant."""
+    there = {name for shelf in labels.values() for name in shelf.files}
+    if there and not there & set(images):
+        raise DataError(
+            f"{root} has {len(there)} labels and {len(images)} images, but no two of the same stem:"
+            f" labels {shown(sorted(there), most=3)}; images {shown(sorted(images), most=3)}."
+            " Rename one of them, or say with a CSV manifest which belongs to which."
+        )
+
+
+def _asides(folder: str, aside: list[str]) -> list[str]:
+    return [f"{folder}/: {len(aside)} files left aside: {shown(aside)}."] if aside else []
+
+
+def _notes(images: Mapping[str, object], labels: Mapping[str, _Shelf], regions: Mapping[str, _Shelf]) -> Iterator[str]:
+    for what, shelf in (*labels.items(), *regions.items()):
+        yield from _asides(what, shelf.aside)
+        lonely = sorted(set(shelf.files) - set(images))
+        if lonely:
+            yield f"{what}: {len(lonely)} files without an image: {shown(lonely)}."
+    for what, shelf in labels.items():
+        without = sorted(set(images) - set(shelf.files))
+        if without:
+            yield f"{what}: {len(without)} of {len(images)} images have no label: {shown(without)}."
+
+
+def _group_notes(cases: tuple[Case, ...]) -> Iterator[str]:
+    if any(case.split for case in cases):
+        yield "splits are taken from the sub-folders of images/ called train, validation or test."
+    groups = {case.group for case in cases if case.group != case.name}
+    if groups:
+        yield f"groups are the sub-folders of images/: {shown(sorted(groups))}. A manifest can name others."

@@ -1,0 +1,162 @@
+"""Opening an image file of any supported format."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from segdistill import plugins
+from segdistill.data.image import Image, ImageSource
+from segdistill.data.readers import arrays, ome_zarr, pictures, several, tiff
+from segdistill.data.readers.faults import reading
+from segdistill.errors import DataError
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Opens one file of one format; plugins provide such functions as entry points.
+
+    The entry point belongs to the group ``segdistill.readers`` and is called by the file's suffix,
+    in lower case and without the dot, such as ``czi``.
+    """
+
+    def __call__(
+        self, path: Path, *, channels: Sequence[str] | None, axes: str | None, fill_missing: bool
+    ) -> ImageSource:
+        """Return the opened file.
+
+        Args:
+            path: The file.
+            channels: Names that override the file's own, in the file's order; None for none.
+            axes: Letters of the axes that override the file's own, in the file's order; None for none.
+            fill_missing: Whether pieces that the file leaves out are empty on purpose.
+
+        Raises:
+            DataError: The file cannot be used as asked.
+        """
+        ...
+
+
+BUILTIN: Mapping[str, Reader] = {
+    **dict.fromkeys(pictures.SUFFIXES, pictures.open_picture),
+    **dict.fromkeys(tiff.SUFFIXES, tiff.open_tiff),
+    ".npy": arrays.open_npy,
+    ".npz": arrays.open_npz,
+    ".zarr": ome_zarr.open_ome_zarr,
+}
+"""Readers by suffix, in lower case."""
+
+_MICROSCOPES = {
+    ".czi", ".dv", ".ims", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".oib", ".oif", ".qptiff", ".scn", ".svs", ".vsi",
+}  # fmt: skip
+_MEDICAL = {".dcm", ".gz", ".mha", ".mhd", ".nii", ".nrrd"}
+
+
+def open_image(
+    path: Path | Mapping[str, Path],
+    *,
+    channels: Sequence[str] | None = None,
+    axes: str | None = None,
+    fill_missing: bool = False,
+) -> ImageSource:
+    """Open an image file, to be read whole or by windows.
+
+    Args:
+        path: PNG, JPEG, GIF, BMP, TIFF (also OME-TIFF and ImageJ TIFF), OME-Zarr, npy or npz; or
+            one file per channel, by the channels' names. Other formats by plugins.
+        channels: The channels' names in the file's order, overriding those in the file; None takes
+            those. With one file per channel they can only repeat its names.
+        axes: One letter per axis in the file's order (c, y, x, z, t), for files that do not say
+            which axis is which; None takes the file's own.
+        fill_missing: Whether tiles or chunks of which nothing is stored are empty on purpose, and
+            read as the fill value. Otherwise they are refused.
+
+    Returns:
+        The opened image, a context manager. The channels of a colour picture are red, green and blue.
+
+    Raises:
+        ConfigError: ``axes`` is no list of axes.
+        DataError: There is no such file, its format is not known, it is damaged, or what it holds is
+            ambiguous.
+
+    >>> import tempfile, numpy
+    >>> file = Path(tempfile.mkdtemp()) / "field.npy"
+    >>> numpy.save(file, numpy.zeros((2, 4, 5), "uint16"))
+    >>> with open_image(file, channels=["nucleus", "membrane"], axes="cyx") as image:
+    ...     image.shape, image.read((slice(0, 2), slice(1, 5))).shape
+    ((2, 4, 5), (2, 2, 4))
+    """
+    if isinstance(path, Mapping):
+        return _open_several(path, channels, axes, fill_missing)
+    return _reader(path)(path, channels=channels, axes=axes, fill_missing=fill_missing)
+
+
+def read_image(
+    path: Path | Mapping[str, Path],
+    *,
+    channels: Sequence[str] | None = None,
+    axes: str | None = None,
+    fill_missing: bool = False,
+) -> Image:
+    """Return a whole image; the arguments, and what is raised, are those of ``open_image``."""
+    with open_image(path, channels=channels, axes=axes, fill_missing=fill_missing) as opened:
+        return Image(opened.read(), opened.channels, opened.pixel_size, opened.source)
+
+
+def _open_several(
+    paths: Mapping[str, Path], channels: Sequence[str] | None, axes: str | None, fill_missing: bool
+) -> ImageSource:
+    if not paths:
+        raise DataError("An image of one file per channel names no file. Name at least one.")
+    if channels is not None and tuple(channels) != tuple(paths):
+        raise DataError(
+            f"--channels names {', '.join(channels)}, but the files are named as {', '.join(paths)} already."
+            " Drop --channels, or give these names in this order."
+        )
+    with ExitStack() as stack:
+        opened = {
+            name: stack.enter_context(open_image(path, axes=axes, fill_missing=fill_missing))
+            for name, path in paths.items()
+        }
+        joined = several.join(opened)
+        stack.pop_all()
+        return joined
+
+
+def _reader(path: Path) -> Reader:
+    suffix = path.suffix.lower()
+    with reading(str(path), "image"):
+        exists, folder = path.exists(), path.is_dir()
+    if not exists:
+        raise DataError(f"There is no file {path}.{_neighbour(path)}")
+    if folder and ome_zarr.is_zarr(path):
+        return ome_zarr.open_ome_zarr
+    if folder or suffix == ".zarr":
+        raise DataError(
+            f"{path} is a {'folder' if folder else 'file'}, and no OME-Zarr. Name an image file or an OME-Zarr folder."
+        )
+    if suffix in BUILTIN:
+        return BUILTIN[suffix]
+    if suffix[1:] in plugins.names("reader"):
+        return plugins.find("reader", suffix[1:], {})
+    raise _unknown(path, suffix)
+
+
+def _unknown(path: Path, suffix: str) -> DataError:
+    if suffix in _MICROSCOPES:
+        hint = (
+            f"It is a microscope's own format: convert it with `bioformats2raw {path.name} {path.stem}.zarr`,"
+            " or open it in Fiji and save it as OME-TIFF."
+        )
+    elif suffix in _MEDICAL:
+        hint = "It is a medical format: save each plane as PNG, TIFF or npy."
+    else:
+        hint = f"Save it as one of: {', '.join(BUILTIN)}."
+    return DataError(f"{path} cannot be read: there is no reader for {suffix or 'files without a suffix'}. {hint}")
+
+
+def _neighbour(path: Path) -> str:
+    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return f" Did you mean {close[0]!r}?" if close else ""

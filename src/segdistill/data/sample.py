@@ -1,0 +1,89 @@
+"""One case in memory: image, label planes and which pixels count, checked against each other."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int32, Shaped
+
+from segdistill.data.case import Case, image_files, shown
+from segdistill.data.datasets import Dataset
+from segdistill.data.finite import filled, refuse_non_finite
+from segdistill.data.image import Image
+from segdistill.data.labels import planes, read_labels
+from segdistill.data.readers import read_image
+from segdistill.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One field with what is known of it."""
+
+    name: str
+    """Of the case."""
+
+    image: Image
+    """As the file holds it: neither resized nor normalised. No pixel is NaN or infinite."""
+
+    planes: Int32[np.ndarray, "k y x"]
+    """One plane per structure of the data set, in its order; 0 throughout where nobody labelled."""
+
+    known: Bool[np.ndarray, " k"]
+    """Whether somebody labelled this structure here. A plane of zeros with True says: there is none."""
+
+    counts: Bool[np.ndarray, "y x"]
+    """False where a pixel counts for nothing: in no loss, no score, no picture."""
+
+
+def read_sample(case: Case, dataset: Dataset, *, fill_non_finite: bool = False) -> Sample:
+    """Return a case with everything that belongs to it.
+
+    Args:
+        case: One of the data set's cases.
+        dataset: Says what the channels are called and what the labels mean.
+        fill_non_finite: Whether NaN and infinite pixels become the lowest finite value of their
+            channel (0 if there is none) instead of being refused.
+
+    Raises:
+        DataError: A file cannot be used: it is damaged, has no pixels, has non-finite pixels, has
+            another size than its image, or labels that its label set does not know.
+    """
+    image = read_image(case.image, channels=dataset.channels, axes=dataset.axes)
+    if not image.array.size:
+        raise DataError(
+            f"{image.source} has no pixels: its shape is {image.array.shape} (c, y, x). Remove it or save it again."
+        )
+    if fill_non_finite:
+        image = replace(image, array=filled(image.array))
+    refuse_non_finite(image.array, image.channels, source=image.source)
+    parts, known = [], []
+    for label_set in dataset.label_sets:
+        path = case.labels.get(label_set.name)
+        known += [path is not None] * len(label_set.structures)
+        if path is None:
+            parts.append(np.zeros((len(label_set.structures), *image.array.shape[1:]), np.int32))
+        else:
+            parts.append(planes(_of_size(path, case, image), label_set, source=str(path)))
+    every = np.concatenate(parts) if parts else np.zeros((0, *image.array.shape[1:]), np.int32)
+    return Sample(case.name, image, every, np.array(known, dtype=bool), _counts(case, image))
+
+
+def _counts(case: Case, image: Image) -> Bool[np.ndarray, "y x"]:
+    counts = np.ones(image.array.shape[1:], dtype=bool)
+    if case.ignore is not None:
+        counts &= _of_size(case.ignore, case, image) == 0
+    if case.field_of_view is not None:
+        counts &= _of_size(case.field_of_view, case, image) != 0
+    return counts
+
+
+def _of_size(path: Path, case: Case, image: Image) -> Shaped[np.ndarray, "y x"]:
+    """Return the numbers of a label file or mask, refusing another size than the image's."""
+    labels = read_labels(path)
+    if labels.shape != image.array.shape[1:]:
+        own, wanted = (" × ".join(map(str, shape)) for shape in (labels.shape, image.array.shape[1:]))
+        raise DataError(
+            f"{path} has {own} pixels (y × x), but its image {shown(image_files(case))} has {wanted}."
+            " They must be of one size; nothing is resized silently."
+        )
+    return labels

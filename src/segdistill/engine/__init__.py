@@ -1,0 +1,55 @@
+"""The one training loop, on Lightning Fabric: devices, precision, accumulation, resuming, stopping.
+
+``train`` runs a ``Problem`` by a ``Plan``. A problem reduces its losses with ``weighted_mean`` and
+chooses its samples with ``batch_indices`` and ``batch_slots``; then neither micro-batches nor
+processes nor interruptions change what is learnt.
+"""
+
+from typing import TYPE_CHECKING
+
+from segdistill.plugins import lazy_exports
+
+if TYPE_CHECKING:
+    from segdistill.engine.devices import select_device
+    from segdistill.engine.lock import held
+    from segdistill.engine.log import read_log
+    from segdistill.engine.loop import train
+    from segdistill.engine.order import batch_indices, batch_slots
+    from segdistill.engine.outcome import Outcome
+    from segdistill.engine.plan import Plan
+    from segdistill.engine.problem import Problem
+    from segdistill.engine.reducer import weighted_mean
+    from segdistill.engine.weights import load_values, trained_values
+
+__all__ = [
+    "Outcome",
+    "Plan",
+    "Problem",
+    "batch_indices",
+    "batch_slots",
+    "held",
+    "load_values",
+    "read_log",
+    "select_device",
+    "train",
+    "trained_values",
+    "weighted_mean",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "Outcome": "outcome",
+        "Plan": "plan",
+        "Problem": "problem",
+        "batch_indices": "order",
+        "batch_slots": "order",
+        "held": "lock",
+        "load_values": "weights",
+        "read_log": "log",
+        "select_device": "devices",
+        "train": "loop",
+        "trained_values": "weights",
+        "weighted_mean": "reducer",
+    },
+)

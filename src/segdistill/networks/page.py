@@ -1,0 +1,64 @@
+"""A model's page for people: README.md beside its weights."""
+
+from segdistill.networks.card import CARD_FILE, WEIGHTS_FILE, ModelCard
+
+PAGE_FILE = "README.md"
+
+
+def page(card: ModelCard, *, parameters: int) -> str:
+    """Return a model's page as Markdown.
+
+    Args:
+        card: The model's card.
+        parameters: Number of the network's weights.
+    """
+    size = "not known" if card.pixel_size is None else f"{card.pixel_size:g} µm"
+    exact = "none: the network sees without bound" if card.halo["exact"] is None else f"{card.halo['exact']} px"
+    rows = [
+        ("architecture", f"{_code(card.architecture)}, {parameters:,} parameters"),
+        ("channels, in order", ", ".join(_code(name) for name in card.channels)),
+        ("normalisation", _code(", ".join(f"{key} {value}" for key, value in card.normalisation.items()))),
+        ("pixel size", size),
+        ("trained on crops of", f"{card.crop} × {card.crop} px"),
+        ("context of a tile", f"exact {exact}; fast {card.halo['fast']} px"),
+        ("teacher", "none (baseline)" if card.teacher is None else _code(card.teacher)),
+        ("labelled images used anywhere", str(card.labels_used)),
+        ("licences", ", ".join(_code(name) for name in card.licences) or "none recorded"),
+    ]
+    return "\n".join(
+        [
+            f"# A segdistill model: {', '.join(_code(structure.name) for structure in card.structures)}",
+            "",
+            "Segments images with `segdistill predict MODEL_FOLDER IMAGES --out MASKS`.",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {name} | {value} |" for name, value in rows),
+            "",
+            "## Structures",
+            "",
+            *(_structure(card, structure.name, structure.instances) for structure in card.structures),
+            "",
+            *(["## Notes", "", *(f"- {_plain(note)}" for note in card.notes), ""] if card.notes else []),
+            f"The weights are in `{WEIGHTS_FILE}`; `{CARD_FILE}` says the same as this page, for programs.",
+            "",
+        ]
+    )
+
+
+def _structure(card: ModelCard, name: str, instances: bool) -> str:
+    kind = "single objects" if instances else "a mask"
+    values = card.thresholds.get(name)
+    if values is None:
+        return f"- {_code(name)}: {kind}"
+    settings = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in sorted(values.items()))
+    return f"- {_code(name)}: {kind} ({settings})"
+
+
+def _plain(text: str) -> str:
+    """Return text on one line that neither Markdown tables nor HTML take for their own."""
+    return " ".join(text.split()).replace("|", "/").replace("<", "‹").replace(">", "›")
+
+
+def _code(text: str) -> str:
+    return f"`{_plain(text).replace('`', chr(39))}`"

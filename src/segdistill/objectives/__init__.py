@@ -1,0 +1,49 @@
+"""What a student is asked to be good at: unreduced maps, their weights, and how terms are weighed.
+
+Every objective is a pair: a map of values and a map of weights of the same shape, and the weights
+need no forward pass. ``engine.weighted_mean`` reduces the pair with the total weight of the whole
+optimiser step, so the parts of a batch add up to the whole.
+
+    map        objectives                                              its weights
+    b k y x    probability_mse, binary_cross_entropy, binary_kl,       pixel_weights
+               surface_distance
+    b y x      pixel_kl, standardised_kl (exclusive classes)           joint_weights
+    b k        soft_dice, channel_kl, dist_intra                       image_weights
+    b k        boundary_gradient                                       boundary_weights
+
+``scores`` are logits, ``target`` is what a teacher said (or a label as 0 and 1), ``counts`` is how
+much each pixel counts, 0 to 1. Half precision is widened to float32 inside. Values under pixels
+that do not count never matter, but must be finite: 0 × nan is nan.
+"""
+
+from segdistill.plugins import lazy_exports
+
+_WHERE = {
+    "DISTILLATION": "distillation",
+    "Distillation": "distillation",
+    "FixedWeighting": "weighting",
+    "LearnedWeighting": "weighting",
+    "binary_cross_entropy": "pixel",
+    "binary_kl": "divergence",
+    "boundary_gradient": "boundary",
+    "boundary_weights": "boundary",
+    "bounded_uncertainty": "weighting",
+    "build_weighting": "weighting",
+    "channel_kl": "divergence",
+    "check_anchored": "distillation",
+    "check_exclusive": "distillation",
+    "dist_intra": "correlation",
+    "distillation_term": "distillation",
+    "fixed_weighting": "weighting",
+    "image_weights": "weights",
+    "joint_weights": "weights",
+    "pixel_kl": "divergence",
+    "pixel_weights": "weights",
+    "probability_mse": "pixel",
+    "signed_distance": "distance",
+    "soft_dice": "pixel",
+    "standardised_kl": "divergence",
+    "surface_distance": "boundary",
+    "uncertainty_weighting": "weighting",
+}
+__getattr__ = lazy_exports(__name__, _WHERE)

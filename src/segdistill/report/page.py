@@ -1,0 +1,113 @@
+"""The page: one HTML file that needs nothing but itself."""
+
+import base64
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from segdistill.files import whole_file
+from segdistill.report import wording
+from segdistill.report.content import ReportContent
+from segdistill.report.curves import view_curves, view_legend
+from segdistill.report.fields import view_fields
+from segdistill.report.gallery import view_case
+from segdistill.report.ladder import shared_axis, view_ladder
+from segdistill.report.svg import key
+from segdistill.report.tables import Cell, Download, csv_download
+
+MOST_BYTES = 20_000_000
+"""A report is smaller than this; its pictures shrink until it is."""
+
+SIDES = (640, 448, 320, 224, 160)
+"""Longer sides of the pictures that are tried, pixels."""
+
+
+def write_report(path: Path, content: ReportContent) -> None:
+    """Write a report as one HTML file, whole or not at all.
+
+    Args:
+        path: The file's name; an older file of that name is replaced once the new one is whole.
+        content: What to show. All of its text is escaped.
+
+    Raises:
+        EnvironmentFault: The file could not be written.
+    """
+    code = rendered(content)
+    with whole_file(path) as partial:
+        partial.write_bytes(code)
+
+
+def rendered(content: ReportContent) -> bytes:
+    r"""Return the page as UTF-8, with pictures as large as its greatest size allows.
+
+    Text that is not valid Unicode, as a file name may be, is written with its bytes as ``\udc80``.
+    """
+    code = b""
+    for side in SIDES:
+        code = _page(content, side).encode("utf-8", errors="backslashreplace")
+        if len(code) < MOST_BYTES:
+            break
+    return code
+
+
+def _page(content: ReportContent, side: int) -> str:
+    loader = PackageLoader("segdistill.report", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(vars(wording) | {"key": key})
+    style, script = _resource("report.css"), _resource("report.js")
+    return environment.get_template("report.html").render(
+        content=content,
+        style=Markup(style),  # noqa: S704 (a file of this package)
+        script=Markup(script),  # noqa: S704 (a file of this package)
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        **_views(content, side),
+    )
+
+
+def _views(content: ReportContent, side: int) -> dict[str, Any]:
+    axis = shared_axis(content.ladders)
+    names = ["ladder", *(f"ladder_{place}" for place in range(2, len(content.ladders) + 1))]
+    return {
+        "ladders": [view_ladder(ladder, axis, name=name) for ladder, name in zip(content.ladders, names, strict=False)],
+        "from_zero": axis.low <= 0,
+        "fields": [view for ladder in content.ladders if (view := view_fields(ladder))],
+        "metrics": _metrics(content),
+        "arms_csv": _arms_csv(content),
+        "cases": [view_case(case, side=side) for case in content.gallery],
+        "curves": view_curves(content.runs),
+        "curve_arms": view_legend(content.runs),
+    }
+
+
+def _metrics(content: ReportContent) -> list[str]:
+    return list(dict.fromkeys(name for arm in content.arms for name in arm.scores))
+
+
+def _arms_csv(content: ReportContent) -> Download:
+    metrics = _metrics(content)
+    scores = [name for metric in metrics for name in (metric, f"{metric} sd")]
+    numbers = (
+        "recovery",
+        "gap_closed",
+        "labels_used",
+        "parameters",
+        "encoder_parameters",
+        "gigamacs_per_megapixel",
+        "train_minutes",
+    )
+    rows: list[list[Cell]] = []
+    for arm in content.arms:
+        found = [arm.scores.get(metric) for metric in metrics]
+        means = [value for score in found for value in ((score.mean, score.sd) if score else (None, None))]
+        rows.append([arm.setting, arm.name, arm.role, *means, *(getattr(arm, number) for number in numbers)])
+    return csv_download("arms", ["setting", "arm", "role", *scores, *numbers], rows)
+
+
+def _resource(name: str) -> str:
+    return files("segdistill.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,91 @@
+"""Numbers as a reader wants them: few digits, a unit, and a word where there is no number."""
+
+import math
+
+from segdistill.report.content import Spread
+
+NONE = "–"
+"""What stands where there is no number."""
+
+
+def as_percent(value: float | None, *, digits: int = 1) -> str:
+    """Return a fraction as a percentage without its sign.
+
+    Args:
+        value: Fraction; None: there is no number.
+        digits: Digits after the point.
+
+    >>> as_percent(0.8536), as_percent(None), as_percent(float("nan"))
+    ('85.4', '–', 'not finite')
+    """
+    if value is None:
+        return NONE
+    if not math.isfinite(value):
+        return "not finite"
+    return f"{100 * value:.{digits}f}".replace("-", "−")
+
+
+def as_share(value: float | None) -> str:
+    """Return a fraction as whole percents with the sign.
+
+    >>> as_share(0.456), as_share(-0.02), as_share(None)
+    ('46 %', '−2 %', '–')
+    """
+    text = as_percent(value, digits=0)
+    return f"{text} %" if value is not None and math.isfinite(value) else text
+
+
+def as_spread(score: Spread | None) -> str:
+    """Return a score in percent, with ± its standard deviation where there is one.
+
+    >>> as_spread(Spread(mean=0.8536, sd=0.004)), as_spread(Spread(mean=0.8536)), as_spread(None)
+    ('85.4 ± 0.4', '85.4', '–')
+    """
+    if score is None or score.mean is None:
+        return NONE
+    mean = as_percent(score.mean)
+    return mean if score.sd is None or not math.isfinite(score.mean) else f"{mean} ± {as_percent(score.sd)}"
+
+
+def as_size(value: int | float | None) -> str:
+    """Return a large number with three digits and a unit letter.
+
+    >>> as_size(11_176_512), as_size(641_090_608), as_size(950), as_size(None)
+    ('11.2 M', '641 M', '950', '–')
+    """
+    if value is None:
+        return NONE
+    if not math.isfinite(value):
+        return "not finite"
+    for limit, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= 0.9995 * limit:
+            return f"{_three_digits(value / limit)}{letter}"
+    return _three_digits(value)
+
+
+def as_number(value: float | None) -> str:
+    """Return a number with three digits, or a dash.
+
+    >>> as_number(3.14159), as_number(120.4), as_number(None)
+    ('3.14', '120', '–')
+    """
+    if value is None:
+        return NONE
+    return _three_digits(value) if math.isfinite(value) else "not finite"
+
+
+def as_count(number: int, thing: str) -> str:
+    """Return a number of things, with the plural where it is due.
+
+    >>> as_count(1, "seed"), as_count(3, "field")
+    ('1 seed', '3 fields')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _three_digits(value: int | float) -> str:
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,226 @@
+"""Running one arm with one seed: train, tune, predict the test fields, score; once and never twice."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int32
+from segdistill.study.teaching import Teaching
+
+from segdistill.data.labels import Structure, output_names
+from segdistill.data.normalisation import PercentileRule, rule_to_json
+from segdistill.data.sample import Sample
+from segdistill.evaluation import score_case
+from segdistill.evaluation.summary import Record
+from segdistill.files import write_json
+from segdistill.inference.halo import measure_fast_halo, measure_reach
+from segdistill.inference.instances import segment
+from segdistill.networks.build import build_student
+from segdistill.networks.card import ModelCard
+from segdistill.networks.model import Model, save_model
+from segdistill.settings import Arm, Protocol
+from segdistill.study.account import Labels
+from segdistill.study.preparation import Prepared, labelled_budget
+from segdistill.training.entries import Entry, make_entry, taught, unlabelled
+from segdistill.training.fit import Fitted, Recipe, fit
+from segdistill.training.validation import entry_maps, entry_view
+
+RULE = PercentileRule()
+"""How students' images are normalised; kept in the model."""
+
+DONE = "done.json"
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What all arms of a study share."""
+
+    folder: Path
+    prepared: Prepared
+    protocol: Protocol
+    student: str
+    channels: tuple[str, ...]
+    entries: Mapping[str, Entry]
+    """By case: the student's view, with labels and without a target."""
+    teachings: Mapping[str, Teaching]
+    """"teacher", "control"."""
+    device: str
+    split_seed: int
+    notice: Notice
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """What is segmented."""
+        return self.prepared.dataset.structures
+
+
+@dataclass(frozen=True, eq=False)
+class ArmRun:
+    """One arm and seed, done."""
+
+    arm: Arm
+    seed: int
+    folder: Path
+    records: list[Record]
+    labels: Labels
+    facts: Mapping[str, Any]
+    """Validation score, step of the best weights, seconds."""
+
+
+def make_entries(samples: Mapping[str, Sample], channels: Sequence[str]) -> dict[str, Entry]:
+    """Return the student's view of every field."""
+    return {name: make_entry(sample, channels=channels, rule=RULE) for name, sample in samples.items()}
+
+
+def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
+    """Train one student, score it on the test fields and keep it; or read back what was done before.
+
+    Args:
+        bench: What all arms share.
+        arm: Which arm.
+        seed: Of everything random, the choice of labelled images among it.
+    """
+    folder = bench.folder / "arms" / arm.name / str(seed)
+    labels = labels_of(bench, arm, seed)
+    done = folder / DONE
+    if done.exists():
+        content = json.loads(done.read_text(encoding="utf-8"))
+        return ArmRun(arm, seed, folder, content["records"], labels, content["facts"])
+    started = time.monotonic()
+    entries = arm_entries(bench, arm, seed)
+    recipe = Recipe(arm, bench.protocol, bench.student, bench.structures)
+    fitted = fit(folder, recipe, entries=entries, seed=seed, device=bench.device, notice=bench.notice)
+    seconds = time.monotonic() - started
+    save_model(folder / "model", Model(fitted.network, make_card(bench, arm, seed, fitted, labels)))
+    records = score_student(bench, arm, seed, fitted)
+    facts = {
+        "seconds": seconds,
+        "best_step": fitted.outcome.best_step,
+        "validation": fitted.outcome.best_score,
+        "thresholds": fitted.thresholds,
+    }
+    write_json(done, {"records": records, "facts": facts})
+    return ArmRun(arm, seed, folder, records, labels, facts)
+
+
+def arm_entries(bench: Bench, arm: Arm, seed: int) -> tuple[list[Entry], list[Entry]]:
+    """Return the fields that an arm trains and validates on.
+
+    An arm without a teacher has only labelled fields. One with a teacher has every training field:
+    those outside its budget of labels without theirs. An arm without any labels validates against
+    its teacher too.
+    """
+    budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=_draw(bench, seed))
+    teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
+    training = []
+    for name in bench.prepared.split["train"]:
+        entry = bench.entries[name] if name in budget else unlabelled(bench.entries[name])
+        if teaching is not None and name in teaching.targets:
+            training.append(taught(entry, teaching.targets[name]))
+        elif entry.labelled:
+            training.append(entry)
+    validation = [bench.entries[name] for name in bench.prepared.split["validation"]]
+    if arm.labels == 0 and teaching is not None:
+        validation = [
+            taught(unlabelled(entry), teaching.targets[entry.name])
+            for entry in validation
+            if entry.name in teaching.targets
+        ]
+    return training, validation
+
+
+def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
+    """Return how many labelled images an arm uses, wherever it uses them."""
+    budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=_draw(bench, seed))
+    validation = 0 if arm.labels == 0 else len(bench.prepared.labelled("validation"))
+    if arm.teacher is None:
+        return Labels(len(budget), validation, 0)
+    contract = bench.teachings[arm.teacher].contract
+    return Labels(len(budget), validation, contract.labels_seen, contract.oracle)
+
+
+def score_student(bench: Bench, arm: Arm, seed: int, fitted: Fitted) -> list[Record]:
+    """Return the scores of a student on every labelled test field."""
+    records: list[Record] = []
+    for sample in bench.prepared.labelled("test"):
+        maps = entry_maps(
+            fitted.network, bench.entries[sample.name], outputs=len(output_names(bench.structures)), device="cpu"
+        )
+        records += score_maps(bench.prepared, sample, maps, fitted.thresholds, arm.name, seed)
+    return records
+
+
+def score_maps(
+    prepared: Prepared,
+    sample: Sample,
+    maps: Float[np.ndarray, "o y x"] | None,
+    thresholds: Mapping[str, Mapping[str, float]],
+    arm: str,
+    seed: int,
+) -> list[Record]:
+    """Return the scores of one field; without maps it counts as missed."""
+    structures = prepared.dataset.structures
+    masks = None if maps is None else mask_planes(maps, structures, thresholds)
+    rows = score_case(masks, sample.planes, structures, counts=sample.counts, known=sample.known)
+    unit = prepared.groups[sample.name]
+    return [Record(**row, arm=arm, seed=seed, field=unit) for row in rows]
+
+
+def mask_planes(
+    maps: Float[np.ndarray, "o y x"], structures: Sequence[Structure], thresholds: Mapping[str, Mapping[str, float]]
+) -> Int32[np.ndarray, "k y x"]:
+    """Return the masks that maps give, one plane per structure."""
+    masks = segment(maps, structures, thresholds)
+    return np.stack([masks[structure.name] for structure in structures]).astype(np.int32)
+
+
+def make_card(bench: Bench, arm: Arm, seed: int, fitted: Fitted, labels: Labels) -> ModelCard:
+    """Return the card of a student."""
+    teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
+    sizes = {bench.prepared.samples[name].image.pixel_size for name in bench.prepared.split["train"]}
+    validation = [bench.entries[name] for name in bench.prepared.split["validation"]]
+    views = [entry_view(entry) for entry in validation]
+    fast, agreement = measure_fast_halo(fitted.network, views, outputs=len(output_names(bench.structures)), tile=512)
+    return ModelCard(
+        architecture=bench.student,
+        channels=bench.channels,
+        normalisation=rule_to_json(RULE),
+        pixel_size=next(iter(sizes)) if len(sizes) == 1 else None,
+        structures=bench.structures,
+        crop=bench.protocol.crop,
+        thresholds=fitted.thresholds,  # pyright: ignore[reportArgumentType]  (checked by the card)
+        teacher=None if teaching is None else teaching.contract.name,
+        licences=() if teaching is None else (f"teacher {teaching.contract.name}: {teaching.contract.licence}",),
+        labels_used=labels.training + labels.validation + (labels.teacher or 0),
+        provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement},
+        notes=card_notes(labels, teaching),
+        halo={"exact": reach_of(bench.student, len(bench.channels), len(output_names(bench.structures))), "fast": fast},
+    )
+
+
+@cache
+def reach_of(student: str, channels: int, outputs: int) -> int | None:
+    """Return how far a student sees, pixels; None without bound. It depends on the architecture alone."""
+    with torch.random.fork_rng(devices=[]):
+        network = build_student(student, channels=channels, outputs=outputs).eval()
+    return measure_reach(network, channels=channels)
+
+
+def card_notes(labels: Labels, teaching: Teaching | None) -> tuple[str, ...]:
+    """Return what a user of the model should know."""
+    notes = [f"Labelled images: {labels.training} in training, {labels.validation} in validation."]
+    if teaching is not None:
+        seen = "an unknown number of" if labels.teacher is None else str(labels.teacher)
+        notes.append(f"Its teacher was fitted on {seen} labelled images. {teaching.contract.note}".strip())
+    return tuple(notes)
+
+
+def _draw(bench: Bench, seed: int) -> int:
+    return 1000 * bench.split_seed + seed

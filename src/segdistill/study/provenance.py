@@ -1,0 +1,170 @@
+"""Where a result comes from: versions, device, seeds, hashes, licences, and everything that was left out."""
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segdistill import __version__
+from segdistill.data.case import image_files
+from segdistill.files import sha256_array, write_json
+from segdistill.networks.describe import StudentFacts
+from segdistill.report import Dropped, Facts, Licence
+from segdistill.settings import Distill
+from segdistill.study.arms import ArmRun, Bench
+from segdistill.study.content import Told
+
+PACKAGES = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "transformers", "lightning", "numpy", "scipy")
+
+
+def tell(
+    settings: Distill, bench: Bench, size: StudentFacts, *, notes: Sequence[str], command: str
+) -> Told:
+    """Return everything about a run that is not a score.
+
+    Args:
+        settings: Of the run.
+        bench: What its arms shared.
+        size: Of the student.
+        notes: Beside what is known here.
+        command: That makes it again.
+    """
+    split = bench.prepared.split
+    data = image_hashes(bench)
+    return Told(
+        title=f"{settings.student} on {', '.join(settings.student_channels)}, taught by {settings.teacher}",
+        run_id=sha256_array_of(settings, data)[:12],
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        command=command,
+        regime=regime(settings, bench),
+        notes=(*notes, *teacher_notes(bench), *bench.prepared.notes),
+        provenance=(
+            Facts(title="Versions", values=versions()),
+            Facts(title="Machine", values=machine(bench.device)),
+            Facts(
+                title="Images",
+                values={part: f"{len(split[part])} images, {len(bench.prepared.labelled(part))} labelled" for part in split},
+            ),
+            Facts(title="Protocol", values={name: str(value) for name, value in settings.protocol.resolved().items()}),
+            Facts(title="Hashes of the images", values=data),
+        ),
+        licences=licences(bench),
+        dropped=dropped(bench),
+        size=size,
+    )
+
+
+def regime(settings: Distill, bench: Bench) -> str:
+    """Return in words how many labels there are and on how many images the teacher spoke."""
+    every = len(bench.prepared.labelled("train"))
+    images = len(bench.prepared.split["train"])
+    used = every if settings.labels is None else settings.labels
+    if used == 0:
+        return f"no labels, targets on {images} images"
+    return f"{used} labelled images, targets on {images}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide a result."""
+    found = {"segdistill": __version__, "Python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def machine(device: str) -> dict[str, str]:
+    """Return what kind of machine this is; nothing that names it or its owner."""
+    gpu = torch.cuda.get_device_name(0) if device.startswith("cuda") else "none used"
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "threads": str(torch.get_num_threads()),
+        "device": device,
+        "GPU": gpu,
+    }
+
+
+def processor() -> str:
+    """Return the processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if sys.platform == "linux" and info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def image_hashes(bench: Bench) -> dict[str, str]:
+    """Return the content hash of every image, by case."""
+    return {name: sha256_array(sample.image.array)[:16] for name, sample in sorted(bench.prepared.samples.items())}
+
+
+def sha256_array_of(settings: Distill, data: Mapping[str, str]) -> str:
+    """Return the identity of a run: equal settings on equal images give an equal one."""
+    import hashlib
+    import json
+
+    settings_without_place = {name: value for name, value in settings.resolved().items() if name not in {"out", "device"}}
+    return hashlib.sha256(json.dumps([settings_without_place, dict(data)], sort_keys=True).encode()).hexdigest()
+
+
+def teacher_notes(bench: Bench) -> tuple[str, ...]:
+    """Return what must be known of the teachers to read the result rightly."""
+    notes = []
+    for role, teaching in bench.teachings.items():
+        contract = teaching.contract
+        seen = "an unknown number of" if contract.labels_seen is None else f"{contract.labels_seen}"
+        notes.append(f"The {role} {contract.name} was fitted on {seen} labelled images. {contract.note}".strip())
+        if contract.oracle:
+            notes.append(f"The {role} {contract.name} is an oracle: it was given labels of the images it speaks about.")
+    return tuple(notes)
+
+
+def licences(bench: Bench) -> tuple[Licence, ...]:
+    """Return the licences of the teachers; those of images are for their owner to state."""
+    return tuple(
+        Licence(subject=f"{role} {teaching.contract.name}", licence=teaching.contract.licence)
+        for role, teaching in bench.teachings.items()
+    )
+
+
+def dropped(bench: Bench) -> tuple[Dropped, ...]:
+    """Return everything that was left out: images, and targets that a teacher failed to give."""
+    images = [Dropped(what=name, why=reason) for name, reason in bench.prepared.dropped.items()]
+    targets = [
+        Dropped(what=f"target of {role} for {name}", why=reason)
+        for role, teaching in bench.teachings.items()
+        for name, reason in teaching.failed.items()
+    ]
+    return (*images, *targets)
+
+
+def write_run(path: Path, settings: Distill, bench: Bench, runs: Sequence[ArmRun], told: Told) -> None:
+    """Write the record of a run beside its results."""
+    content: dict[str, Any] = {
+        "run_id": told.run_id,
+        "made": told.made,
+        "command": told.command,
+        "settings": settings.resolved(),
+        "facts": {facts.title: dict(facts.values) for facts in told.provenance},
+        "files": {
+            case.name: [path.name for path in image_files(case)] for case in bench.prepared.dataset.cases
+        },
+        "split": {part: list(names) for part, names in bench.prepared.split.items()},
+        "licences": {licence.subject: licence.licence for licence in told.licences},
+        "dropped": {entry.what: entry.why for entry in told.dropped},
+        "arms": [
+            {"arm": run.arm.resolved(), "seed": run.seed, "labels": vars(run.labels), **run.facts} for run in runs
+        ],
+        "student": dict(told.size),
+        "notes": list(told.notes),
+    }
+    write_json(path, content)

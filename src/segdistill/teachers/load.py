@@ -1,0 +1,98 @@
+"""Teachers by name: built-in ones, prefixes for those on disk, and plugins."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from segdistill import plugins
+from segdistill.data.labels import Structure
+from segdistill.errors import UnknownName
+from segdistill.teachers.contract import Prompting, Teacher
+from segdistill.teachers.maps import build_maps
+from segdistill.teachers.model import build_model
+from segdistill.teachers.onnx import build_onnx
+from segdistill.teachers.request import CELL, DEFAULTS, Request, TeacherOptions
+from segdistill.teachers.sam_build import EMBEDDED, build_embedded, build_local, build_published
+from segdistill.teachers.sam_weights import PUBLISHED
+
+Build = Callable[[Request], Teacher]
+
+BUILTIN: Mapping[str, Build] = {
+    **dict.fromkeys(PUBLISHED, build_published),
+    **dict.fromkeys(EMBEDDED, build_embedded),
+}
+"""Teachers that have a name of their own."""
+
+PREFIXES: Mapping[str, Build] = {
+    "sam": build_local,
+    "onnx": build_onnx,
+    "maps": build_maps,
+    "model": build_model,
+}
+"""Kinds of teachers that are named ``PREFIX:PATH``."""
+
+_CONTROLS: Mapping[str, str] = {EMBEDDED[0]: EMBEDDED[1]}
+
+
+def load_teacher(
+    name: str,
+    *,
+    channels: Sequence[str] | None = None,
+    structures: Sequence[Structure] = CELL,
+    prompting: str | None = None,
+    weights: Path | None = None,
+    device: str = "cpu",
+    options: TeacherOptions = DEFAULTS,
+) -> Teacher:
+    """Return a frozen teacher.
+
+    Args:
+        name: A name in ``BUILTIN``, a plugin's, or ``PREFIX:PATH`` with a prefix in ``PREFIXES``.
+        channels: Names of the image's channels that the teacher is given, in its order. None takes
+            the names in its own contract; SAM without a tuning has none. Of a SAM one channel is
+            replicated, two become (blank, nucleus, membrane), three are taken as they come.
+        structures: What its maps shall show, where the teacher cannot say so itself.
+        prompting: How a promptable teacher is asked: boxes, grid, probe or tuned. None: its default.
+        weights: File or folder of weights, for teachers that are not in this package.
+        device: Where it runs, as torch names devices.
+        options: Options that few runs need.
+
+    Raises:
+        UnknownName: There is no such teacher or prompting.
+        ConfigError: The channels, the prompting or an option do not suit the teacher.
+        DataError: Its weights or its description are damaged or do not fit.
+        EnvironmentFault: Its weights are not here; the message says how to get them.
+
+    >>> load_teacher("sam-vit-x")
+    Traceback (most recent call last):
+    segdistill.errors.UnknownName: There is no teacher called 'sam-vit-x'. Did you mean 'sam-vit-l'? Known: ...
+    """
+    if prompting is not None and prompting not in get_args(Prompting):
+        raise UnknownName("prompting", prompting, get_args(Prompting))
+    request = Request(
+        name=name,
+        channels=None if channels is None else tuple(channels),
+        structures=tuple(structures),
+        prompting=prompting,  # pyright: ignore[reportArgumentType]  (checked above)
+        weights=weights,
+        device=device,
+        options=options,
+    )
+    prefix, colon, _ = name.partition(":")
+    if colon:
+        if prefix not in PREFIXES:
+            raise UnknownName("kind of teacher", f"{prefix}:", [f"{known}:" for known in PREFIXES])
+        return PREFIXES[prefix](request)
+    return plugins.find("teacher", name, BUILTIN)(request)
+
+
+def control_of(name: str) -> str:
+    """Return the name of the teacher that controls for another: as it, but for the student's channels alone.
+
+    The control arm gives this teacher only the channels that the student sees. A SAM that was not
+    tuned, a probe or a plugin is its own control.
+
+    >>> control_of("sam-tiny-tissue"), control_of("sam-vit-h")
+    ('sam-tiny-tissue-control', 'sam-vit-h')
+    """
+    return _CONTROLS.get(name, name)

@@ -1,0 +1,208 @@
+"""SAM weights: where they are, how they are read, and that they are all there."""
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import SamConfig, SamModel
+
+from segdistill.errors import DataError, EnvironmentFault
+from segdistill.teachers.sam_layout import from_original_layout, is_original_layout, with_shared_positions
+from segdistill.teachers.sam_sizes import FULL_SIZE, encoder_of, full_size_config, resize_positions, resized_config
+
+_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights that can be had, and where."""
+
+    architecture: str
+    """One of ``FULL_SIZE``."""
+
+    hub: str
+    """Repository on the Hugging Face hub."""
+
+    megabytes: int
+    """About how much is downloaded."""
+
+    original: str
+    """The authors' own file; of SAM's three the name ends in the first digits of its SHA-256."""
+
+
+PUBLISHED: Mapping[str, Published] = {
+    "sam-vit-b": Published(
+        "sam-vit-b", "facebook/sam-vit-base", 375, "the authors' sam_vit_b_01ec64.pth (SHA-256 01ec64…)"
+    ),
+    "sam-vit-l": Published(
+        "sam-vit-l", "facebook/sam-vit-large", 1249, "the authors' sam_vit_l_0b3195.pth (SHA-256 0b3195…)"
+    ),
+    "sam-vit-h": Published(
+        "sam-vit-h", "facebook/sam-vit-huge", 2564, "the authors' sam_vit_h_4b8939.pth (SHA-256 4b8939…)"
+    ),
+    "medsam": Published("sam-vit-b", "wanglab/medsam-vit-base", 375, "medsam_vit_b.pth"),
+}
+"""Teachers whose weights are not in this package."""
+
+
+def find_weights(name: str, weights: Path | None, *, download: bool) -> Path:
+    """Return the file that holds a published teacher's weights.
+
+    Args:
+        name: One of ``PUBLISHED``.
+        weights: A file, or a folder in the hub's layout. None looks into the hub's local cache.
+        download: Whether the hub may be asked if the cache has nothing.
+
+    Raises:
+        EnvironmentFault: The weights are not here; the message says how to get them.
+    """
+    if weights is not None:
+        return weights_file(weights, missing=_how_to_get(name, weights))
+    source = PUBLISHED[name]
+    for file in _FILES:
+        cached = try_to_load_from_cache(source.hub, file)
+        if isinstance(cached, str):
+            return Path(cached)
+    if not download:
+        raise EnvironmentFault(_how_to_get(name, None))
+    try:
+        return Path(hf_hub_download(source.hub, _FILES[0]))
+    except OSError as error:  # no network, offline mode, no such repository: all are OSErrors there
+        raise EnvironmentFault(f"{_how_to_get(name, None)} The download failed: {error}") from error
+
+
+def weights_file(path: Path, *, missing: str) -> Path:
+    """Return the file of weights at a path: the path itself, or what a folder in the hub's layout holds.
+
+    Args:
+        path: A file or a folder.
+        missing: What to tell the user if there is none.
+
+    Raises:
+        EnvironmentFault: There is no such file.
+    """
+    if path.is_file():
+        return path
+    for file in _FILES:
+        if (path / file).is_file():
+            return path / file
+    raise EnvironmentFault(missing)
+
+
+def _how_to_get(name: str, wanted: Path | None) -> str:
+    source = PUBLISHED[name]
+    target = wanted or Path("weights") / name
+    folder = target.parent if target.suffix else target
+    where = f"{wanted} holds none" if wanted else "none are in the local cache of the Hugging Face hub"
+    return (
+        f"Teacher {name!r} needs its weights, about {source.megabytes} MB, and {where}."
+        f" Get https://huggingface.co/{source.hub}: run"
+        f" `hf download {source.hub} model.safetensors config.json --local-dir {folder}`, or take the authors'"
+        f" {source.original}; then name them with --teacher-weights {folder}."
+        " Nothing is downloaded without being asked for."
+    )
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return the weights in a file, in transformers' layout, whichever layout the file has.
+
+    A pickle is read with ``weights_only``: code in it is refused, not run.
+
+    Raises:
+        DataError: The file is damaged, or it is a pickle with more than tensors in it.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DataError(
+            f"{path} holds more than tensors, and loading it could run code: it was refused. Convert it to safetensors"
+            " where you trust it (load it there, save its state_dict with safetensors.torch.save_file), or take"
+            " the published safetensors file."
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError) as error:
+        raise DataError(f"{path} is not a whole file of weights: {error}. Copy or download it again.") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{path} holds a {type(state).__name__}, not a table of tensors by name (a state_dict).")
+    plain = {str(key): value for key, value in state.items()}
+    return with_shared_positions(from_original_layout(plain) if is_original_layout(plain) else plain)
+
+
+def config_beside(path: Path, state: Mapping[str, Tensor]) -> SamConfig:
+    """Return the architecture of weights: from the config.json beside them, or by the encoder's width.
+
+    Raises:
+        DataError: There is no config.json, and the width is of no published SAM.
+    """
+    description = path.parent / "config.json"
+    if description.is_file():
+        try:
+            return SamConfig.from_dict(json.loads(description.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise DataError(f"{description} does not describe a SAM: {error}.") from error
+    positions = state.get("vision_encoder.pos_embed")
+    for name in FULL_SIZE:
+        config = full_size_config(name)
+        if positions is not None and positions.shape[-1] == encoder_of(config).width:
+            return config
+    found = "no vision_encoder.pos_embed" if positions is None else f"an encoder {positions.shape[-1]} wide"
+    raise DataError(
+        f"{path} has {found}: it is none of {', '.join(FULL_SIZE)}, and no config.json lies beside it."
+        " Put the hub's config.json beside it."
+    )
+
+
+def build_sam(config: SamConfig, state: Mapping[str, Tensor], *, size: int | None, source: str) -> SamModel:
+    """Return a frozen SAM with these weights.
+
+    Args:
+        config: The architecture that the weights must fit, key by key and shape by shape.
+        state: Weights in transformers' layout.
+        size: Side of the square image it shall take, pixels; None keeps the config's. Another
+            side interpolates the position tables.
+        source: Where the weights come from, for messages.
+
+    Raises:
+        DataError: A weight is missing, unexpected or of another shape; all are named.
+        ConfigError: The size is no multiple of the patch.
+    """
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in SamModel(config).state_dict().items()}
+    _check(expected, state, source)
+    if size is not None:
+        state = resize_positions(dict(state), config, size)
+        config = resized_config(config, size)
+    with torch.device("meta"):
+        model = SamModel(config)
+    model.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
+    model.tie_weights()
+    return model.eval().requires_grad_(False)
+
+
+def _check(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Tensor], source: str) -> None:
+    missing = [f"{key} {shape}" for key, shape in expected.items() if key not in state]
+    unexpected = [f"{key} {tuple(value.shape)}" for key, value in state.items() if key not in expected]
+    other = [
+        f"{key} is {tuple(state[key].shape)} where {shape} is wanted"
+        for key, shape in expected.items()
+        if key in state and tuple(state[key].shape) != shape
+    ]
+    problems = [
+        f"{len(found)} {kind}: {'; '.join(found)}"
+        for kind, found in (("missing", missing), ("unexpected", unexpected), ("of another shape", other))
+        if found
+    ]
+    if problems:
+        raise DataError(
+            f"The weights in {source} do not fit the architecture. {'. '.join(problems)}."
+            " Take the weights of the teacher that was named, or name the teacher of these weights."
+        )

@@ -1,0 +1,24 @@
+import multiprocessing
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = str(Path(__file__).parent)
+sys.path.insert(0, HERE)  # for engine_toy and engine_child, which child processes import too
+
+
+@pytest.fixture
+def notices():
+    return []
+
+
+@pytest.fixture(scope="session")
+def children():
+    """Start processes from one that has imported torch already: dozens of them cost what one would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", HERE)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["engine_child"])
+        yield context

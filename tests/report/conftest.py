@@ -1,0 +1,233 @@
+"""Made-up content for reports: plausible numbers and pictures, from a seed."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from segdistill.report import (
+    ArmRow,
+    Convention,
+    Dropped,
+    Facts,
+    GalleryCase,
+    Headline,
+    Ladder,
+    LearningRun,
+    Licence,
+    ReportContent,
+    Role,
+    Rung,
+    Spread,
+)
+
+FIELDS = [f"tissue_{number:04d}" for number in range(12)]
+
+
+def make_rung(name: str, role: Role, mean: float, words: str, *, seeds: int = 3, labels: int | None = 6) -> Rung:
+    draw = np.random.default_rng(len(name))
+    per_seed = {seed: mean + (0.007, -0.004, -0.003)[seed % 3] for seed in range(seeds)}
+    sd = float(np.std(list(per_seed.values()), ddof=1)) if seeds > 1 else None
+    spread = np.random.default_rng(3).normal(size=len(FIELDS)) * 0.03
+    own = draw.normal(size=len(FIELDS)) * 0.012
+    per_field = {
+        field: Spread(mean=float(min(0.99, mean + both + alone)), sd=None if sd is None else 0.008)
+        for field, both, alone in zip(FIELDS, spread, own, strict=True)
+    }
+    return Rung(
+        name=name,
+        role=role,
+        description=words,
+        score=Spread(mean=mean, sd=sd),
+        per_seed=per_seed,
+        per_field=per_field,
+        labels_used=labels,
+    )
+
+
+def make_ladder() -> Ladder:
+    rungs = (
+        make_rung("baseline", "baseline", 0.778, "6 labels, no teacher"),
+        make_rung("control", "control", 0.784, "teacher that sees the nucleus only"),
+        make_rung("student", "student", 0.836, "6 labels, targets on 130 images", labels=24),
+        make_rung("all-labels", "all-labels", 0.842, "no teacher, all 130 labels", labels=130),
+        make_rung("teacher", "teacher", 0.944, "sees nucleus and membrane", seeds=0, labels=18),
+    )
+    return Ladder(
+        title="6 labelled images, targets on 130",
+        rungs=rungs,
+        baseline="baseline",
+        student="student",
+        teacher="teacher",
+        recovery=0.886,
+        gap_closed=0.352,
+    )
+
+
+def make_small_ladder() -> Ladder:
+    rungs = (
+        make_rung("all-labels", "all-labels", 0.842, "no teacher", labels=130),
+        make_rung("student, all labels", "student", 0.848, "and targets", labels=130),
+        make_rung("teacher", "teacher", 0.944, "sees both", seeds=0, labels=130),
+    )
+    return Ladder(title="All 130 labels: here it matters little", rungs=rungs)
+
+
+def make_case(name: str, rank: Any, *, seed: int, shape: tuple[int, int] = (128, 160)) -> GalleryCase:
+    draw = np.random.default_rng(seed)
+    rows, columns = np.indices(shape)
+    centres = draw.uniform((0, 0), shape, size=(26, 2))
+    distance = np.stack([np.hypot(rows - y, (columns - x) * 0.9) for y, x in centres])
+    nearest, second = np.sort(distance, axis=0)[:2]
+    label = np.where((second - nearest > 2.5) & (nearest < 20), distance.argmin(axis=0) + 1, 0)
+    nucleus = np.clip(1.4 - nearest / 8, 0, 1) * (0.6 + 0.1 * (label % 5))
+    membrane = np.exp(-(((second - nearest - 2) / 2.5) ** 2)) * (nearest < 24)
+    view = np.stack([ndimage.gaussian_filter(plane, 0.8) for plane in (nucleus, membrane)])
+    view = np.clip(view + draw.normal(scale=0.05, size=view.shape), 0, 1).astype(np.float32)
+    soft = ndimage.gaussian_filter((label > 0).astype(float), 1.5)
+    wander = ndimage.gaussian_filter(draw.normal(size=shape), 5) * 12
+    counts = (columns < shape[1] - 14) if rank == "worst" else None
+    return GalleryCase(
+        name=name,
+        rank=rank,
+        scores={"baseline": 0.71 + 0.01 * seed, "student": 0.8 + 0.01 * seed, "teacher": 0.94},
+        teacher_view=view,
+        teacher_channels=("nucleus", "membrane"),
+        student_view=view[:1],
+        student_channels=("nucleus",),
+        label=label.astype(np.int32),
+        teacher_map=soft.astype(np.float32),
+        baseline=np.where(nearest + 1.5 * wander < 13, distance.argmin(axis=0) + 1, 0).astype(np.int32),
+        student=np.where(nearest + 0.6 * wander < 17, distance.argmin(axis=0) + 1, 0).astype(np.int32),
+        counts=counts,
+    )
+
+
+def make_run(arm: str, role: Role, seed: int, *, steps: int = 600) -> LearningRun:
+    draw = np.random.default_rng((seed, len(arm)))
+    records: list[dict[str, Any]] = []
+    for step in range(0, steps + 1, 5):
+        fade = math.exp(-step / 150)
+        noise = 1 + 0.08 * float(draw.normal())
+        terms = {"segmentation": (0.2 + 0.9 * fade) * noise, "boundary": (0.4 + 0.7 * fade) * noise}
+        weights = {"s_segmentation": -1.2 * (1 - fade), "s_boundary": -0.7 * (1 - fade)}
+        if role != "baseline":
+            terms["distillation"] = ((0.03 if role == "control" else 0.01) + 0.12 * fade) * noise
+            weights["s_distillation"] = (-2.9 if role == "control" else -3.6) * (1 - fade)
+        records.append(
+            {"step": step, "loss": sum(terms.values()) - 1, "terms": terms, "weights": weights}
+            | {"learning_rate": 1e-3 * (0.5 + 0.5 * math.cos(math.pi * step / steps))}
+        )
+        if step % 50 == 0:
+            top = {"baseline": 0.778, "control": 0.79}.get(role, 0.84)
+            records.append(
+                {"step": step, "validation": {"score": top * (1 - 0.6 * fade) + 0.004 * float(draw.normal())}}
+            )
+    return LearningRun(arm=arm, role=role, seed=seed, records=tuple(records))
+
+
+def make_arms() -> tuple[ArmRow, ...]:
+    rows = []
+    for setting, ladder in (("6 labels", make_ladder()), ("all labels", make_small_ladder())):
+        for rung in ladder.rungs:
+            small, mean = rung.role != "teacher", rung.score.mean or 0.0
+            scores = {"Dice": rung.score, "IoU": Spread(mean=mean - 0.1, sd=rung.score.sd)}
+            scores |= {"AP@0.5": Spread(mean=mean - 0.2, sd=rung.score.sd), "F1": Spread(mean=mean - 0.12)}
+            rows.append(
+                ArmRow(
+                    name=rung.name,
+                    role=rung.role,
+                    setting=setting,
+                    scores=scores,
+                    recovery=mean / 0.944 if small else None,
+                    gap_closed=(mean - 0.778) / (0.944 - 0.778) if rung.role == "student" else None,
+                    labels_used=rung.labels_used,
+                    parameters=14_328_000 if small else 701_000,
+                    encoder_parameters=11_176_512 if small else 455_000,
+                    gigamacs_per_megapixel=82.4 if small else 311.0,
+                    train_minutes=1.37 if small else None,
+                )
+            )
+    return tuple(rows)
+
+
+def make_content(**changes: Any) -> ReportContent:
+    """Return a full report's content; keyword arguments replace parts of it."""
+    ranks = ["best"] * 2 + ["median"] * 2 + ["worst"] * 2
+    parts: dict[str, Any] = {
+        "title": "tiny SAM on nucleus + membrane teaches unet-resnet18 on the nucleus alone, simulated tissue",
+        "run_id": "8f3c2a91d07e",
+        "made": "2026-03-14 10:21 UTC",
+        "answer": "yes",
+        "verdict": (
+            "With 6 labelled images, distillation lifts the student from 77.8 to 83.6 Dice:"
+            " 35 % of the way to the teacher.",
+            "A teacher restricted to the nucleus adds 0.6, so most of the gain comes from the membrane channel."
+            " Means over 12 held-out fields and 3 seeds.",
+        ),
+        "headlines": (
+            Headline(value="35 %", label="gap closed", detail="baseline 77.8 → student 83.6 → teacher 94.4"),
+            Headline(value="89 %", label="recovery", detail="student's Dice ÷ teacher's"),
+            Headline(value="24", label="labels used", detail="6 by the student, 18 to fit its teacher"),
+            Headline(value="14.3 M", label="parameters", detail="82 GMAC per megapixel"),
+        ),
+        "ladders": (make_ladder(), make_small_ladder()),
+        "notes": (
+            "Simulated tissue: the result says that the method works, not how it does on your images.",
+            "The teacher was fitted on 18 labelled fields; targets on those are made out of fold.",
+            "Where all 130 labels are there, the gain is within the spread of seeds.",
+        ),
+        "arms": make_arms(),
+        "gallery": tuple(make_case(FIELDS[n], rank, seed=n) for n, rank in enumerate(ranks)),
+        "runs": tuple(
+            make_run(arm, role, seed)
+            for arm, role in (("baseline", "baseline"), ("control", "control"), ("student", "student"))
+            for seed in range(3)
+        ),
+        "command": "segdistill distill --data tissue --teacher sam-tiny --teacher-channels nucleus membrane"
+        " --student unet-resnet18 --student-channels nucleus --seeds 0 1 2 --out runs/first",
+        "provenance": (
+            Facts(title="Versions", values={"segdistill": "0.1.0", "torch": "2.9.0", "Python": "3.11.9"}),
+            Facts(title="Device", values={"device": "CPU, 2 threads", "training": "4 min 12 s", "memory": "1.9 GB"}),
+            Facts(title="Seeds", values={"data": "0", "training": "0, 1, 2"}),
+            Facts(title="Hashes (SHA-256)", values={"images": "9b1c" * 16, "teacher's weights": "77ae" * 16}),
+        ),
+        "licences": (
+            Licence(subject="teacher sam-tiny", licence="Apache-2.0", note="made by this package"),
+            Licence(subject="data", licence="CC0-1.0"),
+        ),
+        "dropped": (Dropped(what="images without membrane", why="the teacher needs it", count=2),),
+        "conventions": (
+            Convention(case="label and prediction both empty", rule="Dice and IoU are 1"),
+            Convention(case="one of them empty", rule="Dice and IoU are 0"),
+            Convention(case="prediction missing", rule="counts as empty; it never drops out"),
+        ),
+    }
+    return ReportContent(**(parts | changes))
+
+
+@pytest.fixture(scope="session")
+def content() -> Callable[..., ReportContent]:
+    """Return the maker of content, so that a test can replace parts."""
+    return make_content
+
+
+@pytest.fixture(scope="session")
+def case() -> Callable[..., GalleryCase]:
+    """Return the maker of gallery cases."""
+    return make_case
+
+
+@pytest.fixture(scope="session")
+def rung() -> Callable[..., Rung]:
+    """Return the maker of rungs."""
+    return make_rung
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., LearningRun]:
+    """Return the maker of logs."""
+    return make_run

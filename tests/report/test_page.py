@@ -1,0 +1,273 @@
+import base64
+import csv
+import hashlib
+import io
+import os
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import segdistill.report.page as page
+from segdistill.errors import EnvironmentFault
+from segdistill.report import Dropped, Facts, GalleryCase, ReportContent, write_report
+
+VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+class Reader(HTMLParser):
+    """Reads a page strictly: every element is closed in order, no attribute comes twice."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.open, self.faults, self.elements, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        if len(names) != len(set(names)):
+            self.faults.append(f"{tag} repeats an attribute at {self.getpos()}")
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()} closes nothing")
+
+    def handle_data(self, data):
+        self.text.append((self.open[-1] if self.open else "", data))
+
+    def words(self):
+        return " ".join(" ".join(data for tag, data in self.text if tag not in {"style", "script"}).split())
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def read(path):
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    reader.close()
+    assert reader.faults == []
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(path, content())
+    return path
+
+
+def empty(**changes):
+    return ReportContent(
+        **({"title": "t", "run_id": "r", "made": "now", "answer": "untested", "verdict": ()} | changes)
+    )
+
+
+def test_the_page_is_well_formed_and_complete(full):
+    reader = read(full)
+    words = reader.words()
+    for wanted in (
+        "Did distillation help? Yes",
+        "With 6 labelled images, distillation lifts the student",
+        "8f3c2a91d07e",
+        "gap closed",
+        "35 %",
+        "teacher that sees the nucleus only",
+        "All 130 labels: here it matters little",
+        "Simulated tissue: the result says",
+        "AP@0.5, %",
+        "segdistill distill --data tissue",
+        "Apache-2.0",
+        "images without membrane",
+        "label and prediction both empty",
+    ):
+        assert wanted in words, wanted
+    identities = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
+    assert len(identities) == len(set(identities))
+
+
+def test_nothing_is_fetched_from_anywhere(full):
+    reader = read(full)
+    addresses = [
+        value
+        for _, attributes in reader.elements
+        for name, value in attributes.items()
+        if name in {"src", "href", "srcset", "action", "data", "poster", "xlink:href"}
+    ]
+    assert addresses
+    assert all(value.startswith(("data:", "#")) for value in addresses)
+    style = "".join(data for tag, data in reader.text if tag == "style")
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "http" not in full.read_text(encoding="utf-8").replace("http-equiv", "")
+    assert full.stat().st_size < page.MOST_BYTES
+
+
+def test_only_our_own_script_may_run(full):
+    reader = read(full)
+    (script,) = [data for tag, data in reader.text if tag == "script"]
+    policy = next(meta["content"] for meta in reader.of("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert not any(name.startswith("on") for _, attributes in reader.elements for name in attributes)
+
+
+def test_every_picture_has_words(full):
+    reader = read(full)
+    pictures = [image for image in reader.of("img") if image.get("src")]
+    assert len(pictures) == 6 * 8
+    assert all(image["alt"] for image in pictures)
+    assert all(svg.get("aria-label") for svg in reader.of("svg") if svg.get("role") == "img")
+
+
+def test_text_of_users_is_only_text(tmp_path, content, rung, case):
+    ladder = replace(
+        content().ladders[0],
+        title=EVIL,
+        rungs=(rung(EVIL, "baseline", 0.5, EVIL), rung("student", "student", 0.6, EVIL)),
+        baseline=EVIL,
+        teacher=None,
+        note=EVIL,
+    )
+    evil = content(
+        title=EVIL,
+        run_id=EVIL,
+        verdict=(EVIL,),
+        notes=(EVIL,),
+        ladders=(ladder,),
+        arms=tuple(replace(arm, name=EVIL, setting=EVIL) for arm in content().arms),
+        gallery=(case(EVIL, "best", seed=0, shape=(20, 30)),),
+        runs=tuple(replace(run, arm=EVIL) for run in content().runs[:2]),
+        provenance=(Facts(title=EVIL, values={EVIL: EVIL}),),
+        dropped=(Dropped(what=EVIL, why=EVIL),),
+        command=EVIL,
+    )
+    write_report(tmp_path / "evil.html", evil)
+    reader = read(tmp_path / "evil.html")
+    assert len(reader.of("script")) == 1
+    assert reader.words().count(EVIL) > 20
+
+
+def test_formulas_in_names_are_neutralised_in_every_table(tmp_path, content, rung, run):
+    name = "=HYPERLINK(1)"
+    evil = content(
+        ladders=(replace(content().ladders[0], rungs=(rung(name, "student", 0.5, ""),), baseline=None, teacher=None,
+                         student=None),),
+        arms=tuple(replace(arm, name=name) for arm in content().arms),
+        runs=(run(name, "student", 0, steps=10),),
+    )  # fmt: skip
+    write_report(tmp_path / "evil.html", evil)
+    tables = [link["href"] for link in read(tmp_path / "evil.html").of("a") if "download" in link]
+    cells = [
+        cell
+        for table in tables
+        for row in csv.reader(io.StringIO(base64.b64decode(table.split(",", 1)[1]).decode("utf-8-sig"), newline=""))
+        for cell in row
+    ]
+    assert f"'{name}" in cells
+    assert name not in cells
+
+
+def test_every_drawing_and_table_can_be_taken_away(full):
+    files = [link["download"] for link in read(full).of("a") if "download" in link]
+    assert files[:2] == ["ladder.csv", "ladder_2.csv"]
+    assert "arms.csv" in files
+    assert "curve_Loss_term_distillation.csv" in files
+    assert len(files) == len(set(files)) == 2 + 1 + 9
+
+
+def test_an_empty_report_says_what_it_lacks(tmp_path):
+    write_report(tmp_path / "empty.html", empty())
+    words = read(tmp_path / "empty.html").words()
+    for wanted in (
+        "Did distillation help? Not tested",
+        "No verdict was handed in.",
+        "No ladder: no arm was handed in.",
+        "No cases: no picture was handed in.",
+        "No scores of single fields were handed in.",
+        "No training log was handed in.",
+        "Nothing was dropped.",
+        "No licence was handed in",
+        "No convention was handed in.",
+        "No caveat was handed in.",
+    ):
+        assert wanted in words, wanted
+
+
+@pytest.mark.parametrize("lacking", ["teacher", "baseline", "student"])
+def test_a_ladder_may_lack_any_of_its_ends(tmp_path, content, lacking):
+    whole = content().ladders[0]
+    rungs = tuple(rung for rung in whole.rungs if rung.name != lacking)
+    write_report(tmp_path / "a.html", empty(ladders=(replace(whole, rungs=rungs, **{lacking: None}),)))
+    assert "84.2 ± 0.6" in read(tmp_path / "a.html").words()
+
+
+def test_one_seed_has_no_deviation(tmp_path, content, rung):
+    ladder = replace(
+        content().ladders[0],
+        rungs=(rung("student", "student", 0.8, "", seeds=1),),
+        baseline=None,
+        teacher=None,
+    )
+    write_report(tmp_path / "a.html", empty(ladders=(ladder,)))
+    words = read(tmp_path / "a.html").words()
+    assert "1 seed ·" in words
+    assert "± standard" in words
+    assert not re.search(r"80\.0 ±", words)
+
+
+def test_a_broken_file_name_is_shown_as_its_bytes(tmp_path):
+    name = os.fsdecode(b"bad\xff.png")
+    write_report(tmp_path / "a.html", empty(dropped=(Dropped(what=name, why="not Unicode"),)))
+    assert "bad\\udcff.png" in read(tmp_path / "a.html").words()
+
+
+def test_pictures_shrink_until_the_page_is_small_enough(monkeypatch, content):
+    noise = np.random.default_rng(0).random((1, 300, 400)).astype(np.float32)
+    cases = tuple(GalleryCase(name=str(n), rank="best", student_view=noise, student_channels=("n",)) for n in range(3))
+    whole = len(page.rendered(empty(gallery=cases)))
+    monkeypatch.setattr(page, "MOST_BYTES", whole - 1)
+    assert len(page.rendered(empty(gallery=cases))) < whole - 1
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    write_report(path, empty(run_id="old"))
+
+    def full_disk(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(EnvironmentFault, match="no room to write"):
+        write_report(path, empty(run_id="new"))
+    assert "run old" in " ".join(read(path).words().split())
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_words_stand_out_from_their_ground(theme):
+    # WCAG 2.1, success criterion 1.4.3: at least 4.5 to 1.
+    style = Path(page.__file__).with_name("report.css").read_text(encoding="utf-8")
+    block = re.findall(r"\{\s*color-scheme: " + theme + r";(.*?)\}", style, re.DOTALL)[-1 if theme == "dark" else 0]
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", block))
+
+    def luminance(name):
+        parts = [int(colours[name][at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for words in ("ink", "soft", "accent", "warn"):
+        for ground in ("paper", "card"):
+            light, dark = sorted((luminance(words), luminance(ground)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (words, ground)
