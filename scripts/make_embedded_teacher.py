@@ -66,7 +66,9 @@ def fields(count: int, *, seed: int, channels: Sequence[str], side: tuple[int, i
 
 def crop(field: Field, shape: tuple[int, int], draw: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Return a random crop, mirrored and turned at random."""
-    top, left = (int(draw.integers(0, have - want + 1)) for have, want in zip(field.image.shape[1:], shape, strict=True))
+    top, left = (
+        int(draw.integers(0, have - want + 1)) for have, want in zip(field.image.shape[1:], shape, strict=True)
+    )
     turns, mirrored = int(draw.integers(4)), bool(draw.integers(2))
     both = []
     for array in (field.image, field.target):
@@ -84,17 +86,23 @@ def loss_of(scores: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(scores, target) + (1 - (2 * both + 1) / (each + 1)).mean()
 
 
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)  # noqa: T201
+
+
 def train(model: SamModel, lessons: Sequence[Field], steps: int) -> None:
     """Tune the whole network, prompt-free."""
     draw = np.random.default_rng(SEED)
     side = encoder_of(model.config).side
     optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK, total_steps=steps + 1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK, total_steps=steps + 1, pct_start=0.15)
     began = time.monotonic()
     for step in range(steps):
-        shape = (int(draw.integers(120, side + 1)), side) if step % 2 else (int(draw.integers(120, side + 1)),) * 2
+        shorter = int(draw.integers(120, side + 1))
+        shape = (shorter, side) if step % 2 else (shorter, shorter)
         parts = [crop(lessons[place], shape, draw) for place in draw.choice(len(lessons), BATCH, replace=False)]
-        squares = [place(tuple(image.shape[1:]), side) for image, _ in parts]
+        squares = [place((image.shape[1], image.shape[2]), side) for image, _ in parts]
         pixels = torch.cat([to_square(image, square) for (image, _), square in zip(parts, squares, strict=True)])
         scores = model(pixel_values=pixels, multimask_output=True).pred_masks[:, 0]
         losses = [loss_of(from_square(s, q), target) for s, q, (_, target) in zip(scores, squares, parts, strict=True)]
@@ -105,7 +113,7 @@ def train(model: SamModel, lessons: Sequence[Field], steps: int) -> None:
         optimiser.step()
         schedule.step()
         if step % 50 == 49:
-            print(f"  step {step + 1}: loss {loss.item():.3f}, {time.monotonic() - began:.0f} s", flush=True)
+            say(f"  step {step + 1}: loss {loss.item():.3f}, {time.monotonic() - began:.0f} s")
 
 
 def dice(maps: Sequence[np.ndarray], held_out: Sequence[Field]) -> list[float]:
@@ -141,13 +149,13 @@ def make(name: str, *, count: int, steps: int, out: Path) -> None:
     model = SamModel(config).eval()
     random_plain = score(model, held_out)
     random_probe = score_probe(model, lessons, held_out)
-    print(f"{name}: random weights {random_plain}, a probe on them {random_probe} (Dice of {', '.join(OUTPUTS)})")
+    say(f"{name}: random weights {random_plain}, a probe on them {random_probe} (Dice of {', '.join(OUTPUTS)})")
     began = time.monotonic()
     train(model.train(), lessons, steps)
     seconds = round(time.monotonic() - began)
     model = model.eval().half().float()  # scored as it is stored
     tuned_dice = score(model, held_out)
-    print(f"{name}: tuned {tuned_dice} after {seconds} s")
+    say(f"{name}: tuned {tuned_dice} after {seconds} s")
     if not all(after > max(before) for after, *before in zip(tuned_dice, random_plain, random_probe, strict=True)):
         raise SystemExit(f"{name} does not beat its own random weights. Train longer.")
     card = SamCard(
@@ -160,7 +168,12 @@ def make(name: str, *, count: int, steps: int, out: Path) -> None:
         note=f"Tuned on {count} simulated, labelled fields of tissue; knows nothing of real images.",
         provenance={
             "script": "scripts/make_embedded_teacher.py",
-            "fields": {"count": count, "seed": TRAINING_SEED, "held_out": len(held_out), "held_out_seed": HELD_OUT_SEED},
+            "fields": {
+                "count": count,
+                "seed": TRAINING_SEED,
+                "held_out": len(held_out),
+                "held_out_seed": HELD_OUT_SEED,
+            },
             "training": {"steps": steps, "batch": BATCH, "peak": PEAK, "clip": CLIP, "seed": SEED, "seconds": seconds},
             "held_out_dice": dict(zip(OUTPUTS, tuned_dice, strict=True)),
             "held_out_dice_of_random_weights": dict(zip(OUTPUTS, random_plain, strict=True)),

@@ -4,13 +4,14 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from segdistill.data.labels import LabelSet, Structure, output_names, planes, read_labels, structures_of
 from segdistill.errors import ConfigError, DataError
 
+law = settings(deadline=None, max_examples=50)
 CELLS = LabelSet("cell", "instances", ("cell",))
 LABELS = np.array([[0, 1, 1, 0, 3], [0, 0, 2, 2, 3], [0, 0, 0, 0, 3]])
 
@@ -191,6 +192,7 @@ def test_unknown_values_are_refused_by_name(kind, values):
         planes(np.array([[0, 1, 2, 8]]), label_set, source="a.png")
 
 
+@law
 @given(st.integers(1, 255), st.integers(0, 2**16))
 def test_bits_are_the_sum_of_their_planes(every, seed):
     values = tuple(1 << bit for bit in range(8) if every >> bit & 1)

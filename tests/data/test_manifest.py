@@ -105,15 +105,19 @@ def test_all_errors_come_at_once_with_their_rows(folder):
             "y/a.png,masks/none.png,trian\n"
             ",masks/1.png,\n"
             "x/a.png,,\n"
-            "x/b.png,,test,surplus\n",
+            "x/b.png,,test,surplus\n"
+            "..,,\n"
+            f"{'x' * 300}.png,,\n",
         )
     message = str(caught.value)
-    assert "has 6 errors" in message
+    assert "has 8 errors" in message
     assert "row 3: image: there is no file 'x/gone.png'" in message
     assert "row 4: label: there is no file 'masks/none.png'" in message
     assert "row 4: split: 'trian' is none of train, validation, test. Did you mean 'train'?" in message
     assert "row 5: image: the cell is empty" in message
     assert "row 6: the image is that of row 2 too" in message
+    assert "row 8: image: '..' is a folder, and no OME-Zarr" in message
+    assert "x.png' cannot be looked up: File name too long" in message
     assert "row 7: there are 4 cells, but 3 columns" in message
 
 

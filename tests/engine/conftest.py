@@ -3,9 +3,23 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("busy", deadline=None)  # a busy machine is no failure
+settings.load_profile("busy")
 
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)  # for engine_toy and engine_child, which child processes import too
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Bits are equal for equal numbers of threads; and for 100 weights one is fastest."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

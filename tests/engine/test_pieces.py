@@ -1,8 +1,9 @@
 """The small parts: memory, prefetching, signals, lock, log, meter, display, micro-batches."""
 
+import errno
+import fcntl
 import io
 import json
-import os
 import signal
 import threading
 import time
@@ -174,6 +175,15 @@ def test_a_folder_is_let_go_even_after_an_error(tmp_path):
         pass
 
 
+def test_a_disk_without_locks_is_an_environment_fault(tmp_path, monkeypatch):
+    def flock(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(EnvironmentFault, match="No locks available"), held(tmp_path):
+        pass
+
+
 def test_a_place_that_cannot_be_a_folder_is_an_environment_fault(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentFault, match="file"), held(tmp_path / "file" / "run"):
@@ -196,7 +206,7 @@ def test_cutting_the_log_drops_later_lines_and_a_broken_end(tmp_path):
     log.append(tmp_path, {"step": 4, "loss": 0.0})
     assert [line["step"] for line in read_log(tmp_path)] == [1, 2, 3, 4]
     assert read_log(tmp_path)[2]["loss"] == 0.1 * 3
-    assert os.listdir(tmp_path) == ["log.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
 
 
 def test_the_meter_by_hand(monkeypatch):

@@ -41,7 +41,7 @@ def test_scores_stay_between_zero_and_one_and_small_differences_stay_small(value
 
 
 def test_what_is_not_finite_does_not_stretch_the_axis():
-    assert axis_over([0.5, math.nan, math.inf, 0.7], narrowest=0.01, room=0) == Axis(0.5, 0.7)
+    assert axis_over([0.5, math.nan, math.inf, 0.7], narrowest=0.01, room=0.0) == Axis(0.5, 0.7)
 
 
 def test_scores_beyond_one_are_still_inside():

@@ -78,7 +78,7 @@ def test_what_is_not_finite_is_said_and_not_drawn():
 
 
 def test_a_rung_that_is_not_there_is_named():
-    with pytest.raises(UnknownName, match="There is no rung called 'smal'. Did you mean 'small'"):
+    with pytest.raises(UnknownName, match=r"There is no rung called 'smal'\. Did you mean 'small'"):
         three_rungs(student="smal")
 
 

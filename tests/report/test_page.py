@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import segdistill.report.page as page
 from segdistill.errors import EnvironmentFault
-from segdistill.report import Dropped, Facts, GalleryCase, ReportContent, write_report
+from segdistill.report import Dropped, Facts, GalleryCase, ReportContent, page, write_report
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 EVIL = "<script>alert(1)</script>\"'&"

@@ -21,6 +21,7 @@ from segdistill.report.pictures import (
     hatched,
     outline,
     probability_colours,
+    tint,
 )
 
 # Machado, Oliveira, Fernandes 2009, doi:10.1109/TVCG.2009.113: what the colour-blind see, severity 1, linear RGB.
@@ -159,6 +160,27 @@ def test_a_case_shows_what_it_has_and_says_what_it_lacks(case):
     assert all(panel.alt.startswith(f"a: {panel.title}") for panel in whole.panels)
     assert {decoded(panel.uri).shape for panel in whole.panels} == {(40, 60, 3)}
     assert [name for _, name in whole.panels[0].swatches] == ["nucleus", "membrane"]
+
+
+def test_each_panel_shows_its_own_network(case):
+    full = case("a", "best", seed=0, shape=(20, 30))
+    parts = {"student_view": full.student_view, "student_channels": ("nucleus",), "label": full.label}
+    perfect = type(full)(
+        name="a",
+        rank="best",
+        student=full.label,
+        baseline=np.zeros_like(full.label),
+        teacher_map=full.teacher_map,
+        **parts,
+    )
+    shown = {panel.title: decoded(panel.uri) for panel in view_case(perfect, side=30).panels if panel.uri}
+    assert (shown["Baseline"] == grey(full.student_view, light=0.8)).all()
+    assert (shown["Student"] != shown["Baseline"]).any()
+    dim, wanted = grey(full.student_view, light=0.45), full.label > 0
+    assert (shown["Student's errors"] == tint(dim, wanted, AGREED, 0.35)).all()
+    assert (shown["Baseline's errors"] == tint(dim, wanted, MISSED, 0.8)).all()
+    assert (shown["Teacher's map"] == probability_colours(full.teacher_map)).all()
+    assert (shown["Student's view"] == false_colour(full.student_view, ["nucleus"])).all()
 
 
 def test_without_teacher_and_label_their_panels_are_empty_and_said_to_be(case):

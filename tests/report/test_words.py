@@ -53,3 +53,7 @@ def test_any_text_comes_back_from_csv_and_none_is_a_formula(text):
 def test_numbers_keep_their_digits_and_their_sign():
     rows = read_csv(csv_download("a", ["=x", "y"], [[-0.1234567890123, None], [3, 1e-9]]))
     assert rows == [["'=x", "y"], ["-0.1234567890123", ""], ["3", "1e-09"]]
+
+
+def test_a_broken_file_name_does_not_break_a_table():
+    assert read_csv(csv_download("a", ["name"], [["bad\udcff"]]))[1] == ["bad\\udcff"]

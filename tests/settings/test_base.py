@@ -49,8 +49,11 @@ def test_without_labels_there_is_no_baseline():
 
 
 def test_all_arms_in_order():
-    arms = validated(Distill, MAIN | {"labels": 4, "control": "t2", "all_labels": True}).arms()
-    assert [arm.role for arm in arms] == ["baseline", "student", "control", "all-labels", "all-labels student"]
+    arms = validated(Distill, MAIN | {"labels": 4, "control": "t2", "all_labels": True, "targets_alone": True}).arms()
+    assert [arm.role for arm in arms] == [
+        *("baseline", "student", "control", "targets alone"),
+        *("all-labels", "all-labels student"),
+    ]
 
 
 @pytest.mark.parametrize(

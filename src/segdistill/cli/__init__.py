@@ -1,13 +1,14 @@
 """The command line: one file per command; settings in, one call, print."""
 
+import logging
+import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
 from segdistill.errors import SegdistillError
 
-USAGE, BUG, INTERRUPTED = 2, 70, 130
+ENVIRONMENT, BUG, INTERRUPTED = 3, 70, 130
 
 
 def main(tokens: Sequence[str] | None = None) -> NoReturn:
@@ -24,23 +25,28 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
 
 def status(tokens: Sequence[str]) -> int:
     """Run one command and return its exit status."""
-    from cyclopts import CycloptsError
-
     from segdistill.cli.app import run
 
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs, our errors say with the file's name
     try:
-        return run(list(tokens))
+        result = run(list(tokens))
+        sys.stdout.flush()  # here, where a reader that has gone can still be handled
     except SegdistillError as error:
         print(f"segdistill: {error}", file=sys.stderr)
         return error.status
-    except CycloptsError:  # printed already, in our words
-        return USAGE
     except KeyboardInterrupt:
         print("segdistill: interrupted. The same command goes on from what is on the disk.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it exits
         return 0
+    except PermissionError as error:
+        print(f"segdistill: {error.filename} may not be read or written by you: {error.strerror}.", file=sys.stderr)
+        return ENVIRONMENT
     except Exception:  # the outermost frame: whatever arrives here is a bug and is shown whole
+        import traceback
+
         traceback.print_exc()
         print("segdistill: this is a bug in segdistill. Please report it with the lines above.", file=sys.stderr)
         return BUG
+    return result

@@ -1,16 +1,15 @@
 """The commands, each imported only when it is called."""
 
 import sys
+from inspect import BoundArguments
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Toml
-from pydantic import BaseModel, ValidationError
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 from segdistill import __version__
-from segdistill.errors import ConfigError
-from segdistill.settings.base import explain
+from segdistill.cli.mistakes import CommandSettings, counted, plain, unknown
+from segdistill.errors import ConfigError, UnknownName
 
 COMMANDS = {
     "demo": "The whole story offline, on simulated multiplexed tissue, in minutes.",
@@ -23,6 +22,8 @@ COMMANDS = {
     "models": "List the students, with their sizes.",
     "teachers": "List the teachers, with their licences.",
 }
+
+_OPTIONS = ("--config", "--help", "--version")
 
 
 def make_app() -> App:
@@ -47,11 +48,7 @@ def make_app() -> App:
             tokens: The command and its options.
             config: A TOML file of the command's settings; what is given on the command line wins.
         """
-        if config is not None:
-            if not config.is_file():
-                raise ConfigError(f"There is no settings file {config}.")
-            app.config = Toml(config, use_commands_as_keys=False)
-        return app(tokens, exit_on_error=False, error_formatter=_words, result_action="return_value")
+        return _call(app, list(tokens), CommandSettings(config))
 
     return app
 
@@ -61,17 +58,37 @@ def run(tokens: list[str]) -> int:
 
     Returns:
         Its exit status.
+
+    Raises:
+        ConfigError: Words or settings are wrong; all of them are named.
+        UnknownName: There is no such command.
     """
-    result = make_app().meta(tokens, exit_on_error=False, error_formatter=_words, result_action="return_value")
+    try:
+        result = make_app().meta(tokens, print_error=False, exit_on_error=False, result_action="return_value")
+    except CycloptsError as error:
+        raise ConfigError(plain(error)) from error
     return result if isinstance(result, int) else 0
 
 
-def _words(error: CycloptsError) -> str:
-    """Return what went wrong with the command line's words, every mistake of the settings at once."""
-    cause = error.__cause__ or error.__context__
-    if isinstance(cause, ValidationError):
-        return f"segdistill: {explain(BaseModel, cause)}"
-    return f"segdistill: {error}"
+def _call(app: App, tokens: list[str], settings: CommandSettings) -> Any:
+    if tokens and not tokens[0].startswith("-") and tokens[0] not in COMMANDS:
+        raise UnknownName("command", tokens[0], COMMANDS)
+    app.config = settings
+    command, bound, left = _parse(app, tokens, settings)
+    if left:
+        raise ConfigError(counted(unknown(left, settings.options)))
+    return command(*bound.args, **bound.kwargs)
+
+
+def _parse(app: App, tokens: list[str], settings: CommandSettings) -> tuple[Any, BoundArguments, list[str]]:
+    """Return a command, its arguments, and the words that belong to none of them."""
+    try:
+        command, bound, left, _ = app.parse_known_args(tokens)
+    except UnknownCommandError as error:  # its own words would import every command to suggest one
+        raise ConfigError(counted(unknown(error.unused_tokens or tokens, _OPTIONS))) from error
+    except CycloptsError as error:
+        raise ConfigError(settings.explain(error)) from error
+    return command, bound, left
 
 
 def say(text: str) -> None:

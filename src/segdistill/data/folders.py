@@ -1,12 +1,14 @@
 """Cases from a plain folder: images/ and, where they exist, labels/, ignore/ and field_of_view/.
 
-images/A01.ome.tif              labels/A01.png              same stem, any suffixes
-images/plate 3/A01.tif          labels/plate 3/A01.tif      sub-folders are groups
-images/test/A01.tif             labels/test/A01.tif         a sub-folder train, validation or test is a split
-images/A01.tif                  labels/cell/A01.tif         several structures, a folder for each
-                                labels/nucleus/A01.tif
-images/A01_dapi.tif             labels/A01.tif              one file per channel, by a pattern
-images/A01_actin.tif                                        "{name}_{channel}.tif"
+    images/A01.ome.tif           labels/A01.png            same stem, any suffixes
+    images/plate 3/A01.tif       labels/plate 3/A01.tif    sub-folders are groups
+    images/test/A01.tif          labels/test/A01.tif       a sub-folder train, validation or test is a split
+    images/A01.tif               labels/cell/A01.tif       several structures, a folder for each
+                                 labels/nucleus/A01.tif
+    images/A01_dapi.tif          labels/A01.tif            one file per channel, by a pattern
+    images/A01_actin.tif                                   "{name}_{channel}.tif"
+
+Files of ignore/ and field_of_view/ are paired as those of labels/ are.
 """
 
 import os
@@ -121,7 +123,7 @@ def _shelf(folder: Path) -> _Shelf:
     shelf, twins = _Shelf(), defaultdict(list)
     for path in _files(folder):
         inside = path.relative_to(folder)
-        if path.suffix.lower() in _NO_PICTURE:
+        if path.suffix.lower() in _NO_PICTURE and not path.is_dir():
             shelf.aside.append(inside.as_posix())
             continue
         name = stem(inside)

@@ -19,6 +19,7 @@ from pathlib import Path, PurePath
 
 from segdistill.data.case import SPLIT_WORDS, Case, Split, image_files, shown, stem
 from segdistill.data.folders import Found
+from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import DataError, nearest
 
 _COLUMNS = ("image", "label", "group", "split", "ignore", "field_of_view", "name")
@@ -38,9 +39,15 @@ class _Row:
         text = self.cells.get(column, "")
         if not text:
             return None
-        path = _existing(self.folder / text)
+        try:
+            path = _existing(self.folder / text)
+        except OSError as error:  # a name too long for the disk, or a folder that may not be read
+            self.errors.append(f"{column}: {text!r} cannot be looked up: {error.strerror}")
+            return None
         if path is None:
             self.errors.append(f"{column}: there is no file {text!r}")
+        elif path.is_dir() and not is_zarr(path):
+            self.errors.append(f"{column}: {text!r} is a folder, and no OME-Zarr")
         return path
 
     def files(self, column: str) -> dict[str, Path]:
@@ -188,7 +195,7 @@ def _notes(cases: tuple[Case, ...], label_sets: tuple[str, ...]) -> Iterator[str
 def _inner(path: PurePath) -> str:
     """Return the stem of a path with nothing in it that leads out of a folder."""
     parts = [part for part in path.parts if part not in {path.anchor, ".", ".."}]
-    return stem(PurePath(*parts))
+    return stem(PurePath(*parts)) if parts else ""
 
 
 def _existing(path: Path) -> Path | None:

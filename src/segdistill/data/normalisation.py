@@ -6,14 +6,14 @@ same normalised pixels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import product
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-from segdistill.data.channels import select
+from segdistill.data.channels import BLANK, select
 from segdistill.data.finite import refuse_non_finite
 from segdistill.data.image import Image, ImageSource, Window
 from segdistill.errors import ConfigError, DataError
@@ -71,14 +71,12 @@ def rule_from_json(value: Mapping[str, Any]) -> Rule:
     >>> rule_from_json({"rule": "full-range"})
     FullRangeRule()
     """
-    rest = dict(value)
-    kind = RULES.get(rest.pop("rule", None))
-    if kind is None or not all(isinstance(number, int | float) for number in rest.values()):
+    kinds = [kind for name, kind in RULES.items() if name == value.get("rule")]
+    rest = {name: number for name, number in value.items() if name != "rule"}
+    known = {field.name for kind in kinds for field in fields(kind)}
+    if not kinds or set(rest) - known or not all(isinstance(number, int | float) for number in rest.values()):
         raise ConfigError(f"{dict(value)!r} is no normalisation rule. Known: {', '.join(RULES)}.")
-    try:
-        return kind(**rest)
-    except TypeError as error:
-        raise ConfigError(f"{dict(value)!r} is no normalisation rule: {error}.") from error
+    return kinds[0](**{name: float(number) for name, number in rest.items()})
 
 
 def measure_range(
@@ -102,21 +100,21 @@ def measure_range(
         DataError: A pixel is not finite, or the rule is ``FullRangeRule`` and a float lies outside 0..1.
 
     >>> image = Image(np.arange(101, dtype=np.uint16).reshape(1, 1, 101), ("DAPI",), None, "a ramp")
-    >>> measure_range(image, PercentileRule(1, 99), names=["DAPI"])
+    >>> measure_range(image, PercentileRule(1.0, 99.0), names=["DAPI"])
     (array([1.], dtype=float32), array([99.], dtype=float32))
     """
-    windows, whole = _windows(_size(source))
+    channels, *size = source.array.shape if isinstance(source, Image) else source.shape
+    whole = size[0] * size[1] <= _EXACT
+    windows = _strips(channels, *size) if whole else _grid(*size)
     sample = np.concatenate([block.reshape(len(names), -1) for block in _blocks(source, names, windows)], axis=1)
     if not ignore_non_finite:
         refuse_non_finite(sample[:, None], names, source=source.source)
     if isinstance(rule, FullRangeRule):
         return _full_range(sample, names, source.source)
     ranges = np.array([_percentiles(pixels, rule) for pixels in sample])
-    flat = ranges[:, 0] == ranges[:, 1]
+    flat = (ranges[:, 0] == ranges[:, 1]) & [name != BLANK for name in names]
     if flat.any() and not whole:
-        everywhere = (_extremes(block) for block in _blocks(source, names, _every_window(_size(source))))
-        lows, highs = zip(*((part[:, 0], part[:, 1]) for part in everywhere), strict=True)
-        ranges[flat, 0], ranges[flat, 1] = np.min(lows, axis=0)[flat], np.max(highs, axis=0)[flat]
+        ranges[flat] = _extremes(_blocks(source, names, _every_block(*size)))[flat]
     return _in_single_precision(ranges, names, source.source)
 
 
@@ -141,11 +139,6 @@ def normalise(
     return np.where(flat, 0, np.clip(scaled, 0, 1)).astype(np.float32)
 
 
-def _size(source: ImageSource | Image) -> tuple[int, int]:
-    shape = source.array.shape if isinstance(source, Image) else source.shape
-    return shape[1], shape[2]
-
-
 def _blocks(
     source: ImageSource | Image, names: Sequence[str], windows: Iterable[Window]
 ) -> Iterator[Shaped[np.ndarray, "c y x"]]:
@@ -154,28 +147,30 @@ def _blocks(
         yield select(pixels, source.channels, names, source=source.source)
 
 
-def _windows(size: tuple[int, int]) -> tuple[list[Window], bool]:
-    """Return the windows to measure in, and whether they are the whole image."""
-    if size[0] * size[1] <= _EXACT:
-        return [(slice(0, size[0]), slice(0, size[1]))], True
-    count = [-(-length // _BLOCK) for length in size]
+def _strips(channels: int, height: int, width: int) -> list[Window]:
+    """Return the whole image, in strips where its channels are many: most of them may not be wanted."""
+    rows = max(1, 4 * _EXACT // (channels * width))
+    return [(slice(y, min(y + rows, height)), slice(0, width)) for y in range(0, height, rows)]
+
+
+def _grid(height: int, width: int) -> list[Window]:
+    """Return blocks that lie evenly over the image and together have as many pixels as are measured."""
+    down, across = -(-height // _BLOCK), -(-width // _BLOCK)
     wanted = _EXACT // _BLOCK**2
-    rows = min(count[0], max(1, round((wanted * count[0] / count[1]) ** 0.5)))
-    columns = min(count[1], max(1, wanted // rows))
-    places = [
-        np.linspace(0, total - 1, few).round().astype(int) * _BLOCK
-        for total, few in zip(count, (rows, columns), strict=True)
-    ]
-    return [_window(y, x, size, _BLOCK) for y, x in product(*(place.tolist() for place in places))], False
+    rows = min(down, wanted, max(1, round((wanted * down / across) ** 0.5)))
+    columns = min(across, max(1, wanted // rows))
+    tops = (np.linspace(0, down - 1, rows).round().astype(int) * _BLOCK).tolist()
+    lefts = (np.linspace(0, across - 1, columns).round().astype(int) * _BLOCK).tolist()
+    return [_window(y, x, height, width, _BLOCK) for y, x in product(tops, lefts)]
 
 
-def _every_window(size: tuple[int, int]) -> Iterator[Window]:
+def _every_block(height: int, width: int) -> Iterator[Window]:
     side = 4 * _BLOCK
-    return (_window(y, x, size, side) for y, x in product(range(0, size[0], side), range(0, size[1], side)))
+    return (_window(y, x, height, width, side) for y, x in product(range(0, height, side), range(0, width, side)))
 
 
-def _window(y: int, x: int, size: tuple[int, int], side: int) -> Window:
-    return slice(y, min(y + side, size[0])), slice(x, min(x + side, size[1]))
+def _window(y: int, x: int, height: int, width: int, side: int) -> Window:
+    return slice(y, min(y + side, height)), slice(x, min(x + side, width))
 
 
 def _percentiles(pixels: Shaped[np.ndarray, " n"], rule: PercentileRule) -> tuple[float, float]:
@@ -188,12 +183,14 @@ def _percentiles(pixels: Shaped[np.ndarray, " n"], rule: PercentileRule) -> tupl
     return (low, high) if low < high else (float(pixels.min()), float(pixels.max()))
 
 
-def _extremes(block: Shaped[np.ndarray, "c y x"]) -> Float[np.ndarray, "c 2"]:
-    """Return the lowest and highest finite number of each channel; (inf, -inf) if there is none."""
-    finite = np.isfinite(block)
-    low = np.min(block, axis=(1, 2), where=finite, initial=np.inf)
-    high = np.max(block, axis=(1, 2), where=finite, initial=-np.inf)
-    return np.stack([low, high], axis=1).astype(np.float64)
+def _extremes(blocks: Iterable[Shaped[np.ndarray, "c _ _"]]) -> Float[np.ndarray, "c 2"]:
+    """Return the lowest and highest finite number of each channel over all blocks, or 0 and 0."""
+    lowest, highest = np.array(np.inf), np.array(-np.inf)
+    for block in blocks:
+        finite = [channel[np.isfinite(channel)] for channel in block]
+        lowest = np.minimum(lowest, [float(pixels.min()) if pixels.size else np.inf for pixels in finite])
+        highest = np.maximum(highest, [float(pixels.max()) if pixels.size else -np.inf for pixels in finite])
+    return np.where(lowest <= highest, np.stack([lowest, highest]), 0).T
 
 
 def _full_range(

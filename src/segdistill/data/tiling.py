@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from jaxtyping import Shaped
@@ -51,10 +50,9 @@ def tiles(shape: tuple[int, int], *, side: int, halo: int) -> Iterator[Tile]:
     """
     _check(shape, side, halo)
     columns = list(_spans(shape[1], side, halo))
-    for (read_y, pad_y, keep_y, write_y), (read_x, pad_x, keep_x, write_x) in product(
-        _spans(shape[0], side, halo), columns
-    ):
-        yield Tile((read_y, read_x), (pad_y, pad_x), (keep_y, keep_x), (write_y, write_x))
+    for read_y, pad_y, keep_y, write_y in _spans(shape[0], side, halo):
+        for read_x, pad_x, keep_x, write_x in columns:
+            yield Tile((read_y, read_x), (pad_y, pad_x), (keep_y, keep_x), (write_y, write_x))
 
 
 def count_tiles(shape: tuple[int, int], *, side: int, halo: int) -> int:

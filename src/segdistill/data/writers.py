@@ -45,9 +45,9 @@ def write_labels(path: Path, labels: Integer[np.ndarray, "y x"], *, pixel_size: 
     >>> tifffile.imread(file)
     array([[    0,     0, 70000]], dtype=uint32)
     """
-    suffix = _suffix(path, (*_TIFF, ".png"))
+    _check_target(path, labels.shape, (*_TIFF, ".png"))
     _check_labels(labels, path)
-    if suffix == ".png":
+    if path.suffix.lower() == ".png":
         _write_png(path, labels)
     else:
         whole = (slice(0, labels.shape[0]), slice(0, labels.shape[1]))
@@ -78,7 +78,7 @@ def write_labels_tiled(
     >>> tifffile.imread(file).tolist()
     [[1, 3], [2, 4]]
     """
-    _suffix(path, _TIFF)
+    _check_target(path, shape, _TIFF)
     checked = ((window, _checked(values, path)[None]) for window, values in blocks)
     bands = (band[0] for band in _bands(checked, (1, *shape), np.dtype(np.uint32), path))
     with whole_file(path) as partial:
@@ -136,9 +136,9 @@ def write_probabilities_tiled(
         DataError: The format is another, or there are no pixels.
         EnvironmentFault: The disk is full or the folder cannot be written.
     """
-    _suffix(path, _TIFF)
     single = np.dtype(np.float32)
     full = (len(names), *shape)
+    _check_target(path, full, _TIFF)
     with whole_file(path) as partial, ExitStack() as stack:
         later = [stack.enter_context(tempfile.TemporaryFile(dir=path.parent)) for _ in names[1:]]
         bands = _bands(blocks, full, single, path)
@@ -146,17 +146,18 @@ def write_probabilities_tiled(
         _write_tiles(partial, tiles, full, single, _metadata(path, full, names, pixel_size))
 
 
-def _suffix(path: Path, allowed: Sequence[str]) -> str:
+def _check_target(path: Path, shape: tuple[int, ...], allowed: Sequence[str]) -> None:
     suffix = path.suffix.lower()
     if suffix not in allowed:
         raise DataError(
             f"{path} cannot be written as {suffix or 'a file without a suffix'}. Use {' or '.join(allowed)}."
         )
-    return suffix
+    if min(shape, default=0) < 1:
+        raise DataError(f"There is nothing to write to {path}: the shape is {shape}. Leave images without pixels out.")
 
 
 def _check_labels(labels: Shaped[np.ndarray, "..."], path: Path) -> None:
-    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if low < 0 or high > np.iinfo(np.uint32).max:
         raise DataError(
             f"Labels for {path} run from {low} to {high}; a label file holds 0 to 2**32 - 1. Number them again."
@@ -169,8 +170,6 @@ def _checked(labels: Shaped[np.ndarray, "..."], path: Path) -> Shaped[np.ndarray
 
 
 def _write_png(path: Path, labels: Integer[np.ndarray, "y x"]) -> None:
-    if labels.size == 0:
-        raise DataError(f"Labels for {path} have no pixels: their shape is {labels.shape} (y, x).")
     if labels.max() > _PNG_LARGEST:
         raise DataError(
             f"Labels for {path} go up to {labels.max():,}, but a PNG holds numbers up to {_PNG_LARGEST:,}."
@@ -191,7 +190,7 @@ def _bands(
         if left == width:
             band = np.empty((count, (rows.stop or 0) - top, width), dtype)
             left = 0
-        expected = (count, band.shape[1], (columns.stop or 0) - left)
+        expected = (count, band.shape[1], min(columns.stop or 0, width) - left)
         if (rows.start, columns.start) != (top, left) or values.shape != expected or 0 in expected:
             raise ShapeError(
                 f"Blocks of {path} must cover {height} × {width} pixels (y, x) row by row without gaps: at row {top},"
@@ -203,7 +202,7 @@ def _bands(
         if left == width:
             top += band.shape[1]
             yield band
-    if (top, left) != (height, width) or 0 in shape:
+    if (top, left) != (height, width):
         raise ShapeError(
             f"Blocks of {path} must cover {height} × {width} pixels (y, x), but they end at row {top}, column {left}."
         )

@@ -18,7 +18,7 @@ def held(folder: Path) -> Iterator[None]:
     The system lets go of it when the process ends, however it ends.
 
     Raises:
-        EnvironmentFault: Another process holds it, or it cannot be written.
+        EnvironmentFault: Another process holds it, or it cannot be written or locked.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -33,7 +33,13 @@ def held(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise EnvironmentFault(f"{folder} cannot be written: {error}. Choose a folder that can be written.") from error
     with handle:
-        if not _lock(handle):
+        try:
+            free = _lock(handle)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"{folder} cannot be locked: {error}. Choose a folder on a disk that supports file locks."
+            ) from error
+        if not free:
             raise EnvironmentFault(f"Another run is using {folder}. Wait until it ends, or choose another folder.")
         yield
 

@@ -6,7 +6,7 @@ a checkpoint says was done is then also in the log and among the best weights.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ def train(problem: Problem, folder: Path, plan: Plan, *, notice: Callable[[str],
             at a time, or SIGTERM or SIGINT came. After the first and the last a checkpoint was written.
     """
     fabric = launch(plan, notice=notice)
-    with held(folder) if fabric.is_global_zero else nullcontext():
+    with ExitStack() as stack:
+        first_says(fabric, lambda: stack.enter_context(held(folder)))
         run = begin(problem, plan, folder, fabric, notice=notice)
         _go_through_steps(run)
         return _finish(run)
@@ -66,7 +67,7 @@ def _go_through_steps(run: Run) -> None:
         meter = Meter()
         for step in steps:
             samples, waited = batches.take()
-            result = take_step(run, samples, stop=signals.received is not None)
+            result = take_step(run, samples, asked_to_stop=lambda: signals.received is not None)
             state.step = step + 1
             meter.add(result.images, waited)
             pace = meter.read()

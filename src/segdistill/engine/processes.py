@@ -1,12 +1,14 @@
 """What the processes of a run tell each other. Every process must come to each of these calls."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from lightning.fabric import Fabric
 from torch import Tensor
+
+from segdistill.errors import SegdistillError
 
 T = TypeVar("T")
 
@@ -36,8 +38,21 @@ def sum_gradients(fabric: Fabric, parameters: Iterable[Tensor]) -> None:
 
 
 def first_says(fabric: Fabric, work: Callable[[], T]) -> T:
-    """Return, in every process, what the first one gets from ``work``; the others do not call it."""
-    return fabric.broadcast(work() if fabric.is_global_zero else None)  # pyright: ignore[reportReturnType]
+    """Return, in every process, what the first one gets from ``work``; the others do not call it.
+
+    Raises:
+        SegdistillError: What ``work`` raised, in every process, so that none waits for the first.
+    """
+    answer: tuple[Any, SegdistillError | None] = None, None
+    if fabric.is_global_zero:
+        try:
+            answer = work(), None
+        except SegdistillError as error:
+            answer = None, error
+    value, refusal = fabric.broadcast(answer)
+    if refusal is not None:
+        raise refusal
+    return value
 
 
 def gathered(fabric: Fabric, names: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """One optimiser step: weigh, differentiate micro-batch by micro-batch, add up, update."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -44,13 +45,13 @@ class Result:
     """After a bad step, the files that it may be due to."""
 
 
-def take_step(run: Run, samples: list[Any], *, stop: bool) -> Result:
+def take_step(run: Run, samples: list[Any], *, asked_to_stop: Callable[[], bool]) -> Result:
     """Do the next optimiser step.
 
     Args:
         run: Its weights, optimiser and average change, unless the step is bad.
         samples: This process's part of the batch.
-        stop: Whether this process was asked to stop.
+        asked_to_stop: Whether this process was; asked at the end, so that a signal ends this very step.
 
     Raises:
         TrainingStopped: Memory ran out with one sample at a time.
@@ -71,7 +72,7 @@ def take_step(run: Run, samples: list[Any], *, stop: bool) -> Result:
 
     parts = run.memory.attempt(differentiate_all)
     sum_gradients(run.fabric, _parameters(run))
-    loss, terms, stopped = _sum_values(run, parts, stop=stop)
+    loss, terms, stopped = _sum_values(run, parts, stop=asked_to_stop())
     set_learning_rate(run.state.optimizer, run.peaks, rate_factor(step, steps=plan.steps, warmup=plan.warmup))
     verdict = _update(run, loss)
     if verdict is not Verdict.UPDATED:

@@ -3,13 +3,19 @@
 from segdistill.plugins import lazy_exports
 
 _WHERE = {
+    "BlockSegmenter": "blocks",
+    "Options": "options",
     "Summary": "folder",
+    "View": "windows",
     "measure_fast_halo": "halo",
     "measure_reach": "halo",
+    "predict": "api",
     "predict_files": "folder",
     "predict_maps": "windows",
     "segment": "instances",
-    "segment_large": "blocks",
+    "stream_maps": "windows",
     "tune_thresholds": "thresholds",
+    "view_of": "windows",
 }
 __getattr__ = lazy_exports(__name__, _WHERE)
+__all__ = [*_WHERE]  # pyright: ignore[reportUnsupportedDunderAll]

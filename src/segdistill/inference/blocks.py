@@ -1,109 +1,170 @@
-"""Objects of an image too large to hold: block by block, each object from the block that holds its centre."""
+"""Masks of an image too large to segment in one piece: block by block, as the probability maps come in."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt32
-from scipy import ndimage
+from jaxtyping import Float
 
+from segdistill.data.image import Window
 from segdistill.data.labels import Structure
+from segdistill.errors import ShapeError
+from segdistill.inference.canvas import Canvas, Mask, ObjectCanvas, Place, PlainCanvas
 from segdistill.inference.instances import segment
 
-Maps = Callable[[tuple[slice, slice]], Float[np.ndarray, "o y x"]]
-"""Returns the probability maps of a window (rows, columns) of the image."""
+_WHOLE = 2**22
+"""Images of at most so many pixels are one block."""
+
+_SIDE = 1024
+"""Side of the blocks of larger images, pixels."""
+
+_BAND = 2**24
+"""About so many pixels are in a row of blocks, if the image is wide."""
 
 
-def segment_large(
-    maps: Maps,
-    shape: tuple[int, int],
-    structures: Sequence[Structure],
-    thresholds: Mapping[str, Mapping[str, float]],
-    *,
-    block: int = 2048,
-    margin: int = 128,
-) -> Iterator[dict[str, UInt32[np.ndarray, "y x"]]]:
-    """Yield the masks of an image in bands of about ``block`` rows, from the top.
+class BlockSegmenter:
+    """Takes the probability maps of an image, row by row, and gives its masks; a context manager.
 
-    Every block is segmented with a margin of its surroundings, and an object belongs to the block
-    that holds its centre: so none is cut at a block's border and none is counted twice, as long as
-    it is smaller than the margin. What memory is needed depends on the block and on the image's
-    width, not on its height.
+    What memory it needs depends on the image's width, not on its height: maps are kept for one row of
+    blocks, and masks wait on the disk until every object has its number.
 
     Args:
-        maps: Gives the probability maps of any window.
         shape: Height and width of the image, pixels.
         structures: What is segmented.
         thresholds: As for ``segment``.
-        block: Side of a block, pixels.
-        margin: Surroundings that a block also sees, pixels.
+        folder: For temporary data. None is the system's.
+        block: Side of a block, pixels. None chooses one; small images are one block.
+        margin: What a block sees around itself, pixels. Objects smaller than half of it are exactly
+            those of the uncut image.
+
+    >>> maps = np.zeros((2, 4, 9), np.float32)
+    >>> maps[0, 1:3, 1:8] = 0.9                     # one object across three blocks
+    >>> with BlockSegmenter((4, 9), [Structure("cell", True)], {}, block=3, margin=2) as segmenter:
+    ...     segmenter.add((slice(0, 4), slice(0, 9)), maps)
+    ...     mask = segmenter.finish()["cell"]
+    ...     mask.objects, mask.whole()[1].tolist()
+    (1, [0, 1, 1, 1, 1, 1, 1, 1, 0])
     """
-    height, width = shape
-    counts = {structure.name: 0 for structure in structures}
-    # The canvas of a band has ``margin`` rows above and below it, for objects that reach over its
-    # borders. Once the band is painted, all but its last two margins is final.
-    canvas = {structure.name: np.zeros((2 * margin, width), np.uint32) for structure in structures}
-    for top in range(0, height, block):
-        rows = min(block, height - top)
-        canvas = {name: np.pad(carried, ((0, rows), (0, 0))) for name, carried in canvas.items()}
-        for left in range(0, width, block):
-            place = _Block((top, left), (rows, min(block, width - left)), margin)
-            masks = segment(maps(place.window(shape)), structures, thresholds)
-            for structure in structures:
-                name = structure.name
-                paint = _paint_objects if structure.instances else _paint_mask
-                counts[name] += paint(canvas[name], masks[name], place, counts[name])
-        last = top + rows == height
-        first_row, end_row = (margin if top == 0 else 0), (margin + rows if last else rows)
-        yield {name: painted[first_row:end_row] for name, painted in canvas.items()}
-        canvas = {name: painted[rows:] for name, painted in canvas.items()}
 
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        structures: Sequence[Structure],
+        thresholds: Mapping[str, Mapping[str, Any]],
+        *,
+        folder: Path | None = None,
+        block: int | None = None,
+        margin: int = 128,
+    ) -> None:
+        self._shape = shape
+        self._structures = tuple(structures)
+        # An object may lie in several blocks, so its size is known, and judged, only at the end.
+        self._thresholds = {name: {**cut, "minimum_size": 0} for name, cut in thresholds.items()}
+        self._block = _block_sides(shape) if block is None else (block, block)
+        self._margin = margin
+        self._rows = _Rows(shape[1])
+        self._top = 0
+        self._canvases: dict[str, Canvas] = {}
+        for structure in self._structures:
+            minimum = int(thresholds.get(structure.name, {}).get("minimum_size", 0))
+            self._canvases[structure.name] = (
+                ObjectCanvas(shape[1], strip=margin // 2, minimum_size=minimum, folder=folder)
+                if structure.instances
+                else PlainCanvas(shape[1], folder=folder)
+            )
 
-@dataclass(frozen=True)
-class _Block:
-    """One block: the corner and size of its own pixels, and how far around it is looked at; pixels."""
-
-    corner: tuple[int, int]
-    size: tuple[int, int]
-    margin: int
-
-    def window(self, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """Return what is looked at."""
-        rows, columns = (
-            slice(max(start - self.margin, 0), min(start + length + self.margin, end))
-            for start, length, end in zip(self.corner, self.size, shape, strict=True)
-        )
-        return rows, columns
+    def add(self, window: Window, maps: Float[np.ndarray, "o y x"]) -> None:
+        """Take the maps of one part; the parts cover the image row by row, without gaps."""
+        self._rows.add(window, maps)
+        while self._top < self._shape[0] and self._rows.complete >= self._needed:
+            self._segment_band()
 
     @property
-    def own(self) -> tuple[slice, slice]:
-        """The block's own pixels within what is looked at."""
-        rows, columns = (
-            slice(min(self.margin, start), min(self.margin, start) + length)
-            for start, length in zip(self.corner, self.size, strict=True)
-        )
-        return rows, columns
+    def _needed(self) -> int:
+        return min(self._top + self._block[0] + self._margin, self._shape[0])
 
-    def on_canvas(self, canvas: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Return the part of the canvas under the mask; the canvas begins ``margin`` rows above the corner."""
-        top, left = self.margin - self.own[0].start, self.corner[1] - self.own[1].start
-        return canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
+    def _segment_band(self) -> None:
+        rows = slice(self._top, min(self._top + self._block[0], self._shape[0]))
+        for left in range(0, self._shape[1], self._block[1]):
+            own = (rows, slice(left, min(left + self._block[1], self._shape[1])))
+            place = Place(own, (self._with_margin(rows, 0), self._with_margin(own[1], 1)))
+            masks = segment(self._rows.take(place.seen), self._structures, self._thresholds)
+            for name, mask in masks.items():
+                self._canvases[name].add(mask, place)
+        self._top = rows.stop
+        self._rows.forget(rows.stop - self._margin)
+
+    def _with_margin(self, span: slice, axis: int) -> slice:
+        return slice(max(span.start - self._margin, 0), min(span.stop + self._margin, self._shape[axis]))
+
+    def finish(self) -> dict[str, Mask]:
+        """Return the mask of each structure, once all parts were given. They can be read until this is closed.
+
+        Raises:
+            ShapeError: Parts are missing.
+        """
+        if self._top < self._shape[0]:
+            raise ShapeError(
+                f"Maps of {self._rows.complete} of {self._shape[0]} rows were given. Give all parts of the image."
+            )
+        return {name: canvas.finish() for name, canvas in self._canvases.items()}
+
+    def close(self) -> None:
+        """Let go of temporary data."""
+        for canvas in self._canvases.values():
+            canvas.close()
+
+    def __enter__(self) -> "BlockSegmenter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
-def _paint_mask(canvas: np.ndarray, mask: np.ndarray, place: _Block, count: int) -> int:  # noqa: ARG001 - a mask has no numbers
-    place.on_canvas(canvas, mask)[place.own] = mask[place.own]
-    return 0
+def _block_sides(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of a block, pixels.
+
+    >>> _block_sides((1080, 1280)), _block_sides((20_000, 20_000)), _block_sides((100_000, 100_000))
+    ((1080, 1280), (838, 1024), (256, 1024))
+    """
+    if shape[0] * shape[1] <= _WHOLE:
+        return shape
+    return min(_SIDE, max(_BAND // shape[1], _SIDE // 4)), _SIDE
 
 
-def _paint_objects(canvas: np.ndarray, mask: np.ndarray, place: _Block, count: int) -> int:
-    """Paint the block's own objects on free pixels, numbered on from ``count``; return how many they are."""
-    if mask.max(initial=0) == 0:
-        return 0
-    centres = np.array(ndimage.center_of_mass(mask > 0, mask, np.arange(1, int(mask.max()) + 1))).round().astype(int)
-    own = np.all(
-        [(axis >= part.start) & (axis < part.stop) for axis, part in zip(centres.T, place.own, strict=True)], 0
-    )
-    numbers = np.concatenate([[0], np.where(own, count + np.cumsum(own), 0)]).astype(np.uint32)
-    painted, target = numbers[mask], place.on_canvas(canvas, mask)
-    np.copyto(target, painted, where=(painted > 0) & (target == 0))
-    return int(own.sum())
+@dataclass(eq=False)
+class _Rows:
+    """The rows of the maps that are still needed, in strips as wide as the image."""
+
+    width: int
+    complete: int = 0
+    """All rows above this one are there."""
+
+    strips: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    """First row and maps of each strip, from the top."""
+
+    def add(self, window: Window, maps: np.ndarray) -> None:
+        rows, columns = window
+        if columns.start == 0:
+            self.strips.append((rows.start, np.empty((*maps.shape[:2], self.width), np.float32)))
+        self.strips[-1][1][:, :, columns] = maps
+        if columns.stop == self.width:
+            self.complete = rows.stop
+
+    def take(self, window: Window) -> np.ndarray:
+        rows, columns = window
+        parts = [
+            maps[:, max(rows.start - top, 0) : rows.stop - top, columns]
+            for top, maps in self.strips
+            if top < rows.stop and rows.start < top + maps.shape[1]
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def forget(self, row: int) -> None:
+        """Let go of the strips that end above this row."""
+        self.strips = [(top, maps) for top, maps in self.strips if top + maps.shape[1] > row]

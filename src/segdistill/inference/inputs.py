@@ -1,104 +1,177 @@
 """Which images are to be segmented, and what their masks are called."""
 
 import hashlib
+import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill.data.case import stem
 from segdistill.data.readers import BUILTIN
+from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_file
 from segdistill.plugins import names
 
+_LONGEST = 180
+"""Bytes of one part of a name, so that it fits a file system with any suffix of ours."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image that is to be segmented."""
+
+    path: Path
+    """The file, or the folder of an OME-Zarr."""
+
+    place: Path
+    """Its path below the folder that was named, or its name."""
+
 
 @dataclass(frozen=True)
 class Input:
-    """One image to be segmented."""
+    """An image that is to be segmented, and what its masks are called."""
 
     path: Path
     """The file, or the folder of an OME-Zarr."""
 
     name: str
-    """Of its masks, without suffix; unique among all inputs. May contain "/"."""
+    """Of its masks, without suffix; no other image has it. May contain "/"."""
 
 
-def find_inputs(paths: Sequence[Path]) -> list[Input]:
-    """Return the images among files and folders, in the order of their names.
+def find_images(paths: Sequence[Path], *, without: Path) -> list[Found]:
+    """Return the images among files and folders.
 
     Args:
-        paths: An image is named after itself; images in a folder after their path below it. Where
-            two would get one name they keep their suffix, and then their folder's name too.
+        paths: Folders are searched through for files of known suffixes; a file is taken for an image as it is.
+        without: A folder that is not searched: the one for the masks.
 
     Raises:
-        DataError: A path does not exist, or there is no image.
+        DataError: A path does not exist or cannot be looked into, or there is no image.
         ConfigError: One image is named twice.
     """
-    found: list[tuple[Path, Path]] = []
+    found: list[Found] = []
     for path in paths:
         if not path.exists():
             raise DataError(f"There is no file or folder {path}. Check the path.")
-        found += _below(path) if path.is_dir() and path.suffix.lower() != ".zarr" else [(path, Path(path.name))]
-    twice = [str(path) for path, times in Counter(path.resolve() for path, _ in found).items() if times > 1]
+        found += _below(path, without.resolve()) if _is_folder(path) else [Found(path, Path(path.name))]
+    twice = [path for path, times in Counter(image.path.resolve() for image in found).items() if times > 1]
     if twice:
         raise ConfigError(f"{twice[0]} is named twice among the images. Name each once.")
     if not found:
-        known = ", ".join(sorted(BUILTIN))
+        known = ", ".join(sorted(_suffixes()))
         raise DataError(f"There is no image in {', '.join(map(str, paths))}. Files are known by their suffix: {known}.")
-    return sorted((Input(path, name) for (path, _), name in zip(found, _names(found), strict=True)), key=_order)
-
-
-def _order(image: Input) -> str:
-    return image.name
-
-
-def _below(folder: Path) -> list[tuple[Path, Path]]:
-    """Return the images in a folder with their paths below it; an OME-Zarr is one image."""
-    known = {*BUILTIN, *(f".{name}" for name in names("reader"))}
-    found: list[tuple[Path, Path]] = []
-    for path in sorted(folder.iterdir()):
-        suffix = path.suffix.lower()
-        if path.name.startswith("."):
-            continue
-        if path.is_dir() and suffix != ".zarr":
-            found += [(inner, Path(path.name) / place) for inner, place in _below(path)]
-        elif suffix in known:
-            found.append((path, Path(path.name)))
     return found
 
 
-def _names(found: Sequence[tuple[Path, Path]]) -> list[str]:
-    """Return one name per image: the shortest of three forms that no other image has."""
-    forms = [
-        (stem(place), place.as_posix(), (Path(path.resolve().parent.name) / place.name).as_posix())
-        for path, place in found
-    ]
-    counts = [Counter(unicodedata.normalize("NFC", form[level]).casefold() for form in forms) for level in range(3)]
-    chosen = [
-        next(
-            (
-                form[level]
-                for level in range(3)
-                if counts[level][unicodedata.normalize("NFC", form[level]).casefold()] == 1
-            ),
-            None,
-        )
-        for form in forms
-    ]
-    for (path, _), name in zip(found, chosen, strict=True):
-        if name is None:
-            raise ConfigError(f"{path} and another image would write the same masks. Segment them into two folders.")
-    return [name for name in chosen if name is not None]
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and path.suffix.lower() != ".zarr" and not is_zarr(path)
+
+
+def _suffixes() -> set[str]:
+    return {*BUILTIN, *(f".{name}" for name in names("reader"))}
+
+
+def _below(folder: Path, without: Path) -> Iterator[Found]:
+    """Yield the images in a folder in order; an OME-Zarr is one image."""
+    known, seen = _suffixes(), set()
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        place = Path(here)
+        if place.resolve() in seen | {without}:  # a link may lead back to where the walk has been
+            folders.clear()
+            continue
+        seen.add(place.resolve())
+        inner = [name for name in folders if not name.startswith(".")]
+        folders[:] = sorted(name for name in inner if _is_folder(place / name))
+        images = [name for name in files if Path(name).suffix.lower() in known and not name.startswith(".")]
+        for name in sorted([*images, *(set(inner) - set(folders))]):
+            yield Found(place / name, (place / name).relative_to(folder))
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be searched for images: {error.strerror}. Name the images.") from error
+
+
+def name_images(
+    found: Sequence[Found],
+    *,
+    before: Callable[[Path], str | None] = lambda _: None,
+    free: Callable[[str, Path], bool] = lambda _name, _path: True,
+) -> list[Input]:
+    """Give each image a name for its masks, in the order of the names.
+
+    An image is named after its path below the folder that was named, without suffix. Where two
+    would have one name, on a file system that knows neither case nor Unicode forms, they keep their
+    suffix, and then as many of the folders above them as it takes.
+
+    Args:
+        found: The images.
+        before: Returns the name that an image had in an earlier run; it keeps it.
+        free: Tells whether a name is not yet that of another image of an earlier run.
+
+    >>> [image.name for image in name_images([Found(Path(p), Path(p)) for p in ("a.png", "b.png", "a.tif")])]
+    ['a.png', 'a.tif', 'b']
+    """
+    forms = [_forms(image) if (name := before(image.path)) is None else [name] for image in found]
+    while True:
+        for image, left in zip(found, forms, strict=True):
+            while len(left) > 1 and not free(left[0], image.path):
+                del left[0]
+        times = Counter(folded(left[0]) for left in forms)
+        clashing = [left for left in forms if len(left) > 1 and times[folded(left[0])] > 1]
+        if not clashing:
+            break
+        for left in clashing:
+            del left[0]
+    named = (Input(image.path, left[0]) for image, left in zip(found, forms, strict=True))
+    return sorted(named, key=lambda image: image.name)
+
+
+def folded(name: str) -> str:
+    """Return what is equal for names that some file system takes for one."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _forms(image: Found) -> list[str]:
+    """Return the names that an image could have, the shortest first; the last is no other image's."""
+    parts = image.path.resolve().parts[1:]
+    longer = ["/".join(parts[-count:]) for count in range(2, len(parts) + 1)]
+    return [_writable(form) for form in (stem(image.place), image.place.as_posix(), *longer)]
+
+
+def _writable(name: str) -> str:
+    """Return a name of valid Unicode whose parts are short enough for a file system.
+
+    >>> _writable("plate 1/A01"), len(_writable("x" * 300))
+    ('plate 1/A01', 180)
+    """
+    return "/".join(_shortened(os.fsencode(part).decode("utf-8", "replace")) for part in name.split("/"))
+
+
+def _shortened(part: str) -> str:
+    data = part.encode()
+    if len(data) <= _LONGEST:
+        return part
+    mark = f"-{hashlib.sha256(data).hexdigest()[:12]}"
+    return data[: _LONGEST - len(mark)].decode(errors="ignore") + mark
 
 
 def fingerprint(path: Path) -> str:
-    """Return what changes when an image does: the hash of a file, or of an OME-Zarr's names, sizes and times."""
-    if path.is_file():
-        return sha256_file(path)
-    digest = hashlib.sha256()
-    for part in sorted(p for p in path.rglob("*") if p.is_file()):
-        facts = part.stat()
-        digest.update(f"{part.relative_to(path).as_posix()} {facts.st_size} {facts.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    """Return what changes when an image does: the hash of a file, or of an OME-Zarr's names, sizes and times.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        if path.is_file():
+            return sha256_file(path)
+        digest = hashlib.sha256()
+        for part in sorted(p for p in path.rglob("*") if p.is_file()):
+            facts = part.stat()
+            digest.update(os.fsencode(part.relative_to(path).as_posix()))
+            digest.update(f" {facts.st_size} {facts.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error

@@ -1,11 +1,11 @@
 """Masks from probability maps: a threshold, or a seeded watershed where objects are told apart."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Float, UInt32
+from jaxtyping import Bool, Float, Int32, Integer, UInt32
 from scipy import ndimage
-from skimage.measure import label as connected
 from skimage.segmentation import watershed
 
 from segdistill.data.labels import Structure, output_names
@@ -17,7 +17,7 @@ DEFAULT_THRESHOLDS: Mapping[str, float] = {"foreground": 0.5, "seed": 0.5, "mini
 def segment(
     maps: Float[np.ndarray, "o y x"],
     structures: Sequence[Structure],
-    thresholds: Mapping[str, Mapping[str, float]],
+    thresholds: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, UInt32[np.ndarray, "y x"]]:
     """Return a mask for each structure.
 
@@ -35,7 +35,7 @@ def segment(
 
     >>> maps = np.zeros((2, 3, 7), np.float32)
     >>> maps[0, 1, 1:6] = 0.9           # one bar of foreground …
-    >>> maps[1, 1, 3] = 0.8             # … with a boundary across its middle
+    >>> maps[1, 1, 3:6] = 0.8, 0.1, 0.1  # … with a boundary across its middle
     >>> segment(maps, [Structure("cell", True)], {})["cell"][1].tolist()
     [0, 1, 1, 1, 2, 2, 0]
     """
@@ -88,22 +88,29 @@ def instances(
         Caicedo et al. 2019 (three-class U-Nets).
     """
     inside = foreground > foreground_threshold
-    seeds = connected((foreground * (1 - boundary) > seed_threshold) & inside, connectivity=1)
-    markers = _with_seedless(inside, seeds)
-    objects = watershed(boundary, markers=markers, mask=inside)
+    seeds, count = _pieces((foreground * (1 - boundary) > seed_threshold) & inside)
+    objects = watershed(boundary, markers=_with_seedless(inside, seeds, count), mask=inside)
     return without_small(objects, minimum_size)
 
 
-def _with_seedless(inside: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    pieces, count = ndimage.label(inside)
-    seeded = np.zeros(count + 1, dtype=bool)
-    seeded[np.unique(pieces[seeds > 0])] = True
+def _pieces(mask: Bool[np.ndarray, "y x"]) -> tuple[Int32[np.ndarray, "y x"], int]:
+    """Return the pieces of a mask that hang together by the sides of pixels, numbered from 1, and their number."""
+    numbered = np.empty(mask.shape, np.int32)
+    return numbered, cast(int, ndimage.label(mask, output=numbered))
+
+
+def _with_seedless(
+    inside: Bool[np.ndarray, "y x"], seeds: Int32[np.ndarray, "y x"], count: int
+) -> Int32[np.ndarray, "y x"]:
+    """Return the seeds, and every piece of foreground without one as a seed of its own."""
+    pieces, most = _pieces(inside)
+    seeded = np.zeros(most + 1, dtype=bool)
+    seeded[pieces[seeds > 0]] = True
     seeded[0] = True
-    lonely = ~seeded[pieces]
-    return np.where(lonely, pieces + int(seeds.max(initial=0)), seeds)
+    return np.where(seeded[pieces], seeds, pieces + np.int32(count))
 
 
-def without_small(objects: np.ndarray, minimum_size: int) -> UInt32[np.ndarray, "y x"]:
+def without_small(objects: Integer[np.ndarray, "y x"], minimum_size: int) -> UInt32[np.ndarray, "y x"]:
     """Return objects of at least this many pixels, numbered from 1 without gaps."""
     sizes = np.bincount(objects.ravel())
     keep = sizes >= max(minimum_size, 1)

@@ -26,13 +26,14 @@ def tune_thresholds(
 
     Args:
         cases: Probability maps, label planes (one per structure) and the pixels that count.
-            Empty: the defaults are returned.
+            One of which no pixel counts says nothing. Without any, the defaults are returned.
         structures: What is segmented.
 
     Returns:
         Per structure ``foreground``, ``seed`` (probabilities) and ``minimum_size`` (pixels, 0).
     """
     tuned = {structure.name: dict(DEFAULT_THRESHOLDS) for structure in structures}
+    cases = [case for case in cases if case[2].any()]
     if not cases:
         return tuned
     names = output_names(structures)

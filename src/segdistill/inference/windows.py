@@ -1,71 +1,87 @@
 """Probability maps of an image of any size, computed window by window."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from segdistill.data.channels import select
 from segdistill.data.finite import refuse_non_finite
-from segdistill.data.image import Image, ImageSource
-from segdistill.data.normalisation import normalise
-from segdistill.data.tiling import Tile, padded, tiles
+from segdistill.data.image import Image, ImageSource, Window
+from segdistill.data.normalisation import Rule, measure_range, normalise
+from segdistill.data.tiling import Tile, tiles
+from segdistill.errors import ConfigError
+from segdistill.inference.runner import Notice, Runner
 
-Notice = Callable[[str], None]
+Part = tuple[Window, Float[np.ndarray, "o y x"]]
+"""Where in the image (y, x) probability maps belong, and the maps."""
+
+_STRIDE = 32
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a network is shown of an image: its own channels, on its own scale.
-
-    Args:
-        source: The image.
-        channels: Names of the network's channels, in its order.
-        low: Per channel, becomes 0; measured once on the whole image, because a window cannot
-            know its image's percentiles.
-        high: Per channel, becomes 1.
-        fill: Whether pixels that are not numbers are taken for ``low``; otherwise they are refused.
-        window: The part of the image that is looked at as if it were all. None is the whole image.
-    """
+    """What a network is shown of an image: its own channels, on its own scale."""
 
     source: Image | ImageSource
+    """The image."""
+
     channels: tuple[str, ...]
+    """Names of the network's channels, in its order."""
+
     low: Float[np.ndarray, " c"]
+    """Per channel, becomes 0. Of the whole image, because a window cannot know its image's percentiles."""
+
     high: Float[np.ndarray, " c"]
+    """Per channel, becomes 1."""
+
     fill: bool = False
-    window: tuple[slice, slice] | None = None
+    """Whether pixels that are not numbers become 0; otherwise they are refused."""
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width, pixels."""
-        if self.window is not None:
-            return self.window[0].stop - self.window[0].start, self.window[1].stop - self.window[1].start
         array = self.source.array if isinstance(self.source, Image) else self.source
         return array.shape[1], array.shape[2]
 
-    def read(self, window: tuple[slice, slice]) -> Float[np.ndarray, "c y x"]:
-        """Return a window of what is looked at, as the network wants it, 0…1.
+    @property
+    def constant(self) -> bool:
+        """Whether every pixel is like every other, in each channel: there is nothing to see."""
+        return bool(np.all(self.high <= self.low))
+
+    def read(self, window: Window) -> Float[np.ndarray, "c y x"]:
+        """Return a window as the network wants it, 0…1.
 
         Raises:
             DataError: A channel is missing, or pixels are not numbers and ``fill`` is off.
         """
-        if self.window is not None:
-            window = _within(self.window, window)
         array = self.source.array[:, *window] if isinstance(self.source, Image) else self.source.read(window)
         chosen = select(array, self.source.channels, self.channels, source=self.source.source)
-        if self.fill:
-            chosen = np.where(np.isfinite(chosen), chosen, self.low.astype(chosen.dtype)[:, None, None])
-        else:
+        if not self.fill:
             refuse_non_finite(chosen, self.channels, source=self.source.source)
-        return normalise(chosen, self.low, self.high)
+            return normalise(chosen, self.low, self.high)
+        return np.where(np.isfinite(chosen), normalise(chosen, self.low, self.high), np.float32(0))
 
 
-def _within(outer: tuple[slice, slice], inner: tuple[slice, slice]) -> tuple[slice, slice]:
-    rows, columns = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(outer, inner, strict=True))
-    return rows, columns
+def view_of(source: Image | ImageSource, channels: tuple[str, ...], rule: Rule, *, fill: bool = False) -> View:
+    """Return what a network with these channels and this normalisation is shown of an image.
+
+    Args:
+        source: The whole image.
+        channels: Names of the network's channels, in its order.
+        rule: The network's normalisation.
+        fill: Whether pixels that are not numbers become 0; otherwise they are refused.
+
+    Raises:
+        DataError: A channel is missing (those found are named), or pixels are not numbers.
+    """
+    low, high = measure_range(source, rule, names=channels, ignore_non_finite=fill)
+    return View(source, channels, low, high, fill)
 
 
 def predict_maps(
@@ -76,7 +92,7 @@ def predict_maps(
     tile: int = 512,
     halo: int = 64,
     device: str | torch.device = "cpu",
-    batch: int = 4,
+    batch: int = 1,
 ) -> Float[np.ndarray, "o y x"]:
     """Return the probability maps of a whole image.
 
@@ -87,15 +103,32 @@ def predict_maps(
         tile: Side of a window, pixels. An image that fits into one window is not cut.
         halo: Border of a window that is computed and thrown away, pixels.
         device: Where the network is.
-        batch: Windows per forward pass; halved where memory is short.
+        batch: Windows per forward pass; fewer where memory is short.
 
     Returns:
         Probabilities, on the image's grid.
+
+    Raises:
+        ConfigError: The halo leaves nothing of a window.
+        EnvironmentFault: A single window is too large for this machine's memory.
     """
-    maps = np.empty((outputs, *view.shape), dtype=np.float32)
-    for part, values in stream_maps(network, view, tile=tile, halo=halo, device=device, batch=batch):
-        maps[:, part[0], part[1]] = values
+    parts = stream_maps(network, view, tile=tile, halo=halo, device=device, batch=batch)
+    return assembled(parts, outputs=outputs, shape=view.shape)
+
+
+def assembled(parts: Iterable[Part], *, outputs: int, shape: tuple[int, int]) -> Float[np.ndarray, "o y x"]:
+    """Return the maps of a whole image from those of its parts."""
+    maps = np.empty((outputs, *shape), dtype=np.float32)
+    for (rows, columns), values in parts:
+        maps[:, rows, columns] = values
     return maps
+
+
+def blank_maps(shape: tuple[int, int], *, outputs: int) -> Iterator[Part]:
+    """Yield maps of nothing, for an image in which there is nothing to see."""
+    for top in range(0, shape[0], _STRIDE):
+        rows = slice(top, min(top + _STRIDE, shape[0]))
+        yield (rows, slice(0, shape[1])), np.zeros((outputs, rows.stop - top, shape[1]), np.float32)
 
 
 def stream_maps(
@@ -105,62 +138,89 @@ def stream_maps(
     tile: int,
     halo: int,
     device: str | torch.device = "cpu",
-    batch: int = 4,
+    batch: int = 1,
     notice: Notice = lambda _: None,
-) -> Iterator[tuple[tuple[slice, slice], Float[np.ndarray, "o y x"]]]:
-    """Yield each part of an image with its probability maps; the parts cover it exactly once."""
-    height, width = view.shape
-    if height <= tile and width <= tile:
-        whole = (slice(0, height), slice(0, width))
-        yield whole, _forward(network, [view.read(whole)], device, notice)[0]
-        return
-    waiting: list[Tile] = []
-    for one in tiles((height, width), side=tile, halo=halo):
-        waiting.append(one)
-        if len(waiting) == batch:
-            yield from _parts(network, view, waiting, device, notice)
-            waiting = []
-    if waiting:
-        yield from _parts(network, view, waiting, device, notice)
+) -> Iterator[Part]:
+    """Yield each part of an image with its probability maps, row by row; they cover it exactly once.
 
-
-def _parts(
-    network: nn.Module, view: View, batch: Sequence[Tile], device: str | torch.device, notice: Notice
-) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
-    windows = [padded(view.read(one.read), one) for one in batch]
-    for one, maps in zip(batch, _forward(network, windows, device, notice), strict=True):
-        yield one.write, maps[:, one.keep[0], one.keep[1]]
-
-
-@torch.inference_mode()
-def _forward(
-    network: nn.Module, windows: Sequence[np.ndarray], device: str | torch.device, notice: Notice
-) -> list[np.ndarray]:
-    """Run windows through the network; where memory is short, in smaller batches and at last on the CPU.
-
-    The result is the same (FAULTS R23): a window is never left blank.
+    The arguments, and what is raised, are those of ``predict_maps``. ``notice`` is told where memory is short.
     """
-    try:
-        stacked = torch.from_numpy(np.stack(windows)).to(device)
-        return list(probabilities(network(stacked)))
-    except torch.OutOfMemoryError:
-        if len(windows) > 1:
-            half = len(windows) // 2
-            notice(f"Out of memory with {len(windows)} windows at a time; going on with {half}.")
-            return [
-                *_forward(network, windows[:half], device, notice),
-                *_forward(network, windows[half:], device, notice),
-            ]
-        if torch.device(device).type == "cpu":
-            raise
-    notice("Out of memory with a single window; it is computed on the CPU.")
-    on_cpu = network.to("cpu")
-    try:
-        return list(probabilities(on_cpu(torch.from_numpy(windows[0])[None])))
-    finally:
-        network.to(device)
+    run = Runner(network, device=device, batch=batch, notice=notice)
+    windows = plan_windows(view.shape, side=tile, halo=halo, stride=stride_of(network))
+    for group in _alike(windows, batch):
+        for one, maps in zip(group, run([view.read(one.read) for one in group]), strict=True):
+            yield one.write, maps[:, one.keep[0], one.keep[1]]
 
 
-def probabilities(scores: Float[Tensor, "b o y x"]) -> Float[np.ndarray, "b o y x"]:
-    """Return the probabilities of logits; every output is a sigmoid of its own."""
-    return torch.sigmoid(scores.float()).cpu().numpy()
+def stride_of(network: nn.Module) -> int:
+    """Return the pixels per step of a network's coarsest grid; a usual number where another package's does not say."""
+    stride = getattr(network, "stride", _STRIDE)
+    return stride if isinstance(stride, int) else _STRIDE
+
+
+def plan_windows(shape: tuple[int, int], *, side: int, halo: int, stride: int) -> Iterator[Tile]:
+    """Yield the windows of an image, row by row.
+
+    Note [Windows on the grid]: every window begins on a multiple of the stride, so its pooling grid
+    is that of the whole image; and it is never padded: the last window of a row reaches back into
+    the image instead, and ends where the image ends. So a network whose reach the halo covers says
+    the same of a window as of the whole image, up to the image's very edges.
+
+    Args:
+        shape: Of the image, (y, x), pixels.
+        side: Of a window, pixels; a window at the image's end may be up to a stride longer.
+        halo: Context of every kept pixel where the image does not end sooner, pixels. Rounded up.
+        stride: Pixels per step of the network's coarsest grid.
+
+    Raises:
+        ConfigError: The halo leaves nothing to keep.
+
+    >>> [(one.read[1], one.write[1]) for one in plan_windows((8, 20), side=16, halo=3, stride=4)]
+    [(slice(0, 16, None), slice(0, 12, None)), (slice(4, 20, None), slice(12, 20, None))]
+    """
+    if max(shape) <= side:
+        whole = (slice(0, shape[0]), slice(0, shape[1]))
+        yield Tile(whole, ((0, 0), (0, 0)), whole, whole)
+        return
+    core, border = window_sides(side=side, halo=halo, stride=stride)
+    for tile in tiles(shape, side=core + 2 * border, halo=border):
+        read = tuple(_settled(span, core + 2 * border, stride) for span in tile.read)
+        keep = tuple(
+            slice(there.start - seen.start, there.stop - seen.start)
+            for there, seen in zip(tile.write, read, strict=True)
+        )
+        yield Tile((read[0], read[1]), ((0, 0), (0, 0)), (keep[0], keep[1]), tile.write)
+
+
+def window_sides(*, side: int, halo: int, stride: int) -> tuple[int, int]:
+    """Return the sides of what is kept of a window and of the border around it, both on the grid, pixels.
+
+    Raises:
+        ConfigError: The halo leaves nothing to keep.
+
+    >>> window_sides(side=512, halo=60, stride=32)
+    (384, 64)
+    """
+    unit = math.lcm(2, stride)
+    border = -(-2 * halo // unit) * unit // 2
+    core = (side - 2 * border) // stride * stride
+    if halo < 0 or core < stride:
+        raise ConfigError(
+            f"A window of {side} px with a halo of {halo} px on every side leaves nothing to keep: the network works"
+            f" in steps of {stride} px. Choose --tile {2 * border + 2 * stride} or more, or a smaller --halo."
+        )
+    return core, border
+
+
+def _settled(span: slice, side: int, stride: int) -> slice:
+    """Return a span that would need padding moved back into the image, on the grid."""
+    if span.stop - span.start >= side:
+        return span
+    return slice(max(0, (span.stop - side) // stride * stride), span.stop)
+
+
+def _alike(windows: Iterator[Tile], batch: int) -> Iterator[list[Tile]]:
+    """Yield consecutive windows of one shape, at most ``batch`` together."""
+    for _, alike in groupby(windows, key=lambda one: [span.stop - span.start for span in one.read]):
+        while group := list(islice(alike, batch)):
+            yield group

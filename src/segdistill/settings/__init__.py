@@ -4,13 +4,17 @@ No module here imports torch.
 """
 
 from segdistill.settings.base import Settings, read_toml, validated
+from segdistill.settings.check import Check
 from segdistill.settings.distill import Arm, Distill, Protocol, Source
+from segdistill.settings.evaluate import Evaluate
 from segdistill.settings.predict import Predict
 from segdistill.settings.run_folder import RunFolder, open_run
 
 __all__ = [
     "Arm",
+    "Check",
     "Distill",
+    "Evaluate",
     "Predict",
     "Protocol",
     "RunFolder",

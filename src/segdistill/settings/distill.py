@@ -33,6 +33,9 @@ class Source(Settings):
     structure: str = "cell"
     """Name of what is labelled, where labels/ has no sub-folder that names it."""
 
+    label_sets: tuple[str, ...] | None = None
+    """Which sub-folders of labels/, or label columns of a manifest, to learn from. None is all of them."""
+
     pixel_size: Annotated[float, Field(gt=0)] | None = None
     """Images are resampled to this when read, micrometres per pixel. None keeps them as they are."""
 
@@ -177,6 +180,9 @@ class Distill(Source):
     all_labels: bool = False
     """Train the same student with every label there is, for reference; where labels is not None."""
 
+    targets_alone: bool = False
+    """Train the same student on the teacher's targets alone, without one label of its own; where labels is not 0."""
+
     protocol: Protocol = Protocol()
     """How the students are trained."""
 
@@ -204,6 +210,8 @@ class Distill(Source):
         arms.append(Arm(name="student", role="student", teacher="teacher", labels=self.labels))
         if self.control is not None:
             arms.append(Arm(name="control", role="control", teacher="control", labels=self.labels))
+        if self.targets_alone and self.labels != 0:
+            arms.append(Arm(name="targets-alone", role="targets alone", teacher="teacher", labels=0))
         if self.all_labels and self.labels is not None:
             arms.append(Arm(name="all-labels", role="all-labels"))
             arms.append(Arm(name="all-labels-student", role="all-labels student", teacher="teacher"))

@@ -3,10 +3,10 @@
 from segdistill.plugins import lazy_exports
 
 _WHERE = {
-    "Finished": "distill",
-    "demo": "demo",
-    "distill": "distill",
-    "headline": "distill",
+    "Finished": "main_job",
+    "demo": "demonstration",
+    "distill": "main_job",
+    "headline": "main_job",
     "make_account": "account",
     "verdict_on": "verdict",
 }

@@ -50,13 +50,16 @@ class Labels:
     teacher: int | None
     """To fit the teacher; 0 where the arm has none, None where nobody stated it."""
 
+    shared: int = 0
+    """How many of the teacher's are among the student's own: each image is counted once."""
+
     oracle: bool = False
     """Whether the teacher was given the labels of the very images it taught on."""
 
     @property
     def total(self) -> int | None:
-        """All of them; None where the teacher's are not known."""
-        return None if self.teacher is None else self.training + self.validation + self.teacher
+        """All of them, each once; None where the teacher's are not known."""
+        return None if self.teacher is None else self.training + self.validation + self.teacher - self.shared
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int32
-from segdistill.study.teaching import Teaching
 
 from segdistill.data.labels import Structure, output_names
 from segdistill.data.normalisation import PercentileRule, rule_to_json
@@ -27,6 +26,7 @@ from segdistill.networks.model import Model, save_model
 from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
 from segdistill.study.preparation import Prepared, labelled_budget
+from segdistill.study.teaching import Teaching
 from segdistill.training.entries import Entry, make_entry, taught, unlabelled
 from segdistill.training.fit import Fitted, Recipe, fit
 from segdistill.training.validation import entry_maps, entry_view
@@ -142,8 +142,10 @@ def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
     validation = 0 if arm.labels == 0 else len(bench.prepared.labelled("validation"))
     if arm.teacher is None:
         return Labels(len(budget), validation, 0)
-    contract = bench.teachings[arm.teacher].contract
-    return Labels(len(budget), validation, contract.labels_seen, contract.oracle)
+    teaching = bench.teachings[arm.teacher]
+    seen = teaching.contract.labels_seen
+    shared = len(budget) + validation if teaching.fitted_here else 0
+    return Labels(len(budget), validation, seen, shared, teaching.contract.oracle)
 
 
 def score_student(bench: Bench, arm: Arm, seed: int, fitted: Fitted) -> list[Record]:
@@ -161,7 +163,7 @@ def score_maps(
     prepared: Prepared,
     sample: Sample,
     maps: Float[np.ndarray, "o y x"] | None,
-    thresholds: Mapping[str, Mapping[str, float]],
+    thresholds: Mapping[str, Any],
     arm: str,
     seed: int,
 ) -> list[Record]:
@@ -174,7 +176,7 @@ def score_maps(
 
 
 def mask_planes(
-    maps: Float[np.ndarray, "o y x"], structures: Sequence[Structure], thresholds: Mapping[str, Mapping[str, float]]
+    maps: Float[np.ndarray, "o y x"], structures: Sequence[Structure], thresholds: Mapping[str, Any]
 ) -> Int32[np.ndarray, "k y x"]:
     """Return the masks that maps give, one plane per structure."""
     masks = segment(maps, structures, thresholds)
@@ -198,7 +200,7 @@ def make_card(bench: Bench, arm: Arm, seed: int, fitted: Fitted, labels: Labels)
         thresholds=fitted.thresholds,  # pyright: ignore[reportArgumentType]  (checked by the card)
         teacher=None if teaching is None else teaching.contract.name,
         licences=() if teaching is None else (f"teacher {teaching.contract.name}: {teaching.contract.licence}",),
-        labels_used=labels.training + labels.validation + (labels.teacher or 0),
+        labels_used=labels.total or labels.training + labels.validation,
         provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement},
         notes=card_notes(labels, teaching),
         halo={"exact": reach_of(bench.student, len(bench.channels), len(output_names(bench.structures))), "fast": fast},

@@ -125,7 +125,7 @@ def headlines(account: Mapping[str, ArmAccount]) -> tuple[Headline, ...]:
 
 def ladders(account: Mapping[str, ArmAccount], regime: str) -> tuple[Ladder, ...]:
     """Return the ladder of the regime that was asked for and, where it was run, that with all labels."""
-    few = [arm for arm in account.values() if arm.role in {"baseline", "control", "student"}]
+    few = [arm for arm in account.values() if arm.role in {"baseline", "control", "student", "targets alone"}]
     every = [arm for arm in account.values() if arm.role in {"all-labels", "all-labels student"}]
     teacher = [account[TEACHER]] if TEACHER in account else []
     made = [_ladder([*few, *teacher], regime, "baseline", "student")]

@@ -28,13 +28,11 @@ def make_gallery(bench: Bench, runs: Sequence[ArmRun], *, per_rank: int = 2) -> 
     samples = bench.prepared.labelled("test")
     shown = {role: next((run for run in runs if run.arm.name == role), None) for role in ("baseline", "student")}
     masks = {role: _masks(bench, run, samples) for role, run in shown.items() if run is not None}
-    scores = {
-        role: [_dice(planes, sample) for planes, sample in zip(made, samples, strict=True)] for role, made in masks.items()
-    }
+    scores = [_dice(planes, sample) for planes, sample in zip(masks["student"], samples, strict=True)]
     teaching = bench.teachings.get("teacher")
     return [
         _case(bench, samples[place], rank, {role: made[place] for role, made in masks.items()}, teaching)
-        for rank, place in _ranked(scores["student"], per_rank)
+        for rank, place in _ranked(scores, per_rank)
     ]
 
 
@@ -43,15 +41,16 @@ def _ranked(scores: Sequence[float], per_rank: int) -> list[tuple[Rank, int]]:
     order = np.argsort(scores, kind="stable")[::-1].tolist()
     count = max(1, min(per_rank, len(order) // 3))
     middle = (len(order) - count) // 2
-    wanted: list[tuple[Rank, list[int]]] = [
-        ("best", order[:count]),
-        ("median", order[middle : middle + count]),
-        ("worst", order[-count:]),
-    ]
-    ranked: list[tuple[Rank, int]] = []
-    for rank, places in wanted:
-        ranked += [(rank, place) for place in places if place not in {taken for _, taken in ranked}]
-    return ranked
+    wanted: dict[Rank, list[int]] = {
+        "best": order[:count],
+        "median": order[middle : middle + count],
+        "worst": order[-count:],
+    }
+    ranked: dict[int, Rank] = {}
+    for rank, places in wanted.items():
+        for place in places:
+            ranked.setdefault(place, rank)
+    return [(rank, place) for place, rank in ranked.items()]
 
 
 def _masks(bench: Bench, run: ArmRun, samples: Sequence[Sample]) -> list[np.ndarray]:
@@ -68,10 +67,8 @@ def _masks(bench: Bench, run: ArmRun, samples: Sequence[Sample]) -> list[np.ndar
 
 
 def _dice(planes: np.ndarray, sample: Sample) -> float:
-    values = [
-        dice(planes[place] > 0, sample.planes[place] > 0, counts=sample.counts) for place in np.flatnonzero(sample.known)
-    ]
-    return float(np.mean(values))
+    known = np.flatnonzero(sample.known)
+    return float(np.mean([dice(planes[k] > 0, sample.planes[k] > 0, counts=sample.counts) for k in known]))
 
 
 def _case(
@@ -79,9 +76,7 @@ def _case(
 ) -> GalleryCase:
     place = int(np.flatnonzero(sample.known)[0])
     structure = bench.structures[place]
-    scores = {
-        who: dice(made[place] > 0, sample.planes[place] > 0, counts=sample.counts) for who, made in masks.items()
-    }
+    scores = {who: dice(made[place] > 0, sample.planes[place] > 0, counts=sample.counts) for who, made in masks.items()}
     teacher_map = None if teaching is None else teaching.probability(sample.name, structure.name)
     if teacher_map is not None:
         scores["teacher"] = dice(teacher_map > 0.5, sample.planes[place] > 0, counts=sample.counts)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdistill.engine.devices import select_device
+from segdistill.data.labels import output_names
+from segdistill.engine import select_device
 from segdistill.evaluation.summary import Record
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
-from segdistill.data.labels import output_names
 from segdistill.report import write_report
 from segdistill.settings import Distill, open_run
 from segdistill.study.account import MAIN, TEACHER, ArmAccount, Labels, make_account
@@ -21,11 +21,11 @@ from segdistill.study.content import make_content
 from segdistill.study.gallery import make_gallery
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.provenance import tell, write_run
-from segdistill.study.teaching import Teaching, teach
+from segdistill.study.teaching import teach
 from segdistill.study.verdict import Verdict, verdict_on
 
-SAME_RESULT = frozenset({"device"})
-"""Settings that may change between two calls on one folder, because they cannot change what is made."""
+SAME_RESULT = frozenset({"device", "seeds"})
+"""Settings that may change between two calls on one folder: they change nothing of what is there. Seeds may be added."""
 
 Notice = Callable[[str], None]
 
@@ -119,7 +119,7 @@ def conclude(
     records = [*teacher, *(record for run in runs for record in run.records)]
     contract = bench.teachings["teacher"].contract
     labels = {run.arm.name: run.labels for run in runs}
-    labels[TEACHER] = Labels(0, 0, contract.labels_seen, contract.oracle)
+    labels[TEACHER] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
     account = make_account(records, settings.arms(), labels)
     verdict = verdict_on(account, simulated=simulated)
     write_scores(settings.out / "scores.csv", records)
@@ -155,7 +155,6 @@ def write_scores(path: Path, records: Sequence[Record]) -> None:
 
 def headline(finished: Finished) -> str:
     """Return the answer as it is printed at the end."""
-    rows = [
-        f"  {arm.name:<20} {100 * arm.tables[MAIN].values.mean():5.1f} %" for arm in finished.account.values()
-    ]
-    return "\n".join([*finished.verdict.sentences, "", "Dice on the test fields:", *rows, "", f"Report: {finished.report}"])
+    rows = [f"  {arm.name:<20} {100 * arm.tables[MAIN].values.mean():5.1f} %" for arm in finished.account.values()]
+    lines = [*finished.verdict.sentences, "", "Dice on the test fields:", *rows, "", f"Report: {finished.report}"]
+    return "\n".join(lines)

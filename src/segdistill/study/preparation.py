@@ -1,7 +1,7 @@
 """Reading a data set for a study: samples, splits, and what had to be left out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from segdistill.data.datasets import Case, Dataset, read_dataset
 from segdistill.data.rescale import at_pixel_size
 from segdistill.data.sample import Sample, read_sample
 from segdistill.data.splits import equal_across_splits, split_cases
-from segdistill.errors import ConfigError, DataError
+from segdistill.errors import ConfigError, DataError, UnknownName
 from segdistill.settings import Source
 
 Notice = Callable[[str], None]
@@ -62,6 +62,7 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
         structure=source.structure,
         pattern=source.pattern,
     )
+    dataset = _with_label_sets(dataset, source.label_sets)
     samples, dropped = _read(dataset, source, notice)
     cases = [case for case in dataset.cases if case.name in samples]
     split = {
@@ -79,6 +80,17 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
             " about any student. Label some, or name the split of each image in a manifest."
         )
     return prepared
+
+
+def _with_label_sets(dataset: Dataset, names: tuple[str, ...] | None) -> Dataset:
+    """Return the data set with these label sets only; None keeps all."""
+    if names is None:
+        return dataset
+    known = {label_set.name: label_set for label_set in dataset.label_sets}
+    for name in names:
+        if name not in known:
+            raise UnknownName("label set", name, known)
+    return replace(dataset, label_sets=tuple(known[name] for name in names))
 
 
 def _read(dataset: Dataset, source: Source, notice: Notice) -> tuple[dict[str, Sample], dict[str, str]]:

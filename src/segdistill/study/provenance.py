@@ -1,5 +1,7 @@
 """Where a result comes from: versions, device, seeds, hashes, licences, and everything that was left out."""
 
+import hashlib
+import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,12 +21,19 @@ from segdistill.settings import Distill
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.content import Told
 
-PACKAGES = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "transformers", "lightning", "numpy", "scipy")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "segmentation-models-pytorch",
+    "transformers",
+    "lightning",
+    "numpy",
+    "scipy",
+)
 
 
-def tell(
-    settings: Distill, bench: Bench, size: StudentFacts, *, notes: Sequence[str], command: str
-) -> Told:
+def tell(settings: Distill, bench: Bench, size: StudentFacts, *, notes: Sequence[str], command: str) -> Told:
     """Return everything about a run that is not a score.
 
     Args:
@@ -38,7 +47,7 @@ def tell(
     data = image_hashes(bench)
     return Told(
         title=f"{settings.student} on {', '.join(settings.student_channels)}, taught by {settings.teacher}",
-        run_id=sha256_array_of(settings, data)[:12],
+        run_id=run_identity(settings, data)[:12],
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         command=command,
         regime=regime(settings, bench),
@@ -48,7 +57,9 @@ def tell(
             Facts(title="Machine", values=machine(bench.device)),
             Facts(
                 title="Images",
-                values={part: f"{len(split[part])} images, {len(bench.prepared.labelled(part))} labelled" for part in split},
+                values={
+                    part: f"{len(split[part])} images, {len(bench.prepared.labelled(part))} labelled" for part in split
+                },
             ),
             Facts(title="Protocol", values={name: str(value) for name, value in settings.protocol.resolved().items()}),
             Facts(title="Hashes of the images", values=data),
@@ -107,13 +118,10 @@ def image_hashes(bench: Bench) -> dict[str, str]:
     return {name: sha256_array(sample.image.array)[:16] for name, sample in sorted(bench.prepared.samples.items())}
 
 
-def sha256_array_of(settings: Distill, data: Mapping[str, str]) -> str:
+def run_identity(settings: Distill, data: Mapping[str, str]) -> str:
     """Return the identity of a run: equal settings on equal images give an equal one."""
-    import hashlib
-    import json
-
-    settings_without_place = {name: value for name, value in settings.resolved().items() if name not in {"out", "device"}}
-    return hashlib.sha256(json.dumps([settings_without_place, dict(data)], sort_keys=True).encode()).hexdigest()
+    decisive = {name: value for name, value in settings.resolved().items() if name not in {"out", "device"}}
+    return hashlib.sha256(json.dumps([decisive, dict(data)], sort_keys=True).encode()).hexdigest()
 
 
 def teacher_notes(bench: Bench) -> tuple[str, ...]:
@@ -155,9 +163,7 @@ def write_run(path: Path, settings: Distill, bench: Bench, runs: Sequence[ArmRun
         "command": told.command,
         "settings": settings.resolved(),
         "facts": {facts.title: dict(facts.values) for facts in told.provenance},
-        "files": {
-            case.name: [path.name for path in image_files(case)] for case in bench.prepared.dataset.cases
-        },
+        "files": {case.name: [path.name for path in image_files(case)] for case in bench.prepared.dataset.cases},
         "split": {part: list(names) for part, names in bench.prepared.split.items()},
         "licences": {licence.subject: licence.licence for licence in told.licences},
         "dropped": {entry.what: entry.why for entry in told.dropped},

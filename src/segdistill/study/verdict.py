@@ -73,6 +73,7 @@ def _teacher_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -
 
 
 def _control_sentences(account: Mapping[str, ArmAccount]) -> list[str]:
+    """Return how much of the gain a teacher gives that knows no more channels than the student."""
     control = next((arm for arm in account.values() if arm.role == "control"), None)
     if control is None or control.gain is None:
         return []

@@ -33,7 +33,8 @@ class Estimate:
         parts = [(hours, "h"), (minutes, "min"), (seconds, "s")]
         first = next((place for place, (number, _) in enumerate(parts) if number), 2)
         time = " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2])
-        return f"{self.missing} of {self.images} images to do: about {time} and {_size(self.size)} ({_size(self.free)} free)."
+        room = f"{_size(self.size)} ({_size(self.free)} free)"
+        return f"{self.missing} of {self.images} images to do: about {time} and {room}."
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,13 @@ class Header:
     contracts: tuple[Contract, ...]
     """The teacher; or one per fold, each of which describes the images it was not fitted on."""
 
-    maps: MapStorage = "float16"
+    maps_as: MapStorage = "float16"
     """How probabilities are stored."""
 
     tokens: tuple[str, ...] = ()
     """Token grids that are stored beside the maps, by their names in the contract."""
 
-    token_storage: TokenStorage = "int8"
+    tokens_as: TokenStorage = "int8"
     """How tokens are stored."""
 
     views: tuple[View, ...] = (View(),)
@@ -60,7 +60,9 @@ class Header:
         if not self.views or not self.views[0].is_whole:
             raise ConfigError("The first view of a store is the whole image, as it is. Put it first.")
         if len(self.views) > 1 and not self.tokens:
-            raise ConfigError("Several views are for tokens: maps are turned with their image. Name tokens, or keep one.")
+            raise ConfigError(
+                "Several views are for tokens; maps are turned with their image. Name tokens or keep one."
+            )
         known = set(self.contracts[0].tokens)
         if not set(self.tokens) <= known:
             raise ConfigError(
@@ -74,15 +76,15 @@ class Header:
         return self.contracts[0].outputs
 
 
-def new_header(*contracts: Contract, maps: MapStorage = "float16") -> Header:
+def new_header(*contracts: Contract, maps_as: MapStorage = "float16") -> Header:
     """Return the header of a plain store of maps: tiles and halo as the teacher's contract has them.
 
     Args:
         contracts: The teacher's; or one per fold.
-        maps: How probabilities are stored.
+        maps_as: How probabilities are stored.
     """
     tile = contracts[0].tile
-    return Header(contracts=contracts, maps=maps, tile=tile, halo=(tile or 0) // 8)
+    return Header(contracts=contracts, maps_as=maps_as, tile=tile, halo=(tile or 0) // 8)
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
@@ -90,9 +92,9 @@ def header_to_json(header: Header) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "contracts": [contract_to_json(contract) for contract in header.contracts],
-        "maps": header.maps,
+        "maps_as": header.maps_as,
         "tokens": list(header.tokens),
-        "token_storage": header.token_storage,
+        "tokens_as": header.tokens_as,
         "views": [asdict(view) | {"window": list(view.window)} for view in header.views],
         "tile": header.tile,
         "halo": header.halo,
@@ -103,9 +105,9 @@ def header_from_json(value: Mapping[str, Any]) -> Header:
     """Return the header that ``header_to_json`` made plain."""
     return Header(
         contracts=tuple(contract_from_json(each) for each in value["contracts"]),
-        maps=value["maps"],
+        maps_as=value["maps_as"],
         tokens=tuple(value["tokens"]),
-        token_storage=value["token_storage"],
+        tokens_as=value["tokens_as"],
         views=tuple(view_from_json(view) for view in value["views"]),
         tile=value["tile"],
         halo=value["halo"],

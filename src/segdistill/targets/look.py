@@ -61,9 +61,7 @@ def field_of(teacher: Teacher, sample: Sample, structures: Sequence[Structure]) 
     return Field(pixels, Hint(case=sample.name, labels=labels), shape)
 
 
-def look(
-    teacher: Teacher, field: Field, *, tile: int | None = None, halo: int = 0
-) -> Float32[np.ndarray, "k y x"]:
+def look(teacher: Teacher, field: Field, *, tile: int | None = None, halo: int = 0) -> Float32[np.ndarray, "k y x"]:
     """Return what a teacher says of an image, on the image's own grid.
 
     An image whose longer side is at most ``tile`` is seen whole. A larger one is cut into squares of

@@ -153,7 +153,9 @@ def _recover(shard: Shard) -> int:
         end = max((record.end for record in named if record is not None), default=0)
         os.truncate(shard.data, end)
     except OSError as error:
-        raise EnvironmentFault(f"{shard.data} cannot be written: {error}. Choose a folder that can be written.") from error
+        raise EnvironmentFault(
+            f"{shard.data} cannot be written: {error}. Choose a folder that can be written."
+        ) from error
     return end
 
 

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Shaped
@@ -64,6 +64,11 @@ class TargetStore:
     def keys(self) -> tuple[Key, ...]:
         """Return the keys of all records, damaged ones too."""
         return tuple(self._found)
+
+    def described(self) -> dict[str, Key]:
+        """Return the names of the cases that have a sound record of the whole image, and its key."""
+        sound = [key for key in self._found if key.view == 0 and self.has(key)]
+        return {self.parameters(key)["case"]: key for key in sound}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -131,9 +136,8 @@ class TargetStore:
         return self._sound.get(key)
 
     def _is_sound(self, shard: Shard, record: Record) -> bool:
-        return all(
-            zlib.crc32(self._bytes(shard, place.offset, place.end)) == place.crc32 for place in record.arrays.values()
-        )
+        content = ((self._bytes(shard, place.offset, place.end), place.crc32) for place in record.arrays.values())
+        return all(zlib.crc32(cast("Any", found)) == wanted for found, wanted in content)
 
     def _array(self, shard: Shard, record: Record, name: str) -> Shaped[np.ndarray, "..."]:
         place = record.arrays[name]

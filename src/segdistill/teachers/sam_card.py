@@ -117,6 +117,7 @@ def config_to_card(config: SamConfig) -> dict[str, Any]:
             "num_multimask_outputs",
             "iou_head_depth",
             "iou_head_hidden_dim",
+            "layer_norm_eps",
         ),
     }
     plain = config.to_dict()

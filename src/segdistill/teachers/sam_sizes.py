@@ -73,7 +73,10 @@ def full_size_config(name: str) -> SamConfig:
     encoder = _ENCODERS[name]
     quarter = encoder["num_hidden_layers"] // 4
     ends = [quarter * part - 1 for part in (1, 2, 3, 4)]
-    return SamConfig(vision_config={**encoder, "global_attn_indexes": ends})
+    # The authors' decoder blocks have torch's default of 1e-5; transformers' 1e-6 moves masks by up to 1e-4.
+    return SamConfig(
+        vision_config={**encoder, "global_attn_indexes": ends}, mask_decoder_config={"layer_norm_eps": 1e-5}
+    )
 
 
 def tiny_config() -> SamConfig:

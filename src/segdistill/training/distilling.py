@@ -24,7 +24,8 @@ from segdistill.data.labels import output_names
 from segdistill.engine import batch_indices, batch_slots, weighted_mean
 from segdistill.errors import ConfigError
 from segdistill.objectives.weighting import Weighting
-from segdistill.training.entries import Entry, probability
+from segdistill.targets.quantise import load_maps
+from segdistill.training.entries import Entry
 from segdistill.training.objective import Batch, Objective, Parts, grouped
 from segdistill.training.validation import mean_dice
 
@@ -254,5 +255,5 @@ def _cut(entry: Entry, slot: int, view: View, taught: Sequence[str]) -> Crop:
 
 def _target(target: Mapping[str, np.ndarray], names: Sequence[str], place: tuple[slice, slice]) -> np.ndarray:
     shape = tuple(part.stop - part.start for part in place)
-    maps = [probability(target[name][place]) if target else np.zeros(shape, np.float32) for name in names]
+    maps = [load_maps(target[name][place]) if target else np.zeros(shape, np.float32) for name in names]
     return np.stack(maps) if maps else np.zeros((0, *shape), np.float32)

@@ -66,12 +66,3 @@ def unlabelled(entry: Entry) -> Entry:
 def taught(entry: Entry, target: Mapping[str, np.ndarray]) -> Entry:
     """Return the field with what a teacher said of it."""
     return replace(entry, target=target)
-
-
-def probability(stored: np.ndarray) -> Float[np.ndarray, "y x"]:
-    """Return a stored map as probabilities: 8-bit maps hold 255 steps, others the value itself.
-
-    >>> probability(np.array([[0, 255]], np.uint8)).tolist()
-    [[0.0, 1.0]]
-    """
-    return stored.astype(np.float32) / 255 if stored.dtype == np.uint8 else stored.astype(np.float32)

@@ -10,7 +10,6 @@ from torch import nn
 from segdistill.augment import Jitter
 from segdistill.data.labels import Structure, output_names
 from segdistill.engine import Outcome, Plan, train
-from segdistill.engine.best import read_best_values
 from segdistill.inference.thresholds import tune_thresholds
 from segdistill.networks.build import build_student
 from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
@@ -22,7 +21,6 @@ from segdistill.training.objective import Objective, taught_outputs
 from segdistill.training.validation import judged
 
 Notice = Callable[[str], None]
-_STUDENT = "student."
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,6 @@ def fit(
         weight_decay=protocol.weight_decay,
     )
     outcome = train(problem, folder, make_plan(protocol, recipe.student, seed=seed, device=device), notice=notice)
-    values = read_best_values(folder)
-    network.load_state_dict({name.removeprefix(_STUDENT): v for name, v in values.items() if name.startswith(_STUDENT)})
     network.cpu().eval()
     return Fitted(network, tune_thresholds(judged(network, validation, structures, device="cpu"), structures), outcome)
 

@@ -12,7 +12,8 @@ from segdistill.data.labels import Structure, output_names
 from segdistill.evaluation import dice
 from segdistill.inference.instances import segment
 from segdistill.inference.windows import View, predict_maps
-from segdistill.training.entries import Entry, probability
+from segdistill.targets.quantise import load_maps
+from segdistill.training.entries import Entry
 
 Judged = tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.ndarray, "y x"]]
 """A field's probability maps, what they are compared with, and which pixels count."""
@@ -42,7 +43,7 @@ def reference(entry: Entry, structures: Sequence[Structure]) -> Int[np.ndarray, 
     names = output_names(structures)
     if not entry.target or any(name not in entry.target for name in names):
         return None
-    maps = np.stack([probability(entry.target[name]) for name in names])
+    maps = np.stack([load_maps(entry.target[name]) for name in names])
     masks = segment(maps, structures, {})
     return np.stack([masks[structure.name] for structure in structures]).astype(np.int32)
 

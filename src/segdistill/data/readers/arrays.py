@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def open_npz(path: Path, *, channels: Sequence[str] | None, axes: str | None, fi
     return opened
 
 
-def _header(handle: IO[bytes], source: str) -> _Header:
+def _header(handle: Any, source: str) -> _Header:
     version = np.lib.format.read_magic(handle)
     if version not in _HEADERS:
         raise DataError(

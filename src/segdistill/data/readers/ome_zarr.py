@@ -1,9 +1,7 @@
 """OME-Zarr 0.4 and 0.5, through zarr; windows decode only the chunks they touch."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +13,11 @@ from segdistill.data.readers.faults import native_dtype, reading
 from segdistill.data.readers.layout import UNKNOWN, Layout, find_layout
 from segdistill.data.readers.naming import name_channels
 from segdistill.data.readers.source import OpenedImage
+from segdistill.data.readers.zarr_chunks import CheckedChunks
 from segdistill.errors import DataError
 
 _MARKERS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _VERSIONS = ("0.4", "0.5")
-_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class _Chunked:
-    """A Zarr array that refuses to make up chunks that are not there."""
-
-    array: zarr.Array
-    folder: Path
-    fill_missing: bool
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Type of the stored pixels."""
-        return np.dtype(self.array.dtype)
-
-    def __getitem__(self, index: tuple[int | slice, ...], /) -> Any:
-        if not self.fill_missing:
-            self._check_chunks(index)
-        return self.array[index]
-
-    def _check_chunks(self, index: tuple[int | slice, ...]) -> None:
-        """Refuse a window that needs a chunk (or shard) of which there is no file: zarr returns fill values for it."""
-        keys = list(self._keys(index))
-        missing = [key for key in keys if not (self.folder / key).is_file()]
-        if missing:
-            shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
-            raise DataError(
-                f"{self.folder} lacks {len(missing)} of the {len(keys)} chunks that are needed: {shown}."
-                " If the program that wrote it leaves out empty chunks, open it with fill_missing;"
-                " otherwise copy or make it again."
-            )
-
-    def _keys(self, index: tuple[int | slice, ...]) -> Iterator[str]:
-        chunks = self.array.shards or self.array.chunks
-        spans = [part if isinstance(part, slice) else slice(part, part + 1) for part in index]
-        places = [
-            range(span.start // length, -(-span.stop // length)) for span, length in zip(spans, chunks, strict=True)
-        ]
-        return (self.array.metadata.encode_chunk_key(place) for place in product(*places))
 
 
 def is_zarr(path: Path) -> bool:
@@ -90,8 +49,10 @@ def open_ome_zarr(path: Path, *, channels: Sequence[str] | None, axes: str | Non
             raise DataError(f"{source} lists {place!r} as its full resolution, but that is no array. Make it again.")
         stated = [dict(axis) for axis in multiscale["axes"]]
         found = "".join(_letter(axis) for axis in stated)
+        units = [str(axis.get("unit", "")) for axis in stated]
         scale = _scale(multiscale)
-        names = [channel.get("label") for channel in metadata.get("omero", {}).get("channels", [])]
+        labels = [channel.get("label") for channel in metadata.get("omero", {}).get("channels", [])]
+        names = [None if label is None else str(label) for label in labels]
         native_dtype(np.dtype(array.dtype), source=source)
     if not len(found) == len(scale) == array.ndim:
         raise DataError(
@@ -100,12 +61,12 @@ def open_ome_zarr(path: Path, *, channels: Sequence[str] | None, axes: str | Non
         )
     layout = find_layout(array.shape, found, axes, source=source)
     return OpenedImage(
-        stored=_Chunked(array, folder / place, fill_missing),
+        stored=CheckedChunks(array, folder / place, fill_missing),
         layout=layout,
         channels=name_channels(layout.count, found=names, given=channels, source=source),
         source=source,
         kind="OME-Zarr",
-        pixel_size=_pixel_size(stated, scale, layout, source),
+        pixel_size=_pixel_size(units, scale, layout, source),
     )
 
 
@@ -168,9 +129,9 @@ def _scale(multiscale: Mapping[str, Any]) -> list[float]:
     scales = [step["scale"] for transformations in steps for step in transformations if step.get("type") == "scale"]
     if not scales:
         return [1.0] * len(multiscale["axes"])
-    return [math.prod(lengths) for lengths in zip(*scales, strict=True)]
+    return [math.prod(map(float, lengths)) for lengths in zip(*scales, strict=True)]
 
 
-def _pixel_size(axes: Sequence[Mapping[str, Any]], scale: Sequence[float], layout: Layout, source: str) -> float | None:
-    y, x = (sizes.micrometres(float(scale[place]), axes[place].get("unit")) for place in (layout.y, layout.x))
+def _pixel_size(units: Sequence[str], scale: Sequence[float], layout: Layout, source: str) -> float | None:
+    y, x = (sizes.micrometres(scale[place], units[place]) for place in (layout.y, layout.x))
     return sizes.square(y, x, source=source)

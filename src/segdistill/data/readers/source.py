@@ -82,7 +82,7 @@ class OpenedImage:
                 self._check_opacity(array[-1])
                 array = array[:-1]
             if array.dtype.kind == "b":
-                return np.where(array, np.uint8(255), np.uint8(0))
+                array = np.where(array, np.uint8(255), np.uint8(0))
             return np.ascontiguousarray(array, dtype=self.dtype)
 
     def _check_opacity(self, alpha: Shaped[np.ndarray, "y x"]) -> None:

@@ -1,0 +1,73 @@
+"""What the experiments share: manifests, and results kept as JSON."""
+
+import csv
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from segdistill import __version__
+from segdistill.files import whole_file, write_json
+from segdistill.settings import Distill
+from segdistill.study.main_job import Finished, distill
+from segdistill.study.provenance import processor
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write_manifest(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write a CSV manifest, the paths as they are."""
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def run(name: str, settings: Distill, *, extra: Callable[[Finished], dict[str, Any]] = lambda _: {}) -> None:
+    """Run the main job unless its result, for all these seeds, is kept already; and keep what came out.
+
+    Args:
+        name: Of the result file, such as "livecell_phase/resnet18_fold1".
+        settings: Of the job.
+        extra: Returns what else to keep, from the finished job.
+    """
+    path = RESULTS / f"{name}.json"
+    if path.exists() and set(settings.seeds) <= set(json.loads(path.read_text("utf-8"))["settings"]["seeds"]):
+        print(f"{name}: done before", flush=True)
+        return
+    started = time.monotonic()
+    finished = distill(settings, notice=lambda text: print(f"{name}: {text}", flush=True))
+    write_json(path, summary(settings, finished) | extra(finished) | {"seconds": round(time.monotonic() - started)})
+    print(f"{name}: {' '.join(finished.verdict.sentences)}", flush=True)
+
+
+def summary(settings: Distill, finished: Finished) -> dict[str, Any]:
+    """Return what is kept of a finished job."""
+    recorded = json.loads((finished.folder / "run.json").read_text(encoding="utf-8"))
+    kept = settings.resolved()
+    for place in ("data", "out", "teacher_weights", "control_weights"):
+        kept.pop(place)
+    kept["teacher"] = kept["teacher"].partition("/")[0].rstrip(":") + ("" if "/" not in kept["teacher"] else ":…")
+    return {
+        "settings": kept,
+        "verdict": {"answer": finished.verdict.answer, "sentences": list(finished.verdict.sentences)},
+        "scores": {
+            arm.name: {
+                "role": arm.role,
+                "labels": arm.labels.total,
+                **{
+                    metric: {"seeds": list(table.seeds), "fields": list(table.fields), "values": table.values.tolist()}
+                    for metric, table in arm.tables.items()
+                },
+            }
+            for arm in finished.account.values()
+        },
+        "split": recorded["split"],
+        "student": recorded["student"],
+        "minutes": {f"{arm['arm']['name']}/{arm['seed']}": round(arm["seconds"] / 60, 2) for arm in recorded["arms"]},
+        "machine": {"system": f"{platform.system()} {platform.machine()}", "processor": processor()},
+        "segdistill": __version__,
+    }

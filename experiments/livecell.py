@@ -1,0 +1,121 @@
+"""`livecell_phase`: a teacher on nucleus and phase contrast, students on the nucleus alone, whole cells.
+
+Each of the five HeLa fields is left out in turn; the next one (in a circle) chooses weights and
+thresholds, the other three train. Half resolution. The teacher is fitted here, out of fold. Other
+cell lines are scored as a shift. Cells are run seed by seed, so that an interrupted queue has whole
+folds of the first seeds.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from common import run, write_manifest
+
+from segdistill.data.datasets import read_dataset
+from segdistill.data.labels import output_names
+from segdistill.data.readers import read_image
+from segdistill.data.rescale import nearest, resized
+from segdistill.data.sample import read_sample
+from segdistill.evaluation import score_case
+from segdistill.networks.model import load_model
+from segdistill.settings import Distill, Protocol
+from segdistill.study.arms import RULE, mask_planes
+from segdistill.study.main_job import Finished
+from segdistill.training.entries import make_entry
+from segdistill.training.validation import entry_maps
+
+HELA = tuple(f"HeLa_joint_set{number}" for number in range(1, 6))
+SHIFT = {"3T3": "3T3_set1", "BMDM": "BMDM", "MCF10A": "MCF10A", "RAW264.7": "RAW40X_set1"}
+CHANNELS = ("nucleus", "phase")
+
+PROTOCOL = Protocol(steps=400, batch_size=4, crop=128, ema=0.99, validations=8)
+"""Fixed before the first fold was scored."""
+
+
+def halve(data: Path, out: Path) -> None:
+    """Write every field and its labels at half resolution."""
+    for name in (*HELA, *SHIFT.values()):
+        target = out / "images" / f"{name}.tif"
+        if target.exists():
+            continue
+        image = read_image(data / "images" / f"{name}.ome.tif")
+        shape = (image.array.shape[1] // 2, image.array.shape[2] // 2)
+        labels = nearest(tifffile.imread(data / "labels" / f"{name}.tif")[None], shape)[0]
+        (out / "images").mkdir(parents=True, exist_ok=True)
+        (out / "labels").mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(out / "labels" / f"{name}.tif", labels.astype(np.uint16))
+        pixels = np.rint(resized(image.array, shape)).astype(np.uint16)
+        tifffile.imwrite(target, pixels, ome=True, metadata={"axes": "CYX", "Channel": {"Name": list(CHANNELS)}})
+
+
+def fold_manifest(half: Path, test: int) -> Path:
+    """Write the manifest of the fold that leaves one HeLa field out."""
+    splits = {test: "test", (test + 1) % len(HELA): "validation"}
+    rows = [
+        {
+            "image": f"images/{name}.tif",
+            "label": f"labels/{name}.tif",
+            "group": name,
+            "split": splits.get(number, "train"),
+        }
+        for number, name in enumerate(HELA)
+    ]
+    return write_manifest(half / f"fold{test + 1}.csv", rows)
+
+
+def shift_scores(half: Path, finished: Finished) -> dict[str, Any]:
+    """Return the scores of every student on the other cell lines."""
+    dataset = read_dataset(half, structure="cell", label_kind="instances")
+    cases = {case.name: case for case in dataset.cases}
+    scores: dict[str, Any] = {}
+    for folder in sorted(finished.folder.glob("arms/*/*/model")):
+        model = load_model(folder)
+        arm, seed = folder.parts[-3:-1]
+        for line, name in SHIFT.items():
+            sample = read_sample(cases[name], dataset)
+            entry = make_entry(sample, channels=model.card.channels, rule=RULE)
+            maps = entry_maps(model.module, entry, outputs=len(output_names(dataset.structures)), device="cpu")
+            rows = score_case(
+                mask_planes(maps, dataset.structures, model.card.thresholds), sample.planes, dataset.structures
+            )
+            scores.setdefault(arm, {}).setdefault(seed, {})[line] = {row["metric"]: row["value"] for row in rows}
+    return {"shift": scores}
+
+
+def main() -> None:
+    """Run what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--student", default="unet-resnet18")
+    parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    given = parser.parse_args()
+    half = given.runs / "livecell_half"
+    halve(given.data / "livecell_phase", half)
+    for count in range(1, len(given.seeds) + 1):
+        for fold in given.folds:
+            name = f"livecell_phase/{given.student.removeprefix('unet-')}_fold{fold}"
+            settings = Distill(
+                data=fold_manifest(half, fold - 1),
+                out=given.runs / name,
+                label_kind="instances",
+                teacher="fit:unet-resnet18",
+                teacher_channels=CHANNELS,
+                control="fit:unet-resnet18",
+                student=given.student,
+                student_channels=CHANNELS[:1],
+                labels=1,
+                all_labels=True,
+                targets_alone=True,
+                seeds=tuple(given.seeds[:count]),
+                protocol=PROTOCOL,
+            )
+            run(name, settings, extra=lambda finished: shift_scores(half, finished))
+
+
+if __name__ == "__main__":
+    main()

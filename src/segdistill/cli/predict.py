@@ -1,0 +1,36 @@
+"""`segdistill predict`."""
+
+import signal
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from segdistill.cli.app import say
+from segdistill.settings import Predict
+
+
+def predict(*, config: Annotated[Predict, Parameter(name="*")]) -> int:
+    """Segment images of any size with a student.
+
+    Each mask is whole or absent. The same command goes on where an interrupted one stopped; more images can
+    be given later. The exit status is 1 if some images could not be segmented: failed.csv says why.
+    """
+    from segdistill.inference import Options, predict_files
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's request ends like Ctrl-C, tidily
+    options = Options(
+        channels=config.channels,
+        axes=config.axes,
+        tile=config.tile,
+        halo=config.halo,
+        probabilities=config.probabilities,
+        pixel_size=config.pixel_size,
+        fill_non_finite=config.nan == "fill",
+        device=config.device,
+    )
+    summary = predict_files(config.model, config.images, config.out, options=options, notice=say)
+    parts = [f"{len(summary.done)} images segmented into {config.out}"]
+    parts += [f"{len(summary.skipped)} done before"] if summary.skipped else []
+    parts += [f"{len(summary.failed)} failed, see {config.out / 'failed.csv'}"] if summary.failed else []
+    say("; ".join(parts))
+    return int(bool(summary.failed))

@@ -1,0 +1,141 @@
+"""Scoring files against files: what ``segdistill predict``, or any other tool, left in a folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Int32
+
+from segdistill.data.case import shown
+from segdistill.data.labels import read_labels
+from segdistill.errors import DataError
+from segdistill.evaluation.meaning import Meaning, find_meaning
+from segdistill.evaluation.pairing import Pair, Pairing
+from segdistill.evaluation.scores import score_case
+from segdistill.evaluation.summary import Record
+
+
+@dataclass(frozen=True)
+class FolderScores:
+    """Everything that comparing two folders says."""
+
+    rows: tuple[Record, ...]
+    """Every score, one field per label. A prediction that is missing or cannot be used has the worst."""
+
+    missing: tuple[str, ...] = ()
+    """Names of labels without a prediction."""
+
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Name of a label whose prediction cannot be used, to the reason."""
+
+    unscored: Mapping[str, str] = field(default_factory=dict)
+    """Name of a label that cannot be used itself, to the reason: it has no scores."""
+
+    alone: tuple[str, ...] = ()
+    """Names of predictions without a label."""
+
+    notes: tuple[str, ...] = ()
+    """What was inferred, and what looks odd."""
+
+
+def score_folders(
+    pairing: Pairing,
+    *,
+    structure: str,
+    label_kind: str | None = None,
+    prediction_kind: str | None = None,
+    arm: str = "prediction",
+) -> FolderScores:
+    """Return the scores of every pair.
+
+    Args:
+        pairing: See ``pair_up``.
+        structure: What is labelled. Classes and bits are called after it and their number.
+        label_kind: What the numbers in label files mean: instances, binary, classes or bits. None
+            infers it.
+        prediction_kind: The same of the predictions. None: that of the labels; see ``find_meaning``.
+        arm: Who made the predictions, for the rows.
+
+    Raises:
+        ConfigError: The kinds cannot be inferred or compared.
+        UnknownName: There is no such kind.
+        DataError: No label can be used.
+    """
+    meaning = find_meaning(pairing.pairs, structure=structure, label_kind=label_kind, prediction_kind=prediction_kind)
+    rows: list[Record] = []
+    failed: dict[str, str] = {}
+    unscored: dict[str, str] = {}
+    several = {"label": False, "prediction": False}
+    for pair in pairing.pairs:
+        try:
+            label = meaning.read(pair.label, "label")
+            counts = _counts(pair, label.shape[1:])
+        except DataError as error:
+            unscored[pair.name] = str(error)
+            continue
+        prediction = _prediction(pair, meaning, label.shape[1:], failed)
+        several["label"] |= _several(label)
+        several["prediction"] |= _several(prediction)
+        scores = score_case(prediction, label, meaning.structures, counts=counts)
+        rows += [Record(**row, arm=arm, seed=0, field=pair.name) for row in scores]
+    if not rows:
+        raise DataError(f"None of the {len(unscored)} labels can be used. {shown(unscored.values(), most=3)}")
+    missing = tuple(pair.name for pair in pairing.pairs if pair.prediction is None and pair.name not in unscored)
+    notes = (*meaning.notes, *_oddities(meaning, several))
+    return FolderScores(tuple(rows), missing, failed, unscored, pairing.alone, notes)
+
+
+def _prediction(
+    pair: Pair, meaning: Meaning, shape: tuple[int, ...], failed: dict[str, str]
+) -> Int32[np.ndarray, "k y x"] | None:
+    """Return the planes of a prediction; None where there is none, or it cannot be used, which is noted."""
+    if pair.prediction is None:
+        return None
+    try:
+        prediction = meaning.read(pair.prediction, "prediction")
+        _refuse_other_shape(pair.prediction.as_posix(), prediction.shape[1:], pair, shape)
+    except DataError as error:
+        failed[pair.name] = str(error)
+        return None
+    return prediction
+
+
+def _counts(pair: Pair, shape: tuple[int, ...]) -> Bool[np.ndarray, "y x"] | None:
+    """Return which pixels of a field count; None: all.
+
+    Raises:
+        DataError: A mask cannot be used, or nothing counts.
+    """
+    counts = np.ones(shape, dtype=bool)
+    for path, excludes in ((pair.ignore, True), (pair.field_of_view, False)):
+        if path is not None:
+            mask = read_labels(path)
+            _refuse_other_shape(path.as_posix(), mask.shape, pair, shape)
+            counts &= (mask == 0) if excludes else (mask != 0)
+    if not counts.any():
+        raise DataError(f"No pixel of {pair.label} counts, so it has no score. Take it out of the labels.")
+    return counts
+
+
+def _refuse_other_shape(name: str, found: tuple[int, ...], pair: Pair, wanted: tuple[int, ...]) -> None:
+    if found != wanted:
+        own, other = (" × ".join(map(str, shape)) for shape in (found, wanted))
+        raise DataError(
+            f"{name} has {own} pixels (y × x), but the label {pair.label} has {other}."
+            " They must be of one size; nothing is resized here."
+        )
+
+
+def _several(array: Int32[np.ndarray, "k y x"] | None) -> bool:
+    """Return whether several different objects occur."""
+    objects = array[array > 0] if array is not None else np.zeros(0)
+    return bool(objects.size) and bool(objects.min() != objects.max())
+
+
+def _oddities(meaning: Meaning, several: Mapping[str, bool]) -> list[str]:
+    if meaning.compared.kind == "instances" and several["label"] and not several["prediction"]:
+        return [
+            f"{meaning.compared.name}: no prediction tells two objects apart, so scores of objects (ap50, f1, pq) say"
+            " little. If predictions are masks, use --prediction-kind binary."
+        ]
+    return []

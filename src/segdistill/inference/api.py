@@ -1,0 +1,89 @@
+"""Segmenting one array or file, in memory."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped, UInt32
+
+from segdistill.data.image import Image, ImageSource
+from segdistill.data.normalisation import rule_from_json
+from segdistill.data.readers import open_image
+from segdistill.data.rescale import nearest
+from segdistill.engine.devices import select_device
+from segdistill.errors import ConfigError, ShapeError
+from segdistill.inference.instances import segment
+from segdistill.inference.one_image import halo_of
+from segdistill.inference.options import Options
+from segdistill.inference.scale import at_model_scale
+from segdistill.inference.windows import predict_maps, view_of
+from segdistill.networks.model import Model, load_model
+
+_USUAL = Options(device="cpu")
+
+
+def predict(
+    model: Model | Path | str,
+    image: Shaped[np.ndarray, "..."] | Path | str,
+    *,
+    channels: Sequence[str] | None = None,
+    options: Options = _USUAL,
+) -> dict[str, UInt32[np.ndarray, "y x"]]:
+    """Return the masks of one image.
+
+    For many images, or large ones, use ``predict_files``: it keeps nothing in memory and what it has done.
+
+    Args:
+        model: A student or its folder.
+        image: A file, or pixels ``c y x`` or ``y x`` of any type, taken to have the model's pixel size.
+        channels: Names of the image's channels, in its order. None takes those of the file; an array
+            of one channel is taken for the channel of a model that takes one.
+        options: How; ``probabilities`` means nothing here, and ``channels`` is not looked at.
+
+    Returns:
+        By structure, object numbers from 1, or 0 and 1 where objects are not told apart.
+
+    Raises:
+        ConfigError: The channels of an array are not named.
+        ShapeError: An array is no image.
+        DataError: The image cannot be used.
+    """
+    loaded = model if isinstance(model, Model) else load_model(Path(model))
+    if isinstance(image, np.ndarray):
+        return _masks(loaded, _image_of(image, channels, loaded.card.channels), options)
+    with open_image(Path(image), channels=channels, axes=options.axes) as opened:
+        return _masks(loaded, opened, options)
+
+
+def _masks(model: Model, image: Image | ImageSource, options: Options) -> dict[str, UInt32[np.ndarray, "y x"]]:
+    card = model.card
+    source, _ = at_model_scale(image, card, policy=options.pixel_size, fill_non_finite=options.fill_non_finite)
+    view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=options.fill_non_finite)
+    device = select_device(options.device, notice=lambda _: None)
+    maps = np.zeros((len(card.outputs), *view.shape), np.float32)
+    if not view.constant:
+        network = copy.deepcopy(model.module).to(device).eval()  # the caller's stays as it is
+        maps = predict_maps(
+            network,
+            view,
+            outputs=len(maps),
+            tile=options.tile,
+            halo=halo_of(card, options),
+            device=device,
+        )
+    masks = segment(maps, card.structures, card.thresholds)
+    shape = (image.array if isinstance(image, Image) else image).shape[1:]
+    return {name: nearest(mask[None], shape)[0] for name, mask in masks.items()}
+
+
+def _image_of(array: np.ndarray, channels: Sequence[str] | None, wanted: Sequence[str]) -> Image:
+    if array.ndim not in {2, 3} or array.size == 0:
+        raise ShapeError(f"An array of shape {array.shape} is no image. Give one of axes c y x, or y x.")
+    pixels = array[None] if array.ndim == 2 else array
+    if channels is None and not len(pixels) == len(wanted) == 1:
+        raise ConfigError(
+            f"The array has {len(pixels)} channels (its axes are c y x) and the model takes {', '.join(wanted)}."
+            " Name the array's channels, in its order."
+        )
+    return Image(pixels, tuple(wanted if channels is None else channels), None, "the array")

@@ -1,0 +1,119 @@
+"""Segmenting one image into files."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from segdistill.data.normalisation import rule_from_json
+from segdistill.data.readers import open_image
+from segdistill.engine.progress import time_left
+from segdistill.files import sha256_file
+from segdistill.inference.blocks import BlockSegmenter
+from segdistill.inference.inputs import Input
+from segdistill.inference.options import Options
+from segdistill.inference.scale import at_model_scale
+from segdistill.inference.target import Target
+from segdistill.inference.windows import Part, View, blank_maps, stream_maps, view_of
+from segdistill.networks.card import ModelCard
+
+_SECONDS_BETWEEN_LINES = 10.0
+_AT_ONCE = 8
+"""Windows per forward pass on a GPU; a CPU is as fast with one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segmenter:
+    """A model that is ready for images, and where its masks go."""
+
+    network: nn.Module
+    """On the device, in evaluation mode."""
+
+    device: torch.device
+    """Where the network is."""
+
+    card: ModelCard
+    """The model's."""
+
+    options: Options
+    """How."""
+
+    out: Path
+    """Folder for the masks."""
+
+    notice: Callable[[str], None]
+    """Told how far a large image is."""
+
+    def __call__(self, image: Input) -> dict[str, Any]:
+        """Write an image's masks, each file whole or not at all, and return what is to be recorded of them.
+
+        Raises:
+            DataError: The image cannot be used.
+            EnvironmentFault: The masks cannot be written, or memory ran out.
+        """
+        options, card, fill = self.options, self.card, self.options.fill_non_finite
+        with open_image(image.path, channels=options.channels, axes=options.axes) as opened:
+            source, factor = at_model_scale(opened, card, policy=options.pixel_size, fill_non_finite=fill)
+            view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
+            target = Target(self.out, image.name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
+            with BlockSegmenter(view.shape, card.structures, card.thresholds, folder=self.out) as segmenter:
+                parts = _fed(segmenter, _told(self._parts(view), view.shape, self.notice))
+                if options.probabilities:
+                    target.write_maps(parts, view.shape)
+                deque(parts, maxlen=0)
+                structures = {name: target.write_mask(name, mask) for name, mask in segmenter.finish().items()}
+        files = [*(target.mask(name) for name in structures), *([target.maps] if options.probabilities else [])]
+        ranges = zip(view.low.tolist(), view.high.tolist(), strict=True)
+        return {
+            "structures": structures,
+            "empty": not any(numbers["pixels"] for numbers in structures.values()),
+            "pixel_size": target.pixel_size,
+            "scaled": factor,
+            "range": dict(zip(card.channels, ranges, strict=True)),
+            "device": str(self.device),
+            "files": {path.relative_to(self.out).as_posix(): sha256_file(path) for path in files},
+        }
+
+    def _parts(self, view: View) -> Iterator[Part]:
+        if view.constant:
+            return blank_maps(view.shape, outputs=len(self.card.outputs))
+        return stream_maps(
+            self.network,
+            view,
+            tile=self.options.tile,
+            halo=halo_of(self.card, self.options),
+            device=self.device,
+            batch=1 if self.device.type == "cpu" else _AT_ONCE,
+            notice=self.notice,
+        )
+
+
+def halo_of(card: ModelCard, options: Options) -> int:
+    """Return the border of a window, pixels: what was asked for, or the model's fast halo."""
+    return card.halo["fast"] if options.halo is None else options.halo
+
+
+def _fed(segmenter: BlockSegmenter, parts: Iterator[Part]) -> Iterator[Part]:
+    """Yield the parts on, after the segmenter has had them."""
+    for window, maps in parts:
+        segmenter.add(window, maps)
+        yield window, maps
+
+
+def _told(parts: Iterator[Part], shape: tuple[int, int], notice: Callable[[str], None]) -> Iterator[Part]:
+    """Yield the parts on, and tell now and then how much is done and how long the rest will take."""
+    began = last = time.monotonic()
+    done = 0
+    for part in parts:
+        yield part
+        done += part[1][0].size
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES:
+            last = now
+            share = done / (shape[0] * shape[1])
+            notice(f"  {share:.0%} of its pixels, {time_left((now - began) / share * (1 - share))} left")

@@ -1,0 +1,35 @@
+"""How images are segmented."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+PixelSizePolicy = Literal["resample", "refuse", "ignore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How images are segmented."""
+
+    channels: tuple[str, ...] | None = None
+    """Names of the files' channels, in file order. None takes the files' own."""
+
+    axes: str | None = None
+    """Order of the files' axes. None takes the files' own."""
+
+    tile: int = 512
+    """Side of a window, pixels."""
+
+    halo: int | None = None
+    """Border of a window that is computed and not kept, pixels. None takes the model's fast halo."""
+
+    probabilities: bool = False
+    """Whether the probability maps are written too."""
+
+    pixel_size: PixelSizePolicy = "refuse"
+    """What becomes of images whose pixel size is not the model's: see ``at_model_scale``."""
+
+    fill_non_finite: bool = False
+    """Whether pixels that are not numbers are taken for the lowest value; otherwise they are refused."""
+
+    device: str = "auto"
+    """"cpu", "cuda", "mps", or "auto" for the best there is."""

@@ -1,0 +1,97 @@
+"""The files that one image's masks and maps go into."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segdistill.data.rescale import nearest, resized
+from segdistill.data.writers import write_labels, write_labels_tiled, write_probabilities, write_probabilities_tiled
+from segdistill.errors import EnvironmentFault
+from segdistill.inference.canvas import Mask
+from segdistill.inference.instances import without_small
+from segdistill.inference.windows import Part, assembled
+from segdistill.networks.card import ModelCard
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one image's masks go, and on which grid: the image's own, whatever grid it was segmented on."""
+
+    out: Path
+    """Folder for the masks."""
+
+    name: str
+    """Of the image, without suffix."""
+
+    card: ModelCard
+    """Of the model: says what is segmented."""
+
+    shape: tuple[int, int]
+    """Of the image, (y, x), pixels."""
+
+    pixel_size: float | None
+    """Micrometres; None where the image does not say."""
+
+    def mask(self, structure: str) -> Path:
+        """Return the file of a structure's mask; several structures have a folder each.
+
+        The folder cannot lie elsewhere, or be hidden, whatever a model calls its structures.
+        """
+        alone = len(self.card.structures) == 1
+        folder = self.out if alone else self.out / (structure.lstrip(".") or "_")
+        return folder / f"{self.name}.tif"
+
+    @property
+    def maps(self) -> Path:
+        """The file of the probability maps."""
+        return self.out / f"{self.name}.probabilities.ome.tif"
+
+    def write_mask(self, structure: str, mask: Mask) -> dict[str, int | None]:
+        """Write a mask and return how many objects (None: not told apart) and pixels it has, and how many were dropped.
+
+        Raises:
+            EnvironmentFault: There is no room, or the folder cannot be written.
+        """
+        path, shape = self.mask(structure), mask.shape
+        if shape == self.shape:
+            write_labels_tiled(path, shape, mask.bands, pixel_size=self.pixel_size)
+            return {"objects": mask.objects, "pixels": mask.pixels, "dropped": mask.dropped}
+        labels = nearest(mask.whole()[None], self.shape)[0]
+        objects = None
+        if mask.objects is not None:  # on a coarser grid an object may have no pixel left
+            labels = without_small(labels, 0)
+            objects = int(labels.max(initial=0))
+        write_labels(path, labels, pixel_size=self.pixel_size)
+        lost = 0 if objects is None or mask.objects is None else mask.objects - objects
+        return {"objects": objects, "pixels": int(np.count_nonzero(labels)), "dropped": mask.dropped + lost}
+
+    def write_maps(self, parts: Iterable[Part], shape: tuple[int, int]) -> None:
+        """Write the probability maps.
+
+        Args:
+            parts: Of the maps, row by row.
+            shape: Of the grid on which they are, (y, x), pixels.
+
+        Raises:
+            EnvironmentFault: There is no room, or the folder cannot be written.
+        """
+        names = self.card.outputs
+        self._check_room(len(names))
+        if shape == self.shape:
+            write_probabilities_tiled(self.maps, shape, parts, names, pixel_size=self.pixel_size)
+        else:
+            maps = resized(assembled(parts, outputs=len(names), shape=shape), self.shape)
+            write_probabilities(self.maps, maps, names, pixel_size=self.pixel_size)
+
+    def _check_room(self, outputs: int) -> None:
+        """Refuse to begin what cannot end: maps hardly shrink when they are compressed, and wait on the disk too."""
+        needed = 4 * self.shape[0] * self.shape[1] * (2 * outputs - 1)
+        free = shutil.disk_usage(self.out).free
+        if needed > free:
+            raise EnvironmentFault(
+                f"The probability maps of {self.name} need about {needed:,} bytes in {self.out}, and {free:,} are"
+                " free. Make room, choose another --out, or drop --probabilities."
+            )

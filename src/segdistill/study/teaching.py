@@ -1,0 +1,149 @@
+"""What a teacher says of every image of a study, stored once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Float32, Shaped
+
+from segdistill.settings import Distill
+from segdistill.study.fitted import Fitting, Fold, fit_teachers, is_fitted
+from segdistill.study.preparation import Prepared
+from segdistill.targets import (
+    Filling,
+    Key,
+    create_store,
+    fill_targets,
+    image_key,
+    load_maps,
+    new_header,
+    plan_targets,
+    read_failures,
+    store_folder,
+)
+from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
+from segdistill.teachers.load import load_teacher
+
+Notice = Callable[[str], None]
+TeacherRole = Literal["teacher", "control"]
+
+
+@dataclass(frozen=True, eq=False)
+class Teaching:
+    """A teacher and what it said."""
+
+    contract: Contract
+    """Of the teacher that was fitted on everything it may see; its folds share it but for their weights."""
+
+    channels: tuple[str, ...]
+    """What it was shown, by name."""
+
+    targets: Mapping[str, Mapping[str, Shaped[np.ndarray, "y x"]]]
+    """Case to output to the map as it is stored."""
+
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Case to the reason why there is no target."""
+
+    fitted_here: bool = False
+    """Whether it was fitted on the labels of this very study."""
+
+    def maps(self, case: str, outputs: Sequence[str]) -> Float32[np.ndarray, "o y x"] | None:
+        """Return the probabilities of some outputs in a case; None where the teacher failed on it."""
+        if case not in self.targets:
+            return None
+        return np.stack([load_maps(self.targets[case][name]) for name in outputs])
+
+    def probability(self, case: str, output: str) -> Float32[np.ndarray, "y x"] | None:
+        """Return the probability of one output in a case; None where there is none."""
+        if case not in self.targets or output not in self.targets[case]:
+            return None
+        return load_maps(self.targets[case][output])
+
+
+def teach(settings: Distill, prepared: Prepared, role: TeacherRole, *, device: str, notice: Notice) -> Teaching:
+    """Let a teacher say what it has to say of every image, or read what it said before.
+
+    Args:
+        settings: Of the run.
+        prepared: The images.
+        role: "teacher", which sees its own channels, or "control", which sees the student's.
+        device: Where the teacher runs.
+        notice: Told what it will take.
+
+    Raises:
+        SegdistillError: The teacher cannot be had, or does not suit the images.
+    """
+    teachers, fold_of, channels = _teachers(settings, prepared, role, device=device, notice=notice)
+    header = new_header(*(teacher.contract for teacher in teachers))
+    store = create_store(store_folder(settings.out / "targets", header), header)
+    names = sorted(prepared.samples)
+    filling = Filling(
+        teachers=teachers,
+        names=names,
+        read=prepared.samples.__getitem__,
+        structures=prepared.dataset.structures,
+        fold_of=fold_of,
+    )
+    estimate = plan_targets(store, filling)
+    if estimate.missing:
+        notice(f"Targets of the {role} {teachers[0].contract.name}: {estimate}")
+    fill_targets(store, filling, notice=notice)
+    keys = {name: Key(image_key(prepared.samples[name].image)) for name in names}
+    targets = {name: store.maps(key) for name, key in keys.items() if store.has(key)}
+    failed = {failure.case: failure.reason for failure in read_failures(store)}
+    return Teaching(teachers[0].contract, channels, targets, failed, fold_of is not None)
+
+
+def _teachers(
+    settings: Distill, prepared: Prepared, role: TeacherRole, *, device: str, notice: Notice
+) -> tuple[list[Teacher], Mapping[str, int] | None, tuple[str, ...]]:
+    """Return the teacher, or one per fold with the case to fold table, and the channels that they see."""
+    name = settings.teacher if role == "teacher" else settings.control or ""
+    channels = settings.teacher_channels if role == "teacher" else settings.student_channels
+    weights: Path | None = settings.teacher_weights if role == "teacher" else settings.control_weights
+    structures = prepared.dataset.structures
+    if is_fitted(name):
+        folder = settings.out / "teachers" / role
+        folds = fit_teachers(Fitting(settings, prepared, name, channels, folder, device, notice))
+        loaded = [
+            Renamed(load_teacher(f"model:{fold.model}", channels=channels, structures=structures, device=device), name)
+            for fold in folds
+        ]
+        return loaded, _fold_of(folds, prepared), channels
+    teacher = load_teacher(
+        name,
+        channels=channels,
+        structures=structures,
+        prompting=settings.prompting,
+        weights=weights,
+        device=device,
+    )
+    return [teacher], None, channels
+
+
+class Renamed:
+    """A teacher under another name: where it was kept is nobody's business."""
+
+    def __init__(self, teacher: Teacher, name: str) -> None:
+        """Wrap a teacher.
+
+        Args:
+            teacher: What it says stays the same.
+            name: What its contract calls it.
+        """
+        self.teacher = teacher
+        self.contract = replace(teacher.contract, name=name)
+
+    def maps(self, image: Float[np.ndarray, "c y x"], hint: Hint = NO_HINT) -> Float[np.ndarray, "k y x"]:
+        """Return the teacher's maps; see ``Teacher``."""
+        return self.teacher.maps(image, hint)
+
+
+def _fold_of(folds: Sequence[Fold], prepared: Prepared) -> dict[str, int]:
+    """Return which teacher describes each case: the one that was not fitted on it, else the first."""
+    table = dict.fromkeys(prepared.samples, 0)
+    for number, fold in enumerate(folds):
+        table |= dict.fromkeys(fold.describes, number)
+    return table

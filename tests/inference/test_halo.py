@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from segdistill.data.image import Image
+from segdistill.inference.halo import USUAL, measure_fast_halo, measure_reach
+from segdistill.inference.windows import View
+from segdistill.networks import build_student
+
+
+def student(name):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build_student(name, channels=1, outputs=2).eval()
+
+
+def view(array):
+    unit = np.ones(1, np.float32)
+    return View(Image(array[None].astype(np.float32), ("nucleus",), None, "a test"), ("nucleus",), 0 * unit, unit)
+
+
+@pytest.mark.parametrize(
+    ("layers", "reach"),
+    [
+        ([nn.Conv2d(1, 1, 1)], 0),
+        ([nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(), nn.Conv2d(1, 1, 5, padding=2)], 3),  # 1 + 2
+        ([nn.Conv2d(1, 1, 3, padding=4, dilation=4)], 4),
+        ([nn.Conv2d(1, 1, (1, 7), padding=(0, 3))], 3),  # along one axis only
+        ([nn.Conv2d(1, 1, (7, 1), padding=(3, 0))], 3),
+        ([nn.MaxPool2d(3, stride=1, padding=1)], 1),
+    ],
+)
+def test_reach_by_hand(layers, reach):
+    network = nn.Sequential(*layers)
+    assert measure_reach(network, channels=1) == reach
+    for weight in network.parameters():  # a network of zeros sees as far: its weights could be others
+        nn.init.zeros_(weight)
+    assert measure_reach(network, channels=1) == reach
+
+
+def test_pooling_over_the_whole_image_and_reaches_beyond_the_limit_have_no_bound():
+    class Squeeze(nn.Module):
+        def forward(self, image):
+            return image * torch.sigmoid(image.mean(dim=(2, 3), keepdim=True))
+
+    assert measure_reach(Squeeze(), channels=1) is None
+    wide = nn.Conv2d(1, 1, 41, padding=20)
+    assert measure_reach(wide, channels=1, limit=20) == 20
+    assert measure_reach(wide, channels=1, limit=19) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reach"),
+    [("unet-tiny", 46), ("unet-resnet18", 287), ("unet-mobilenetv3", None), ("unet-efficientnet-b0", None)],
+)
+def test_reach_of_our_students(name, reach):
+    # Squeeze-excite, in the last two, pools over the whole image.
+    assert measure_reach(student(name), channels=1) == reach
+
+
+def test_the_fast_halo_is_the_smallest_that_agrees():
+    network = nn.Sequential(nn.Conv2d(1, 1, 41, padding=20, bias=False))
+    nn.init.constant_(network[0].weight, 1.0)
+    array = np.random.default_rng(0).uniform(-1, 1, (96, 224))
+    halo, agreement = measure_fast_halo(network, [view(array)], outputs=1, tile=128, agreement=1.0)
+    assert (halo, agreement) == (32, 1.0)  # the reach is 20, so 16 is too little
+    halo, agreement = measure_fast_halo(network, [view(array)], outputs=1, tile=128, agreement=0.5)
+    assert halo == 16
+    assert agreement is not None
+    assert 0.5 < agreement < 1
+
+
+def test_where_nothing_is_larger_than_a_window_the_usual_halo_is_taken():
+    network = nn.Conv2d(1, 1, 1)
+    assert measure_fast_halo(network, [view(np.ones((60, 80)))], outputs=1, tile=128) == (USUAL, None)
+    assert measure_fast_halo(network, [], outputs=1) == (USUAL, None)

@@ -1,0 +1,173 @@
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+from safetensors.torch import save_file
+
+from segdistill.errors import ConfigError, DataError, EnvironmentFault
+from segdistill.teachers import sam_weights
+from segdistill.teachers.sam import encode
+from segdistill.teachers.sam_sizes import resize_positions
+from segdistill.teachers.sam_weights import build_sam, config_beside, find_weights, read_state, weights_file
+
+
+@pytest.fixture
+def nothing_cached(monkeypatch):
+    monkeypatch.setattr(sam_weights, "try_to_load_from_cache", lambda *_: None)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_comes_back_as_it_was(sam, tmp_path, suffix):
+    path = tmp_path / f"weights{suffix}"
+    state = {key: value.clone() for key, value in sam.state_dict().items()}
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    read = read_state(path)
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[key], state[key]) for key in state)
+
+
+def test_a_folder_of_the_hub_is_a_whole_model(sam, sam_folder, picture):
+    path = weights_file(sam_folder, missing="")
+    state = read_state(path)
+    again = build_sam(config_beside(path, state), state, size=None, source=str(path))
+    assert torch.equal(encode(again, picture).embedding, encode(sam, picture).embedding)
+
+
+def test_the_shared_table_may_be_there_once(sam, tmp_path):
+    once = {key: value.clone() for key, value in sam.state_dict().items() if "shared_embedding" not in key}
+    save_file(once, tmp_path / "a.safetensors")
+    again = build_sam(sam.config, read_state(tmp_path / "a.safetensors"), size=None, source="a")
+    table = again.prompt_encoder.shared_embedding.positional_embedding
+    assert torch.equal(table, again.shared_image_embedding.positional_embedding)
+    assert not table.is_meta
+
+
+def test_everything_that_does_not_fit_is_named(sam, tmp_path):
+    state = {key: value.clone() for key, value in sam.state_dict().items()}
+    del state["vision_encoder.neck.conv1.weight"]
+    del state["mask_decoder.iou_token.weight"]
+    state["vision_encoder.neck.conv9.weight"] = torch.zeros(2)
+    state["vision_encoder.pos_embed"] = torch.zeros(1, 4, 4, 32)
+    with pytest.raises(DataError) as refusal:
+        build_sam(sam.config, state, size=None, source="w.safetensors")
+    message = str(refusal.value)
+    for part in (
+        "w.safetensors",
+        "2 missing",
+        "vision_encoder.neck.conv1.weight (32, 32, 1, 1)",
+        "mask_decoder.iou_token.weight (1, 32)",
+        "1 unexpected: vision_encoder.neck.conv9.weight (2,)",
+        "vision_encoder.pos_embed is (1, 4, 4, 32) where (1, 8, 8, 32) is wanted",
+    ):
+        assert part in message
+
+
+class Payload:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.mark}'",)
+
+
+def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path):
+    mark = tmp_path / "ran"
+    path = tmp_path / "weights.pth"
+    with path.open("wb") as handle:
+        pickle.dump({"image_encoder.pos_embed": Payload(mark)}, handle)
+    with pytest.raises(DataError, match="refused.*safetensors"):
+        read_state(path)
+    torch.save({"image_encoder.pos_embed": Payload(mark)}, path)  # in torch's own zip
+    with pytest.raises(DataError, match="refused.*safetensors"):
+        read_state(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 0.99])
+def test_a_cut_file_is_refused(sam_folder, tmp_path, share):
+    content = (sam_folder / "model.safetensors").read_bytes()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match="whole"):
+        read_state(path)
+
+
+def test_a_pickle_of_something_else_is_refused(tmp_path):
+    torch.save([torch.zeros(2)], tmp_path / "a.pth")
+    with pytest.raises(DataError, match="list"):
+        read_state(tmp_path / "a.pth")
+
+
+@pytest.mark.usefixtures("nothing_cached")
+@pytest.mark.parametrize(
+    ("name", "hub"),
+    [
+        ("sam-vit-b", "facebook/sam-vit-base"),
+        ("sam-vit-h", "facebook/sam-vit-huge"),
+        ("medsam", "wanglab/medsam-vit-base"),
+    ],
+)
+def test_missing_weights_are_told_with_hub_target_and_command(name, hub):
+    with pytest.raises(EnvironmentFault) as refusal:
+        find_weights(name, None, download=False)
+    message = str(refusal.value)
+    assert f"https://huggingface.co/{hub}" in message
+    assert f"hf download {hub} model.safetensors config.json --local-dir {Path('weights') / name}" in message
+    assert "--teacher-weights" in message
+
+
+def test_a_wrong_path_is_told(tmp_path):
+    with pytest.raises(EnvironmentFault, match="nowhere holds none"):
+        find_weights("sam-vit-b", tmp_path / "nowhere", download=True)
+
+
+@pytest.mark.usefixtures("nothing_cached")
+@pytest.mark.parametrize("error", [OfflineModeIsEnabled("offline"), LocalEntryNotFoundError("no network")])
+def test_a_download_that_fails_is_told(monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(sam_weights, "hf_hub_download", fail)
+    with pytest.raises(EnvironmentFault, match="hf download.*The download failed: (offline|no network)"):
+        find_weights("sam-vit-b", None, download=True)
+
+
+@pytest.mark.usefixtures("nothing_cached")
+def test_nothing_is_downloaded_unasked(monkeypatch):
+    monkeypatch.setattr(sam_weights, "hf_hub_download", lambda *_: pytest.fail("it was asked"))
+    with pytest.raises(EnvironmentFault):
+        find_weights("sam-vit-l", None, download=False)
+
+
+def test_an_encoder_of_no_known_width_needs_its_config(sam, tmp_path):
+    with pytest.raises(DataError, match="32 wide.*config.json"):
+        config_beside(tmp_path / "w.safetensors", sam.state_dict())
+    with pytest.raises(DataError, match=r"no vision_encoder.pos_embed"):
+        config_beside(tmp_path / "w.safetensors", {})
+
+
+def test_another_image_size_runs(sam, picture):
+    larger = build_sam(sam.config, sam.state_dict(), size=96, source="sam")
+    encoded = encode(larger, picture)
+    assert encoded.embedding.shape == (1, 32, 12, 12)
+    assert encoded.square.scaled == (69, 96)
+    with pytest.raises(ConfigError, match="multiple of 8"):
+        build_sam(sam.config, sam.state_dict(), size=100, source="sam")
+
+
+def test_position_tables_are_interpolated_and_windows_kept(sam):
+    state = dict(sam.state_dict())
+    same = resize_positions(state, sam.config, 64)
+    assert all(torch.equal(same[key], state[key]) for key in state)
+    ramp = torch.arange(8.0).reshape(1, 1, 8, 1).expand(1, 8, 8, 32)
+    resized = resize_positions(state | {"vision_encoder.pos_embed": ramp}, sam.config, 128)
+    # A ramp of slope 1 over 8 cells has slope 1/2 over 16, away from the ends.
+    row = resized["vision_encoder.pos_embed"][0, 5, :, 0]
+    assert row.shape == (16,)
+    assert np.diff(row.numpy())[4:-4] == pytest.approx(0.5, abs=1e-5)
+    assert resized["vision_encoder.layers.0.attn.rel_pos_h"].shape == (5, 16)  # window of 3
+    assert resized["vision_encoder.layers.1.attn.rel_pos_h"].shape == (31, 16)  # 16 cells

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+
+from segdistill.data.labels import Structure
+from segdistill.engine import Problem
+from segdistill.errors import ConfigError
+from segdistill.networks.build import build_student
+from segdistill.objectives import DISTILLATION, build_weighting
+from segdistill.training.distilling import Distilling, Drawing, Taught
+from segdistill.training.entries import Entry
+from segdistill.training.objective import Objective
+
+CELL = (Structure("cell", True),)
+CPU = torch.device("cpu")
+
+
+def entry(name, *, labelled=True, target=True, shape=(20, 31), seed=0):
+    draw = np.random.default_rng(seed)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    planes = (1 + rows // 5 * 8 + columns // 5).astype(np.int32)[None] * labelled
+    maps = {"cell": rows / shape[0], "cell.boundary": columns / shape[1]}
+    return Entry(
+        name,
+        draw.random((1, *shape), dtype=np.float32),
+        planes,
+        np.array([labelled]),
+        np.ones(shape, bool),
+        {key: value.astype(np.float16) for key, value in maps.items()} if target else {},
+    )
+
+
+def problem(entries, *, batch_size=4, share=0.5, jitter=None, seed=3):
+    objective = Objective(CELL, (0, 1), True, DISTILLATION["probability_mse"], True)
+    torch.manual_seed(0)
+    module = Taught(build_student("unet-tiny", channels=1, outputs=2), build_weighting("uncertainty", objective.terms))
+    drawing = Drawing(
+        seed=seed, batch_size=batch_size, labelled_share=share, crop=16, scale=(0.75, 1.25), flips=True, turns=True,
+        jitter=jitter,
+    )  # fmt: skip
+    return Distilling(module, objective, training=entries, validation=[], drawing=drawing, weight_decay=0.1)
+
+
+def test_it_keeps_the_engines_protocol():
+    assert isinstance(problem([entry("a")]), Problem)
+
+
+def test_a_batch_is_a_function_of_the_step():
+    entries = [entry(str(number), labelled=number < 2) for number in range(7)]
+    first, again = problem(entries).batch(5, 0, 1), problem(entries).batch(5, 0, 1)
+    other = problem(entries).batch(6, 0, 1)
+    assert [(c.entry.name, c.view) for c in first] == [(c.entry.name, c.view) for c in again]
+    assert [(c.entry.name, c.view) for c in first] != [(c.entry.name, c.view) for c in other]
+
+
+def test_two_processes_share_the_batch_of_one():
+    entries = [entry(str(number), labelled=number < 2) for number in range(7)]
+    whole = {c.slot: (c.entry.name, c.view) for c in problem(entries).batch(2, 0, 1)}
+    shared = [c for rank in range(2) for c in problem(entries).batch(2, rank, 2)]
+    assert {c.slot: (c.entry.name, c.view) for c in shared} == whole
+
+
+@pytest.mark.parametrize(
+    ("labelled", "unlabelled", "share", "expected"),
+    [(2, 98, 0.5, 4), (2, 98, 0.0, 1), (50, 50, 0.25, 4), (90, 10, 0.5, 7), (5, 0, 0.5, 8), (0, 5, 0.5, 0)],
+)
+def test_labelled_fields_have_their_share_of_every_batch(labelled, unlabelled, share, expected):
+    entries = [entry(f"l{n}") for n in range(labelled)] + [entry(f"u{n}", labelled=False) for n in range(unlabelled)]
+    made = problem(entries, batch_size=8, share=share)
+    for step in range(3):
+        assert sum(c.entry.labelled for c in made.batch(step, 0, 1)) == expected
+
+
+def test_image_label_and_target_stay_registered():
+    # The image is made equal to the target of "cell": after the same views both still agree.
+    field = entry("a", shape=(40, 60))
+    image = field.target["cell"].astype(np.float32)[None]
+    made = problem([Entry("a", image, field.planes, field.known, field.counts, field.target)])
+    for step in range(5):
+        batch = made.collate(made.batch(step, 0, 1), step, CPU)
+        inside = batch.counts > 0
+        assert torch.allclose(batch.image[:, 0][inside], batch.target[:, 0][inside], atol=1e-3)
+
+
+def test_splitting_a_batch_changes_none_of_its_crops():
+    entries = [entry(str(number), labelled=number < 3, target=number != 4) for number in range(6)]
+    made = problem(entries)
+    samples = made.batch(1, 0, 1)
+    whole = made.collate(samples, 1, CPU)
+    first, second = made.collate(samples[:1], 1, CPU), made.collate(samples[1:], 1, CPU)
+    for name, value in vars(whole).items():
+        assert torch.equal(value, torch.cat([getattr(first, name), getattr(second, name)])), name
+
+
+def test_weight_decay_is_for_matrices_alone():
+    groups = problem([entry("a")]).parameter_groups()
+    assert all(p.ndim > 1 for p in groups[0]["params"])
+    assert groups[0]["weight_decay"] == 0.1
+    assert all(p.ndim <= 1 for p in groups[1]["params"])
+    assert groups[1]["weight_decay"] == 0.0
+    # three log variances of three terms are among the second
+    assert sum(p.ndim == 0 for p in groups[1]["params"]) == 3
+
+
+def test_nothing_to_learn_from_is_refused():
+    with pytest.raises(ConfigError, match="no field to learn from"):
+        problem([])
+
+
+def test_a_crop_larger_than_its_field_counts_only_the_field():
+    made = problem([entry("a", shape=(9, 7))])
+    batch = made.collate(made.batch(0, 0, 1), 0, CPU)
+    assert 0 < batch.counts.sum() < batch.counts.numel()
+    assert batch.image.shape == (4, 1, 16, 16)

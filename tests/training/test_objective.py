@@ -1,0 +1,136 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segdistill.data.labels import Structure
+from segdistill.engine import weighted_mean
+from segdistill.objectives import DISTILLATION, LearnedWeighting
+from segdistill.training.objective import Batch, Objective, grouped, taught_outputs
+
+CELL = (Structure("cell", True),)
+
+
+def make_batch(size=4, *, seed=0, known=None, taught=None):
+    draw = torch.Generator().manual_seed(seed)
+    return Batch(
+        image=torch.rand(size, 1, 6, 9, generator=draw),
+        label=(torch.rand(size, 2, 6, 9, generator=draw) > 0.5).float(),
+        known=torch.ones(size, 2) if known is None else known,
+        target=torch.rand(size, 2, 6, 9, generator=draw),
+        taught=torch.ones(size) if taught is None else taught,
+        counts=(torch.rand(size, 6, 9, generator=draw) > 0.2).float(),
+    )
+
+
+def part(batch, rows):
+    return Batch(**{name: value[rows] for name, value in vars(batch).items()})
+
+
+def objective(**changes):
+    usual = {
+        "structures": CELL,
+        "taught": (0, 1),
+        "labels": True,
+        "distillation": DISTILLATION["probability_mse"],
+        "boundary": True,
+    }
+    return Objective(**(usual | changes))
+
+
+def reduced(aim, scores, batch):
+    values, weights = aim.values(scores, batch), aim.weights(batch)
+    return {name: weighted_mean(values[name], weights[name]) for name in values}
+
+
+def test_parts_and_weights_have_one_shape():
+    batch, aim = make_batch(), objective()
+    values, weights = aim.values(torch.randn(4, 2, 6, 9), batch), aim.weights(batch)
+    assert values.keys() == weights.keys() == {"labels.cross_entropy", "labels.dice", "distillation", "boundary"}
+    assert all(values[name].shape == weights[name].shape for name in values)
+
+
+def test_switching_distillation_off_leaves_the_other_terms_as_they_are():
+    batch, scores = make_batch(), torch.randn(4, 2, 6, 9)
+    with_teacher, without = reduced(objective(), scores, batch), reduced(objective(distillation=None), scores, batch)
+    assert without == {name: value for name, value in with_teacher.items() if name != "distillation"}
+
+
+@given(cut=st.integers(0, 4), seed=st.integers(0, 20))
+def test_parts_of_a_batch_add_up_to_the_whole(cut, seed):
+    known = torch.rand(4, 1, generator=torch.Generator().manual_seed(seed)).round().expand(4, 2)
+    taught = torch.rand(4, generator=torch.Generator().manual_seed(seed + 1)).round()
+    batch, aim = make_batch(seed=seed, known=known, taught=taught), objective()
+    scores = torch.randn(4, 2, 6, 9, generator=torch.Generator().manual_seed(seed)).double()
+    totals = {name: weight.sum() for name, weight in aim.weights(batch).items()}
+    weighting = LearnedWeighting(aim.terms)
+
+    def loss(rows):
+        piece = part(batch, rows)
+        values, weights = aim.values(scores[rows], piece), aim.weights(piece)
+        terms = {name: weighted_mean(values[name], weights[name], total=totals[name]) for name in values}
+        return weighting(grouped(terms), (rows.stop - rows.start) / 4)
+
+    pieces = [slice(0, cut), slice(cut, 4)]
+    added = sum(loss(rows) for rows in pieces if rows.stop > rows.start)
+    torch.testing.assert_close(added, loss(slice(0, 4)))
+
+
+def test_an_unlabelled_image_has_no_label_term_and_its_boundary_follows_the_teacher():
+    unlabelled = make_batch(1, known=torch.zeros(1, 2))
+    aim = objective()
+    weights = aim.weights(unlabelled)
+    assert weights["labels.cross_entropy"].sum() == 0
+    assert weights["labels.dice"].sum() == 0
+    assert weights["boundary"].sum() > 0
+    scores = torch.randn(1, 2, 6, 9)
+    as_label = Batch(**(vars(unlabelled) | {"label": unlabelled.target, "known": torch.ones(1, 2)}))
+    torch.testing.assert_close(
+        aim.values(scores, unlabelled)["boundary"], aim.values(scores, as_label)["boundary"]
+    )
+
+
+def test_an_image_without_a_target_has_no_distillation_term():
+    batch = make_batch(2, taught=torch.tensor([1.0, 0.0]))
+    weight = objective().weights(batch)["distillation"]
+    assert weight[0].sum() == 2 * batch.counts[0].sum()
+    assert weight[1].sum() == 0
+
+
+def test_pixels_that_do_not_count_change_nothing():
+    batch, scores = make_batch(), torch.randn(4, 2, 6, 9)
+    ignored = batch.counts == 0
+    noise = torch.where(ignored[:, None], 7 * torch.randn(4, 2, 6, 9), torch.zeros(()))
+    before, after = reduced(objective(), scores, batch), reduced(objective(), scores + noise, batch)
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, msg=name)
+
+
+def test_a_teacher_that_gives_one_output_teaches_that_one():
+    aim = objective(taught=(0,))
+    batch = make_batch()
+    batch = Batch(**(vars(batch) | {"target": batch.target[:, :1]}))
+    scores = torch.randn(4, 2, 6, 9, requires_grad=True)
+    reduced(aim, scores, batch)["distillation"].backward()
+    assert scores.grad is not None
+    assert scores.grad[:, 0].abs().sum() > 0
+    assert scores.grad[:, 1].abs().sum() == 0
+
+
+def test_taught_outputs_are_in_the_students_order():
+    assert taught_outputs(CELL, ("cell.boundary", "cell", "nucleus")) == (0, 1)
+    assert taught_outputs(CELL, ("nucleus",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "terms"),
+    [
+        ({}, ("labels", "distillation", "boundary")),
+        ({"labels": False}, ("distillation", "boundary")),
+        ({"distillation": None, "boundary": False}, ("labels",)),
+    ],
+)
+def test_terms_that_are_off_are_not_there(changes, terms):
+    aim = objective(**changes)
+    assert aim.terms == terms
+    assert set(grouped(reduced(aim, torch.randn(4, 2, 6, 9), make_batch()))) == set(terms)
