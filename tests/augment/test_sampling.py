@@ -106,6 +106,12 @@ def test_floating_types_are_kept_and_a_constant_stays_constant(dtype):
     assert (mixed == 0.75).all()
 
 
+def test_a_sample_without_maps_stays_one():
+    views = draw(3, (40, 53))
+    maps = torch.zeros(3, 0, views[0].side, views[0].side)
+    assert apply_views(maps, views, nearest=False).shape == (3, 0, 16, 16)
+
+
 def test_windows_of_the_wrong_side_or_number_are_refused():
     views = draw(2, (40, 53))
     side = views[0].side

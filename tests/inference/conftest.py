@@ -30,7 +30,7 @@ def bright():
         facts = {
             "architecture": "unet-tiny",
             "channels": channels or ("nucleus",),
-            "normalisation": {"rule": "percentile", "lower": 0, "upper": 100},
+            "normalisation": {"rule": "percentile", "lower": 0.0, "upper": 100.0},
             "structures": structures,
             "crop": 64,
             "halo": {"exact": 0, "fast": 0},

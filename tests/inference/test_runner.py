@@ -19,7 +19,7 @@ class Crowded(nn.Module):
         super().__init__()
         self.most, self.error, self.tried = most, error, []
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, *_):
         return self
 
     def forward(self, image):
@@ -61,7 +61,7 @@ def test_memory_that_runs_out_on_the_cpu_is_an_environment_fault():
 @pytest.mark.parametrize("error", [RuntimeError, NotImplementedError])
 def test_any_other_error_is_not_hidden(error):
     class Broken(nn.Module):
-        def forward(self, image):
+        def forward(self, _):
             raise error("shapes do not match")
 
     with pytest.raises(error, match="shapes do not match"):

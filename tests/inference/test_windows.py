@@ -87,14 +87,14 @@ def test_parts_come_row_by_row_and_make_the_whole(tiny):
 
 
 def test_a_halo_that_leaves_nothing_is_refused_with_one_that_does():
-    with pytest.raises(ConfigError, match="leaves nothing to keep.*--tile 192"):
+    with pytest.raises(ConfigError, match=r"leaves nothing to keep.*--tile 192"):
         list(plan_windows((300, 200), side=128, halo=50, stride=32))
 
 
 def test_a_window_is_normalised_by_its_whole_image():
     # By hand: the image runs from 0 to 100; its left half alone runs from 0 to 50.
     array = np.repeat(np.linspace(0, 100, 11, dtype=np.float32)[None], 4, axis=0)
-    seen = view_of(Image(array[None], ("nucleus",), None, "a ramp"), ("nucleus",), PercentileRule(0, 100))
+    seen = view_of(Image(array[None], ("nucleus",), None, "a ramp"), ("nucleus",), PercentileRule(0.0, 100.0))
     np.testing.assert_allclose(seen.read((slice(0, 2), slice(0, 6)))[0, 0], [0, 0.1, 0.2, 0.3, 0.4, 0.5], atol=1e-6)
 
 
@@ -103,8 +103,8 @@ def test_pixels_that_are_no_numbers_are_refused_or_become_the_lowest(value):
     array = np.array([[[2, value, 6, 10]]], np.float32)
     image = Image(array, ("nucleus",), None, "field.tif")
     with pytest.raises(DataError, match=r"field\.tif.*1 of 4 in channel nucleus"):
-        view_of(image, ("nucleus",), PercentileRule(0, 100))
-    seen = view_of(image, ("nucleus",), PercentileRule(0, 100), fill=True)
+        view_of(image, ("nucleus",), PercentileRule(0.0, 100.0))
+    seen = view_of(image, ("nucleus",), PercentileRule(0.0, 100.0), fill=True)
     np.testing.assert_allclose(seen.read((slice(0, 1), slice(0, 4)))[0, 0], [0, 0, 0.5, 1])
 
 

@@ -38,8 +38,9 @@ def features(student, image):
     return [level for level in student.encoder(image)[1:] if level.shape[1]]
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
-@pytest.mark.parametrize("channels", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("name", "channels"), [*((name, 1) for name in sorted(NAMES)), ("unet-resnet18", 3), ("unet-convnext_atto", 6)]
+)
 def test_a_grey_picture_has_the_features_of_the_published_network(name, channels, tmp_path):
     whole, path = published(NAMES[name], tmp_path)
     torch.manual_seed(0)

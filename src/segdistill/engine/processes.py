@@ -1,7 +1,7 @@
 """What the processes of a run tell each other. Every process must come to each of these calls."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -52,7 +52,7 @@ def first_says(fabric: Fabric, work: Callable[[], T]) -> T:
     value, refusal = fabric.broadcast(answer)
     if refusal is not None:
         raise refusal
-    return value
+    return cast("T", value)
 
 
 def gathered(fabric: Fabric, names: list[str]) -> list[str]:

@@ -18,8 +18,8 @@ from segdistill.data.tiling import Tile, tiles
 from segdistill.errors import ConfigError
 from segdistill.inference.runner import Notice, Runner
 
-Part = tuple[Window, Float[np.ndarray, "o y x"]]
-"""Where in the image (y, x) probability maps belong, and the maps."""
+Part = tuple[Window, np.ndarray]
+"""Where in the image (y, x) probability maps belong, and the maps ``o y x``."""
 
 _STRIDE = 32
 

@@ -1,5 +1,6 @@
 """Three ways to get dense maps out of a promptable SAM; a fourth, the probe, has a file of its own."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ def boxes(encoded: Encoded, labels: Int[np.ndarray, "y x"], *, batch: int = 32) 
     """
     corners = _label_boxes(labels)
     union = _Union(encoded.square.original)
-    for chunk in corners.to(encoded.embedding.device).split(batch):
+    for (chunk,) in _batches(corners.to(encoded.embedding.device), size=batch):
         box = to_square_xy(chunk.reshape(-1, 2), encoded.square).reshape(1, -1, 4)
         scores, _ = encoded.decode(several=False, input_boxes=box)
         union.add(torch.sigmoid(from_square(scores[:, 0], encoded.square)))
@@ -101,11 +102,11 @@ def grid(encoded: Encoded, settings: Grid) -> Parts:
     coarse: list[Tensor] = []
     ious: list[Tensor] = []
     frames: list[Tensor] = []
-    for points in _grid_points(encoded, settings.side).split(settings.batch):
+    for (points,) in _batches(_grid_points(encoded, settings.side), size=settings.batch):
         prompt = to_square_xy(points, encoded.square)[None, :, None]
         scores, predicted = (part.flatten(0, 1) for part in encoded.decode(several=True, input_points=prompt))
         likely = predicted > settings.predicted_iou
-        for low, iou in zip(scores[likely].split(32), predicted[likely].split(32), strict=True):
+        for low, iou in _batches(scores[likely], predicted[likely], size=32):
             fine = from_square(low, encoded.square)
             steady = stability(fine, settings.offset) > settings.stability
             coarse.append(low[steady])
@@ -114,7 +115,7 @@ def grid(encoded: Encoded, settings: Grid) -> Parts:
     union = _Union(encoded.square.original)
     if coarse:
         kept = nms(torch.cat(frames), torch.cat(ious), settings.overlap)
-        for low in torch.cat(coarse)[kept].split(32):
+        for (low,) in _batches(torch.cat(coarse)[kept], size=32):
             union.add(torch.sigmoid(from_square(low, encoded.square)))
     return union.parts
 
@@ -151,6 +152,12 @@ class _Union:
         for row, masks in enumerate((probability, inner_boundary(probability))):
             for mask in masks.cpu():
                 self.parts[row] = torch.maximum(self.parts[row], mask)
+
+
+def _batches(*tensors: Tensor, size: int) -> Iterator[tuple[Tensor, ...]]:
+    """Yield parts of equally long tensors, side by side; nothing for empty ones."""
+    for start in range(0, len(tensors[0]), size):
+        yield tuple(tensor[start : start + size] for tensor in tensors)
 
 
 def _label_boxes(labels: Int[np.ndarray, "y x"]) -> Float[Tensor, "n 2 2"]:

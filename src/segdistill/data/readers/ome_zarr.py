@@ -83,11 +83,9 @@ def _image(path: Path, source: str) -> tuple[Path, zarr.Group, Mapping[str, Any]
         raise DataError(
             f"{source} holds {len(images)} images ({', '.join(images)}). Give one of them, such as {path / '0'}."
         )
-    return (
-        path / images[0],
-        zarr.open_group(store=path / images[0], mode="r"),
-        _ome(zarr.open_group(store=path / images[0], mode="r")),
-    )
+    folder = path / images[0]
+    image = zarr.open_group(store=folder, mode="r")
+    return folder, image, _ome(image)
 
 
 def _ome(group: zarr.Group) -> dict[str, Any]:
@@ -104,11 +102,13 @@ def _multiscale(metadata: Mapping[str, Any], source: str) -> Mapping[str, Any]:
             f"{source} holds {len(found)} OME-Zarr images, but one was wanted."
             " Give the folder whose attributes list `multiscales`."
         )
-    version = str(metadata.get("version") or found[0].get("version") or "none")
-    if version not in _VERSIONS or "axes" not in found[0]:
+    version = metadata.get("version") or found[0].get("version")
+    # The version may be left out; axes that are described, not only named, came with 0.4.
+    described = all(isinstance(axis, Mapping) for axis in found[0].get("axes", [None]))
+    if version not in {*_VERSIONS, None} or not described:
         raise DataError(
-            f"{source} is OME-Zarr of version {version}; versions {' and '.join(_VERSIONS)} are read."
-            " Convert it, for example with `ome2024-ngff-challenge` or `bioformats2raw`."
+            f"{source} is OME-Zarr of version {version or 'none'}; versions {' and '.join(_VERSIONS)} are read, and"
+            " axes must be described. Convert it again from its source, for example with `bioformats2raw`."
         )
     return found[0]
 

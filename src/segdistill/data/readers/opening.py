@@ -1,7 +1,7 @@
 """Opening an image file of any supported format."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -50,7 +50,7 @@ BUILTIN: Mapping[str, Reader] = {
 _MICROSCOPES = {
     ".czi", ".dv", ".ims", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".oib", ".oif", ".qptiff", ".scn", ".svs", ".vsi",
 }  # fmt: skip
-_MEDICAL = {".dcm", ".gz", ".mha", ".mhd", ".nii", ".nrrd"}
+_MEDICAL = {".dcm", ".mha", ".mhd", ".nii", ".nrrd"}
 
 
 def open_image(
@@ -149,7 +149,7 @@ def _unknown(path: Path, suffix: str) -> DataError:
             f"It is a microscope's own format: convert it with `bioformats2raw {path.name} {path.stem}.zarr`,"
             " or open it in Fiji and save it as OME-TIFF."
         )
-    elif suffix in _MEDICAL:
+    elif suffix in _MEDICAL or path.name.lower().endswith(".nii.gz"):
         hint = "It is a medical format: save each plane as PNG, TIFF or npy."
     else:
         hint = f"Save it as one of: {', '.join(BUILTIN)}."
@@ -157,6 +157,8 @@ def _unknown(path: Path, suffix: str) -> DataError:
 
 
 def _neighbour(path: Path) -> str:
-    names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    names: list[str] = []
+    with suppress(OSError):
+        names = [other.name for other in path.parent.iterdir()]
     close = get_close_matches(path.name, names, n=1, cutoff=0.8)
     return f" Did you mean {close[0]!r}?" if close else ""

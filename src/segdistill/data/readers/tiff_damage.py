@@ -32,7 +32,7 @@ def check_whole(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, *, sou
     """
     _check_understood(file, series, source)
     _check_chain(file, source)
-    if series.dataoffset is not None:
+    if series.dataoffset is not None and not series.is_multifile:
         refuse_claim(series.nbytes, file.filehandle.size - series.dataoffset, source=source, exact=True)
         return
     pages = list(series)

@@ -1,0 +1,138 @@
+"""The main job on small simulated tissue: what it leaves, and that an interruption changes nothing."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from safetensors.numpy import load_file
+
+from segdistill.data.simulate import TissueSettings, write_tissue
+from segdistill.errors import ConfigError, EnvironmentFault
+from segdistill.settings import Distill, Protocol
+from segdistill.study.main_job import distill
+
+
+@pytest.fixture(scope="module")
+def tissue(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tissue")
+    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
+    return folder
+
+
+def settings_of(tissue, out, **changes):
+    usual = {
+        "data": tissue,
+        "out": out,
+        "label_sets": ("cell",),
+        "teacher": "fit:unet-tiny",
+        "teacher_channels": ("nucleus", "membrane"),
+        "student": "unet-tiny",
+        "student_channels": ("nucleus",),
+        "labels": 2,
+        "split": (0.5, 0.25, 0.25),
+        "protocol": Protocol(steps=4, batch_size=2, crop=32, validations=2),
+        "device": "cpu",
+    }
+    return Distill(**(usual | changes))
+
+
+@pytest.fixture(scope="module")
+def finished(tissue, tmp_path_factory):
+    return distill(settings_of(tissue, tmp_path_factory.mktemp("run") / "run"))
+
+
+def test_it_leaves_what_the_documents_say(finished):
+    folder = finished.folder
+    for name in (
+        "settings.json",
+        "run.json",
+        "scores.csv",
+        "report.html",
+        "model/model.safetensors",
+        "model/README.md",
+    ):
+        assert (folder / name).stat().st_size > 0, name
+    rows = list(csv.DictReader((folder / "scores.csv").open()))
+    assert {row["arm"] for row in rows} == {"baseline", "student", "teacher"}
+    assert {row["metric"] for row in rows} >= {"dice", "iou", "ap50", "f1"}
+    assert not list(folder.rglob("*.partial"))
+
+
+def test_a_training_image_is_described_by_a_teacher_that_never_saw_it(finished):
+    record = json.loads((finished.folder / "run.json").read_text())
+    train = set(record["split"]["train"])
+    described = {}
+    for index in (finished.folder / "targets").rglob("index.jsonl"):
+        for line in index.read_text().splitlines():
+            parameters = json.loads(line)["parameters"]
+            described[parameters["case"]] = parameters["teacher"]
+    assert set(described) == {name for part in record["split"].values() for name in part}
+    assert all((described[name] > 0) == (name in train) for name in described)
+
+
+def test_both_arms_differ_in_the_teacher_alone(finished):
+    arms = {arm["arm"]["name"]: arm["arm"] for arm in json.loads((finished.folder / "run.json").read_text())["arms"]}
+    different = {key for key in arms["baseline"] if arms["baseline"][key] != arms["student"][key]}
+    assert different == {"name", "role", "teacher"}
+
+
+def test_labels_are_counted_once_in_the_card(finished):
+    card = json.loads((finished.model / "model.json").read_text())
+    # The teacher was fitted on all four training and both validation images: the student's are among them.
+    assert card["labels_used"] == 6
+
+
+def test_run_again_does_nothing_again(tissue, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("newest.ckpt")}
+    again = distill(settings_of(tissue, finished.folder))
+    assert {path: path.stat().st_mtime_ns for path in finished.folder.rglob("newest.ckpt")} == before
+    assert again.verdict == finished.verdict
+
+
+def test_other_settings_are_refused(tissue, finished):
+    with pytest.raises(ConfigError, match=r"protocol\.steps: 4 there, 5 here"):
+        distill(settings_of(tissue, finished.folder, protocol=Protocol(steps=5, batch_size=2, crop=32, validations=2)))
+
+
+JOB = """
+import json, sys
+from pathlib import Path
+from segdistill.settings import Distill
+from segdistill.study.main_job import distill
+distill(Distill(**json.loads(Path(sys.argv[1]).read_text())), notice=lambda line: print(line, flush=True))
+"""
+
+
+def test_killed_while_a_student_trains_it_goes_on_to_the_same_weights(tissue, tmp_path):
+    # -9 once the second arm has begun and before it is done; then the same call again.
+    changes = {"teacher": "fit:unet-tiny", "protocol": Protocol(steps=30, batch_size=2, crop=32, validations=2)}
+    whole = distill(settings_of(tissue, tmp_path / "whole", **changes))
+    broken = settings_of(tissue, tmp_path / "broken", **changes)
+    (tmp_path / "settings.json").write_text(json.dumps(broken.resolved()))
+    log = broken.out / "arms" / "student" / "0" / "log.jsonl"
+    with subprocess.Popen(
+        [sys.executable, "-c", JOB, str(tmp_path / "settings.json")], stdout=subprocess.PIPE, text=True
+    ) as job:
+        deadline = time.monotonic() + 300
+        while not (log.exists() and len(log.read_text().splitlines()) >= 3):
+            assert job.poll() is None, "the job ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with pytest.raises(EnvironmentFault, match="Another run works"):
+            distill(broken)
+        job.send_signal(signal.SIGKILL)
+    student = broken.out / "arms" / "student" / "0"
+    assert not (student / "done.json").exists()
+    assert (broken.out / "arms" / "baseline" / "0" / "done.json").exists()
+    steps_before = [json.loads(line)["step"] for line in log.read_text().splitlines() if line.endswith("}")]
+    again = distill(broken)
+    steps = [record["step"] for record in map(json.loads, log.read_text().splitlines()) if "loss" in record]
+    assert steps == sorted(set(steps))
+    assert max(steps) == 30 > max(steps_before)
+    ours, theirs = (load_file(run.model / "model.safetensors") for run in (again, whole))
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+    assert (again.folder / "scores.csv").read_bytes() == (whole.folder / "scores.csv").read_bytes()
