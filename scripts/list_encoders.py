@@ -56,14 +56,14 @@ def main(names: list[str]) -> int:
             check_student(partial(build_encoder_unet, name))
         except Exception as error:  # whatever an encoder does wrong, it is left out and named
             reason = (str(error).splitlines() or [""])[0]
-            print(f"left out: {name}: {type(error).__name__}: {reason[:160]}", flush=True)  # noqa: T201
+            print(f"left out: {name}: {type(error).__name__}: {reason[:160]}", flush=True)
         else:
             passed.append(name)
-            print(f"passed:   {name}", flush=True)  # noqa: T201
+            print(f"passed:   {name}", flush=True)
     versions = f"timm {timm.__version__}, segmentation-models-pytorch {segmentation_models_pytorch.__version__}"
     head = f"# timm encoders that pass check_student; written by scripts/list_encoders.py with {versions}\n"
     LIST.write_text(head + "".join(f"{name}\n" for name in sorted(passed)), encoding="utf-8")
-    print(f"{len(passed)} of {len(names)} encoders are listed in {LIST.name}.")  # noqa: T201
+    print(f"{len(passed)} of {len(names)} encoders are listed in {LIST.name}.")
     return 0
 
 

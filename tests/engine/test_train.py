@@ -66,11 +66,11 @@ def test_one_step_of_one_weight_by_hand(tmp_path, notices):
     assert second == {"step": 1, "validation": {}}
 
 
-def test_clipping_by_hand(tmp_path, notices):
-    # Gradient 3; second moment after two steps of g: AdamW does not see its size, so look at the moment itself:
-    # (1 - beta1) * g = 0.1 * 3, or 0.1 * 0.5 when the norm is clipped to 0.5.
-    for clip, expected in [(None, 0.3), (0.5, 0.05)]:
-        settings = {"steps": 1, "batch_size": 1, "micro_batch": 1, "device": "cpu", "clip": clip}
+def test_two_steps_and_clipping_by_hand(tmp_path, notices):
+    # AdamW hides the size of a gradient, so look at its first moment: m1 = 0.1 g, m2 = 0.9 m1 + 0.1 g = 0.19 g,
+    # where g = 3, or 0.5 when the norm is clipped to that. Were the first gradient kept, the second would be 2 g.
+    for clip, expected in [(None, 0.57), (0.5, 0.095)]:
+        settings = {"steps": 2, "batch_size": 1, "micro_batch": 1, "device": "cpu", "clip": clip}
         train(OneWeight(), tmp_path / str(clip), Plan(**settings), notice=notices.append)
         state = load_checkpoint(tmp_path / str(clip), notice=pytest.fail)["optimizer"]["state"][0]
         assert state["exp_avg"].item() == pytest.approx(expected)

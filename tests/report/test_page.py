@@ -161,6 +161,7 @@ def test_text_of_users_is_only_text(tmp_path, content, rung, case):
 def test_formulas_in_names_are_neutralised_in_every_table(tmp_path, content, rung, run):
     name = "=HYPERLINK(1)"
     evil = content(
+        gallery=(),
         ladders=(replace(content().ladders[0], rungs=(rung(name, "student", 0.5, ""),), baseline=None, teacher=None,
                          student=None),),
         arms=tuple(replace(arm, name=name) for arm in content().arms),

@@ -22,7 +22,13 @@ def small_config(side: int = 64) -> SamConfig:
         "window_size": 3,
         "num_pos_feats": 16,
     }
-    decoder = {"hidden_size": 32, "num_attention_heads": 2, "mlp_dim": 48, "iou_head_hidden_dim": 24, "layer_norm_eps": 1e-5}
+    decoder = {
+        "hidden_size": 32,
+        "num_attention_heads": 2,
+        "mlp_dim": 48,
+        "iou_head_hidden_dim": 24,
+        "layer_norm_eps": 1e-5,
+    }
     return SamConfig(
         vision_config=size | vision,
         prompt_encoder_config=size | {"hidden_size": 32},

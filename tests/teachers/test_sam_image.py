@@ -35,9 +35,8 @@ def test_masks_come_back_as_transformers_brings_them_back(shape):
 def test_an_image_fills_the_longer_side_and_keeps_its_shape(height, width):
     square = place((height, width), 64)
     assert max(square.scaled) == 64
-    assert abs(square.scaled[0] / square.scaled[1] - height / width) <= (1 + max(height, width) / min(height, width)) / (
-        2 * min(square.scaled)
-    )
+    for scaled, length in zip(square.scaled, (height, width), strict=True):
+        assert scaled == 1 or abs(scaled - length * 64 / max(height, width)) <= 0.5
 
 
 def test_padding_is_zero_after_standardising():

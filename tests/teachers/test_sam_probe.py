@@ -43,9 +43,7 @@ def test_the_encoder_stays_as_it_was(sam, probe):
 
 
 def test_equal_seeds_give_equal_probes(sam):
-    one, other = (
-        fit_probe(sam, [lesson(0)], outputs=("cell",), base_sha256="abc", fit=Fit(steps=3)) for _ in range(2)
-    )
+    one, other = (fit_probe(sam, [lesson(0)], outputs=("cell",), base_sha256="abc", fit=Fit(steps=3)) for _ in range(2))
     pairs = zip(one.head.parameters(), other.head.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
@@ -73,18 +71,18 @@ def test_saved_and_loaded_it_says_the_same(sam, probe, tmp_path, picture):
 
 def test_a_probe_of_another_encoder_is_refused_with_both_hashes(sam, probe, tmp_path):
     save_probe(tmp_path / "probe.safetensors", probe)
-    with pytest.raises(DataError, match="abc.*0123456789ab"):
+    with pytest.raises(DataError, match=r"abc.*0123456789ab"):
         load_probe(tmp_path / "probe.safetensors", sam, base_sha256="0123456789abcdef")
 
 
 def test_what_is_no_probe_is_refused(sam, sam_folder, tmp_path):
-    with pytest.raises(DataError, match="no probe"):
+    with pytest.raises(DataError, match=r"no probe"):
         load_probe(sam_folder / "model.safetensors", sam, base_sha256="abc")
     (tmp_path / "cut.safetensors").write_bytes(b"\x01")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"cannot be read"):
         load_probe(tmp_path / "cut.safetensors", sam, base_sha256="abc")
 
 
 def test_no_lesson_is_refused(sam):
-    with pytest.raises(ConfigError, match="none"):
+    with pytest.raises(ConfigError, match=r"none"):
         fit_probe(sam, [], outputs=("cell",), base_sha256="", fit=FIT)

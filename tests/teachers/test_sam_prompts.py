@@ -1,7 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from dataclasses import replace
 
 from segdistill.augment import inner_boundary as label_boundary
 from segdistill.teachers.sam import encode

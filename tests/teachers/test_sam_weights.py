@@ -78,10 +78,10 @@ def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path):
     path = tmp_path / "weights.pth"
     with path.open("wb") as handle:
         pickle.dump({"image_encoder.pos_embed": Payload(mark)}, handle, protocol=2)
-    with pytest.raises(DataError, match="refused.*safetensors"):
+    with pytest.raises(DataError, match=r"refused.*safetensors"):
         read_state(path)
     torch.save({"image_encoder.pos_embed": Payload(mark)}, path)  # in torch's own zip
-    with pytest.raises(DataError, match="refused.*safetensors"):
+    with pytest.raises(DataError, match=r"refused.*safetensors"):
         read_state(path)
     assert not mark.exists()
 
@@ -91,13 +91,13 @@ def test_a_cut_file_is_refused(sam_folder, tmp_path, share):
     content = (sam_folder / "model.safetensors").read_bytes()
     path = tmp_path / "model.safetensors"
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(DataError, match="whole"):
+    with pytest.raises(DataError, match=r"whole"):
         read_state(path)
 
 
 def test_a_pickle_of_something_else_is_refused(tmp_path):
     torch.save([torch.zeros(2)], tmp_path / "a.pth")
-    with pytest.raises(DataError, match="list"):
+    with pytest.raises(DataError, match=r"list"):
         read_state(tmp_path / "a.pth")
 
 
@@ -120,7 +120,7 @@ def test_missing_weights_are_told_with_hub_target_and_command(name, hub):
 
 
 def test_a_wrong_path_is_told(tmp_path):
-    with pytest.raises(EnvironmentFault, match="nowhere holds none"):
+    with pytest.raises(EnvironmentFault, match=r"nowhere holds none"):
         find_weights("sam-vit-b", tmp_path / "nowhere", download=True)
 
 
@@ -131,7 +131,7 @@ def test_a_download_that_fails_is_told(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(sam_weights, "hf_hub_download", fail)
-    with pytest.raises(EnvironmentFault, match="hf download.*The download failed: (offline|no network)"):
+    with pytest.raises(EnvironmentFault, match=r"hf download.*The download failed: (offline|no network)"):
         find_weights("sam-vit-b", None, download=True)
 
 
@@ -143,7 +143,7 @@ def test_nothing_is_downloaded_unasked(monkeypatch):
 
 
 def test_an_encoder_of_no_known_width_needs_its_config(sam, tmp_path):
-    with pytest.raises(DataError, match="32 wide.*config.json"):
+    with pytest.raises(DataError, match=r"32 wide.*config.json"):
         config_beside(tmp_path / "w.safetensors", sam.state_dict())
     with pytest.raises(DataError, match=r"no vision_encoder.pos_embed"):
         config_beside(tmp_path / "w.safetensors", {})
@@ -154,7 +154,7 @@ def test_another_image_size_runs(sam, picture):
     encoded = encode(larger, picture)
     assert encoded.embedding.shape == (1, 32, 12, 12)
     assert encoded.square.scaled == (69, 96)
-    with pytest.raises(ConfigError, match="multiple of 8"):
+    with pytest.raises(ConfigError, match=r"multiple of 8"):
         build_sam(sam.config, sam.state_dict(), size=100, source="sam")
 
 

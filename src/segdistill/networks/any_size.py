@@ -16,8 +16,8 @@ class AnySize(nn.Module):
 
     Args:
         network: Takes ``b c y x`` with y and x multiples of the stride and gives ``b o y x``. Its
-            attribute ``encoder`` is the part that can be pre-trained. It alone is what to export with
-            sizes left open: torch.export cannot follow the padding.
+            attribute ``encoder`` is the part that can be pre-trained. Export the network alone where
+            sizes are left open: torch.export cannot follow the padding.
         channels: Channels of the image.
         stride: Pixels per step of the network's coarsest grid.
 

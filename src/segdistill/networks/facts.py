@@ -38,7 +38,8 @@ class KnownStudent:
     """Pixels per step of the coarsest grid."""
 
     reach: int | None
-    """How many pixels away the image can change a pixel's score; None: more than ``LIMIT``."""
+    """How many pixels away the image can change a pixel's score; None: more than ``LIMIT``, or not measured.
+    It is measured for students with short names."""
 
 
 @cache

@@ -1,13 +1,12 @@
 """What the report of a study is handed: numbers, words and pictures from the account."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from segdistill.engine import read_log
 from segdistill.evaluation import CONVENTIONS, Interval, ScoreTable, summarise
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import (
@@ -197,15 +196,8 @@ def learning_run(run: ArmRun) -> LearningRun:
         arm=run.arm.name,
         role=ROLES.get(run.arm.role, run.arm.role),  # pyright: ignore[reportArgumentType]  (the report refuses unknown ones)
         seed=run.seed,
-        records=tuple(read_log(run.folder / "log.jsonl")),
+        records=tuple(read_log(run.folder)),
     )
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log; none where there is no log."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def mean_of(arm: ArmAccount) -> float:

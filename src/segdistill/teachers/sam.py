@@ -77,7 +77,7 @@ def encode(model: SamModel, image: Float[np.ndarray, "c y x"]) -> Encoded:
     return Encoded(model, model.get_image_embeddings(pixels), square)
 
 
-def token_grids(model: SamModel, image: Float[np.ndarray, "c y x"]) -> dict[str, Float[Tensor, "y x d"]]:
+def token_grids(model: SamModel, image: Float[np.ndarray, "c y x"]) -> dict[str, Float[Tensor, "_ _ _"]]:
     """Return every token grid of an image by name, cut to the tokens that lie on it."""
     pixels, square = _prepare(model, image)
     seen = model.vision_encoder(pixels, output_hidden_states=True)

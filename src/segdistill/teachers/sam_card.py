@@ -1,7 +1,7 @@
 """What a file of tuned SAM weights says about itself, in its own header."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -22,7 +22,7 @@ class SamCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = 1
+    format: Literal[1] = 1
     """Version of this description."""
 
     config: dict[str, Any]

@@ -1,0 +1,151 @@
+"""What teachers there are, in words: looking them up needs neither torch nor their weights."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from safetensors import safe_open
+
+from segdistill import plugins
+from segdistill.data.channels import BLANK
+from segdistill.teachers.contract import Prompting
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownTeacher:
+    """A teacher, or a kind of teacher that is named by a prefix and a path."""
+
+    name: str
+    """As ``load_teacher`` takes it."""
+
+    what: str
+    """What it is."""
+
+    channels: str
+    """What it must be given."""
+
+    size: int | None
+    """Side of the square that its network sees, pixels; None: any size, or its own file says."""
+
+    licence: str
+    """Licence of the weights."""
+
+    labels: str
+    """What labels it was fitted on, as far as anybody stated."""
+
+    weights: str = ""
+    """How to get the weights; empty where they are in this package or named by the path."""
+
+    megabytes: int | None = None
+    """About how much that downloads; None for nothing."""
+
+
+PROMPTINGS: Mapping[Prompting, str] = {
+    "boxes": "around every labelled object: an oracle, which leaks the labels, and is named so everywhere",
+    "grid": "of points all over: no label is read, and whatever SAM takes for an object counts; the default",
+    "probe": "none: a small head that was fitted on labels reads SAM's features",
+    "tuned": "none: SAM itself was tuned on labels to answer without; the default of tuned files",
+}
+"""How a SAM is asked."""
+
+_SAM_CHANNELS = "1, 2 or 3 that you name"
+_PHOTOGRAPHS = "1.1 billion masks on 11 million photographs (SA-1B)"
+_EMBEDDED = {
+    "sam-tiny-tissue": "a SAM of 0.7 M parameters, tuned on simulated tissue, for trying things out",
+    "sam-tiny-tissue-control": "the same without the membrane: its control",
+}
+_KINDS = (
+    KnownTeacher(
+        name="sam:PATH",
+        what="any SAM on disk, tuned or not: .safetensors, .pth, or a folder in the hub's layout",
+        channels="its card's, or as sam-vit-b",
+        size=None,
+        licence="its card's",
+        labels="its card says",
+    ),
+    KnownTeacher(
+        name="onnx:FILE",
+        what="any network in ONNX, described by a TOML file beside it",
+        channels="the description's",
+        size=None,
+        licence="the description's",
+        labels="the description says",
+    ),
+    KnownTeacher(
+        name="maps:FOLDER",
+        what="what another tool made of the same images: label images or probabilities, and a maps.toml",
+        channels="none",
+        size=None,
+        licence="maps.toml's",
+        labels="maps.toml says",
+    ),
+    KnownTeacher(
+        name="model:FOLDER",
+        what="a model that segdistill made",
+        channels="its card's",
+        size=None,
+        licence="its card's",
+        labels="its card says",
+    ),
+)
+
+
+def known_teachers() -> tuple[KnownTeacher, ...]:
+    """Return every teacher of this package, then the kinds named by a prefix, then other packages' teachers.
+
+    >>> [teacher.name for teacher in known_teachers() if teacher.name.startswith("maps")]
+    ['maps:FOLDER']
+    """
+    return (
+        *(_embedded(name, what) for name, what in _EMBEDDED.items()),
+        _published("sam-vit-b", "facebook/sam-vit-base", 375, "Segment Anything, encoder of 91 M parameters"),
+        _published("sam-vit-l", "facebook/sam-vit-large", 1249, "Segment Anything, encoder of 308 M parameters"),
+        _published("sam-vit-h", "facebook/sam-vit-huge", 2564, "Segment Anything, encoder of 636 M parameters"),
+        _published(
+            "medsam",
+            "wanglab/medsam-vit-base",
+            375,
+            "SAM ViT-B, tuned on medical images to answer boxes",
+            labels="1.57 million medical image-mask pairs",
+        ),
+        *_KINDS,
+        *(_of_plugin(name) for name in sorted(plugins.names("teacher"))),
+    )
+
+
+def _published(name: str, hub: str, megabytes: int, what: str, *, labels: str = _PHOTOGRAPHS) -> KnownTeacher:
+    return KnownTeacher(
+        name=name,
+        what=what,
+        channels=_SAM_CHANNELS,
+        size=1024,
+        licence="Apache-2.0",
+        labels=labels,
+        weights=f"hf download {hub} model.safetensors config.json --local-dir weights/{name}",
+        megabytes=megabytes,
+    )
+
+
+def _embedded(name: str, what: str) -> KnownTeacher:
+    """Describe a teacher in this package by the card in the head of its file; nothing else of it is read."""
+    place = resources.files("segdistill.teachers") / "embedded" / f"{name}.safetensors"
+    if not place.is_file():
+        missing = "not in this installation"
+        return KnownTeacher(name=name, what=what, channels=missing, size=None, licence=missing, labels=missing)
+    with resources.as_file(place) as path, safe_open(path, framework="np") as weights:
+        card = json.loads(weights.metadata()["segdistill"])
+    return KnownTeacher(
+        name=name,
+        what=what,
+        channels=", ".join(channel for channel in card["channels"] if channel != BLANK),
+        size=card["config"]["vision_config"]["image_size"],
+        licence=card["licence"],
+        labels=f"{card['labels_seen']} simulated fields",
+    )
+
+
+def _of_plugin(name: str) -> KnownTeacher:
+    return KnownTeacher(
+        name=name, what="from another package", channels="it says", size=None, licence="it says", labels="it says"
+    )
