@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from common import keep
-from training_step import problem
 
+from common import keep
 from segdistill.data.datasets import read_dataset
 from segdistill.data.sample import read_sample
 from segdistill.engine import Plan, read_log, train
 from segdistill.study.arms import RULE
 from segdistill.training.entries import Entry, make_entry
+from training_step import problem
 
 
 def random_fields(count: int) -> list[Entry]:

@@ -12,8 +12,8 @@ from statistics import median
 
 import numpy as np
 import torch
-from common import keep
 
+from common import keep
 from segdistill.data.labels import Structure
 from segdistill.networks.build import build_student
 from segdistill.objectives import DISTILLATION, build_weighting

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from common import run, write_manifest
 
+from common import run, write_manifest
 from segdistill.data.datasets import read_dataset
 from segdistill.data.labels import output_names
 from segdistill.data.readers import read_image

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from common import run, write_manifest
 
+from common import run, write_manifest
 from segdistill.data.readers import read_image
 from segdistill.settings import Distill, Protocol
 

@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 
 from common import run, write_manifest
-
 from segdistill.settings import Distill, Protocol
 
 PROTOCOL = Protocol(steps=600, batch_size=4, crop=192, ema=0.99, validations=6, scale=(0.75, 1.25))

@@ -148,7 +148,7 @@ def test_what_is_no_tiff_is_refused(tmp_path, content):
         open_image(tmp_path / "a.tif")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(layout=st.sampled_from(sorted(LAYOUTS)), place=st.floats(0, 1), noise=st.binary(min_size=1, max_size=40))
 @pytest.mark.filterwarnings("ignore")
 def test_no_damage_escapes_as_anything_but_a_refusal(tmp_path, layout, place, noise):

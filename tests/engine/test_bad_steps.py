@@ -65,6 +65,13 @@ def test_nan_stops_the_run_with_the_last_good_weights_and_the_files(tmp_path, no
     assert [losses[step] is None for step in range(4, 9)] == [False, False, True, True, True]
 
 
+def test_very_many_files_are_counted_not_listed(tmp_path, notices):
+    problem = Poisoned(range(99))
+    problem.names = lambda samples: [f"{number}.tif" for number in (*range(25), 0, 1)] if samples else []
+    with pytest.raises(TrainingStopped, match=r"18\.tif, 19\.tif and 5 more\."):
+        train(problem, tmp_path, plan(), notice=notices.append)
+
+
 def test_the_same_command_stops_at_the_same_step_again(tmp_path, notices):
     messages = []
     for _ in range(2):

@@ -3,6 +3,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 
 from segdistill.engine import batch_indices, read_log, train
 from segdistill.engine.checkpoint import load_checkpoint
-from segdistill.errors import DataError, TrainingStopped
+from segdistill.errors import DataError, EnvironmentFault, TrainingStopped
 
 STEPS = engine_child.PLAN["steps"]
 
@@ -141,6 +142,27 @@ def test_a_full_disk_leaves_the_old_checkpoint(children, tmp_path):
     assert run(children, folder, ballast=50_000) == 0
     assert run(children, tmp_path / "other", ballast=50_000) == 0
     assert_same_run(folder, tmp_path / "other")
+
+
+def free_bytes(monkeypatch, free):
+    usage = shutil.disk_usage(".")._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda *path: usage)
+
+
+def test_a_disk_that_will_be_too_full_is_refused_before_the_first_step(tmp_path, notices, monkeypatch):
+    free_bytes(monkeypatch, 3000)
+    problem = Toy()
+    weights = 4 * sum(value.numel() for value in problem.module.state_dict().values())
+    with pytest.raises(EnvironmentFault, match=f"needs {14 * weights:,} bytes .* but 3,000 are free"):
+        train(problem, tmp_path, plan(), notice=notices.append)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]
+
+
+def test_a_full_disk_does_not_keep_a_finished_run_from_being_read(tmp_path, notices, monkeypatch):
+    outcome = train(Toy(), tmp_path, plan(), notice=notices.append)
+    free_bytes(monkeypatch, 0)
+    assert train(Toy(), tmp_path, plan(), notice=notices.append) == outcome
+    assert notices[-1] == f"{tmp_path}: all 8 steps were done before."
 
 
 def test_a_stop_in_this_process_restores_the_handlers(tmp_path, notices):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -29,6 +29,7 @@ def test_two_touching_cells_are_told_apart_by_the_boundary_between_them():
     assert ((found > 0) == (foreground > 0.5)).all()
 
 
+@settings(deadline=None)
 @given(foreground=probability, boundary=probability)
 def test_every_pixel_of_foreground_belongs_to_one_object_that_hangs_together(foreground, boundary):
     found = objects(foreground, boundary)
@@ -39,6 +40,7 @@ def test_every_pixel_of_foreground_belongs_to_one_object_that_hangs_together(for
         assert ndimage.label(found == number)[1] == 1
 
 
+@settings(deadline=None)
 @given(foreground=probability, boundary=probability, axis=st.sampled_from([0, 1]))
 def test_a_mirrored_image_has_as_many_objects(foreground, boundary, axis):
     mirrored = objects(np.flip(foreground, axis).copy(), np.flip(boundary, axis).copy())
@@ -65,6 +67,7 @@ def test_nothing_gives_an_empty_mask():
     assert objects(empty, empty).max() == 0
 
 
+@settings(deadline=None)
 @given(
     labels=hnp.arrays(np.uint32, (6, 7), elements=st.integers(0, 5)),
     minimum_size=st.integers(0, 6),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -19,6 +19,7 @@ def view(array):
     return View(Image(array[None].astype(np.float32), ("nucleus",), None, "a test"), ("nucleus",), 0 * UNIT, UNIT)
 
 
+@settings(deadline=None)
 @given(
     height=st.integers(1, 90),
     width=st.integers(1, 90),
@@ -83,7 +84,7 @@ def test_parts_come_row_by_row_and_make_the_whole(tiny):
     assert corners == sorted(corners)
     assert len(corners) > 4
     maps = assembled(parts, outputs=2, shape=(150, 210))
-    np.testing.assert_allclose(maps, predict_maps(tiny, image, outputs=2, tile=96, halo=16), atol=1e-6)
+    np.testing.assert_allclose(maps, predict_maps(tiny, image, outputs=2, tile=96, halo=16), atol=1e-4)
 
 
 def test_a_halo_that_leaves_nothing_is_refused_with_one_that_does():

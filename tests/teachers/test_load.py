@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from importlib import resources
 
 import pytest
@@ -193,3 +195,12 @@ def test_bfloat16_is_close_to_float32(picture):
     half = load_teacher("sam-tiny-tissue", options=TeacherOptions(precision="bfloat16"))
     assert half.contract.precision == "bfloat16"
     assert abs(half.maps(picture) - full).mean() < 0.02
+
+
+def test_the_catalogue_lists_every_teacher_without_torch():
+    code = (
+        "import sys; from segdistill.teachers.catalogue import known_teachers;"
+        "print(*[each.name.split(':')[0] for each in known_teachers()]); sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) >= {*BUILTIN, *PREFIXES}

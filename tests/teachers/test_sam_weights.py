@@ -11,7 +11,14 @@ from segdistill.errors import ConfigError, DataError, EnvironmentFault
 from segdistill.teachers import sam_weights
 from segdistill.teachers.sam import encode
 from segdistill.teachers.sam_sizes import resize_positions
-from segdistill.teachers.sam_weights import build_sam, config_beside, find_weights, read_state, weights_file
+from segdistill.teachers.sam_weights import (
+    build_sam,
+    config_beside,
+    find_weights,
+    read_state,
+    weights_file,
+    weights_hash,
+)
 
 
 @pytest.fixture
@@ -103,19 +110,19 @@ def test_a_pickle_of_something_else_is_refused(tmp_path):
 
 @pytest.mark.usefixtures("nothing_cached")
 @pytest.mark.parametrize(
-    ("name", "hub"),
+    ("name", "hub", "file"),
     [
-        ("sam-vit-b", "facebook/sam-vit-base"),
-        ("sam-vit-h", "facebook/sam-vit-huge"),
-        ("medsam", "wanglab/medsam-vit-base"),
+        ("sam-vit-b", "facebook/sam-vit-base", "model.safetensors"),
+        ("sam-vit-h", "facebook/sam-vit-huge", "model.safetensors"),
+        ("medsam", "wanglab/medsam-vit-base", "pytorch_model.bin"),
     ],
 )
-def test_missing_weights_are_told_with_hub_target_and_command(name, hub):
+def test_missing_weights_are_told_with_hub_target_and_command(name, hub, file):
     with pytest.raises(EnvironmentFault) as refusal:
         find_weights(name, None, download=False)
     message = str(refusal.value)
     assert f"https://huggingface.co/{hub}" in message
-    assert f"hf download {hub} model.safetensors config.json --local-dir {Path('weights') / name}" in message
+    assert f"hf download {hub} {file} config.json --local-dir {Path('weights') / name}" in message
     assert "--teacher-weights" in message
 
 
@@ -133,6 +140,14 @@ def test_a_download_that_fails_is_told(monkeypatch, error):
     monkeypatch.setattr(sam_weights, "hf_hub_download", fail)
     with pytest.raises(EnvironmentFault, match=r"hf download.*The download failed: (offline|no network)"):
         find_weights("sam-vit-b", None, download=True)
+
+
+def test_the_authors_file_must_have_the_authors_hash(tmp_path):
+    path = tmp_path / "sam_vit_b_01ec64.pth"
+    path.write_bytes(b"poisoned")
+    with pytest.raises(DataError, match=r"is not the authors' file.*theirs is ec2df6273261"):
+        weights_hash(path)
+    assert len(weights_hash(path.rename(tmp_path / "mine.pth"))) == 64
 
 
 @pytest.mark.usefixtures("nothing_cached")

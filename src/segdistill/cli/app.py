@@ -38,6 +38,8 @@ def make_app() -> App:
     for name, line in COMMANDS.items():
         app.command(f"segdistill.cli.{name}:{name}", name=name, help=line)
 
+    app.meta.suppress_keyboard_interrupt = False  # `cli.status` says what to do then
+
     @app.meta.default
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None

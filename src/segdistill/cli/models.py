@@ -29,7 +29,8 @@ def models(*, every: Annotated[bool, Parameter(name="--all", negative="")] = Fal
     show("Students", columns, rows, numbers=columns[1:])
     others = [_size(student) for student in students if not student.short]
     if every:
-        show("\nStudents called after a timm encoder", columns[:-1], others, numbers=columns[1:])
+        print()
+        show("Students called after a timm encoder", columns[:-1], others, numbers=columns[1:])
     else:
         print(f"\n{len(others)} more are called unet-<timm encoder>, such as unet-resnet34: segdistill models --all")
     plugged = sorted(names("student"))
@@ -44,6 +45,6 @@ Code: unet-tiny is this package's (Apache-2.0); all others have an encoder of ti
 and a decoder of segmentation_models.pytorch (MIT). Weights begin at random; nothing is downloaded.""")
 
 
-def _size(student: "KnownStudent") -> tuple[str, str, str, str]:
+def _size(student: "KnownStudent") -> tuple[str, ...]:
     millions = (f"{number / 1e6:.2f}" for number in (student.encoder_parameters, student.parameters))
     return student.name, *millions, f"{student.gigamacs_per_megapixel:.0f}"

@@ -27,7 +27,7 @@ def _ruled(title: str, columns: Row, rows: Sequence[Row], numbers: Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if column in numbers else "left", no_wrap=place == 0)
     for row in rows:

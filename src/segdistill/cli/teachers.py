@@ -12,7 +12,8 @@ def teachers() -> None:
         "Teachers", ("teacher", "what it is", "labels it saw"), [(each.name, each.what, each.labels) for each in every]
     )
     rows = [(each.name, each.channels, str(each.size or "any"), each.licence) for each in every]
-    show("\nWhat they take", ("teacher", "channels", "px", "licence"), rows, numbers=("px",))
+    print()
+    show("What they take", ("teacher", "channels", "px", "licence"), rows, numbers=("px",))
     print("\nWeights that are not in this package; nothing is downloaded without being asked for:")
     for each in every:
         if each.weights:

@@ -30,6 +30,13 @@ def judge(run: Run, result: Result) -> None:
     keep(run)
     raise TrainingStopped(
         f"{what}, and this was bad step {plan.stop_after_bad} in a row. {run.folder / NEWEST} holds the last good"
-        f" weights, those after step {state.step}. Look at the files of this step: {', '.join(result.suspects)}."
+        f" weights, those after step {state.step}. Look at the files of this step: {_listed(result.suspects)}."
         f" If nothing is wrong with them, choose a learning rate below {plan.learning_rate:g}, and another folder."
     )
+
+
+def _listed(names: list[str], *, most: int = 20) -> str:
+    """Return different names, separated by commas; of very many the first, and how many more there are."""
+    different = list(dict.fromkeys(names))
+    more = f" and {len(different) - most} more" if len(different) > most else ""
+    return ", ".join(different[:most]) + more

@@ -37,8 +37,8 @@ def train(problem: Problem, folder: Path, plan: Plan, *, notice: Callable[[str],
     Args:
         problem: What is to be learnt.
         folder: Where the run lies, and nothing else: checkpoints, best weights, log. New, or one that the same
-            plan began: then the run goes on after its newest checkpoint, and on a CPU with as many threads
-            ends with the very same weights as if it had never stopped.
+            plan began: then the run goes on after its newest checkpoint. On a CPU with as many threads it ends
+            with the very same weights as if it had never stopped; on a GPU, within the rounding of its kernels.
         plan: How long, how fast, where.
         notice: Told one line at a time what a person should know. The first process speaks for all.
 

@@ -17,6 +17,7 @@ from segdistill.engine.notice import unheard
 from segdistill.engine.plan import Plan
 from segdistill.engine.problem import Problem
 from segdistill.engine.processes import first_says
+from segdistill.engine.room import check_room
 from segdistill.engine.state import State
 
 
@@ -55,6 +56,7 @@ def begin(problem: Problem, plan: Plan, folder: Path, fabric: Fabric, *, notice:
     Raises:
         ConfigError: The folder's checkpoint came from other settings or another network.
         DataError: No checkpoint of the folder is whole.
+        EnvironmentFault: There is not enough room on the disk.
     """
     first, rank = fabric.is_global_zero, fabric.global_rank
     module = fabric.setup_module(problem.module)
@@ -86,9 +88,14 @@ def _resume(run: Run) -> None:
     content = first_says(run.fabric, lambda: load_checkpoint(run.folder, notice=run.notice))
     if content is not None:
         run.state.restore(content, run.plan, source=str(run.folder))
+    if run.state.step == run.plan.steps:
+        run.notice(f"{run.folder}: all {run.plan.steps} steps were done before.")
+    elif content is not None:
         run.notice(f"{run.folder}: going on after step {run.state.step} of {run.plan.steps}.")
     if run.fabric.is_global_zero:
         run.best = _tidy(run, began=content is not None)
+    if run.state.step < run.plan.steps:
+        first_says(run.fabric, lambda: check_room(run.folder, run.state.module))
 
 
 def _tidy(run: Run, *, began: bool) -> Best | None:

@@ -18,4 +18,3 @@ _WHERE = {
     "view_of": "windows",
 }
 __getattr__ = lazy_exports(__name__, _WHERE)
-__all__ = [*_WHERE]  # pyright: ignore[reportUnsupportedDunderAll]

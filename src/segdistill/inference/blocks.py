@@ -13,7 +13,7 @@ from segdistill.data.image import Window
 from segdistill.data.labels import Structure
 from segdistill.errors import ShapeError
 from segdistill.inference.canvas import Canvas, Mask, ObjectCanvas, Place, PlainCanvas
-from segdistill.inference.instances import segment
+from segdistill.inference.instances import find_seeds, segment
 
 _WHOLE = 2**22
 """Images of at most so many pixels are one block."""
@@ -37,8 +37,8 @@ class BlockSegmenter:
         thresholds: As for ``segment``.
         folder: For temporary data. None is the system's.
         block: Side of a block, pixels. None chooses one; small images are one block.
-        margin: What a block sees around itself, pixels. Objects smaller than half of it are exactly
-            those of the uncut image.
+        margin: What a block sees around itself, pixels. Objects that reach no farther than this from
+            their seed are those of the uncut image.
 
     >>> maps = np.zeros((2, 4, 9), np.float32)
     >>> maps[0, 1:3, 1:8] = 0.9                     # one object across three blocks
@@ -71,7 +71,7 @@ class BlockSegmenter:
         for structure in self._structures:
             minimum = int(thresholds.get(structure.name, {}).get("minimum_size", 0))
             self._canvases[structure.name] = (
-                ObjectCanvas(shape[1], strip=margin // 2, minimum_size=minimum, folder=folder)
+                ObjectCanvas(shape[1], margin=margin, minimum_size=minimum, folder=folder)
                 if structure.instances
                 else PlainCanvas(shape[1], folder=folder)
             )
@@ -91,9 +91,11 @@ class BlockSegmenter:
         for left in range(0, self._shape[1], self._block[1]):
             own = (rows, slice(left, min(left + self._block[1], self._shape[1])))
             place = Place(own, (self._with_margin(rows, 0), self._with_margin(own[1], 1)))
-            masks = segment(self._rows.take(place.seen), self._structures, self._thresholds)
+            maps = self._rows.take(place.seen)
+            masks = segment(maps, self._structures, self._thresholds)
+            seeds = find_seeds(maps, self._structures, self._thresholds)
             for name, mask in masks.items():
-                self._canvases[name].add(mask, place)
+                self._canvases[name].add(mask, seeds[name], place)
         self._top = rows.stop
         self._rows.forget(rows.stop - self._margin)
 

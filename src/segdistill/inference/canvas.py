@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Integer, UInt32
-from scipy import sparse
+from jaxtyping import Bool, Integer, UInt32
 
 from segdistill.data.image import Window
-from segdistill.evaluation.instances import match
+from segdistill.inference.links import Links
 from segdistill.inference.spool import Spool
 
 
@@ -85,11 +84,11 @@ class Canvas(ABC):
         """Height so far, and width, pixels."""
         return self._height, self._width
 
-    def add(self, mask: Integer[np.ndarray, "y x"], place: Place) -> None:
-        """Take the mask of one block, of all the pixels that it has seen."""
+    def add(self, mask: Integer[np.ndarray, "y x"], seeds: Bool[np.ndarray, "y x"], place: Place) -> None:
+        """Take the mask of one block, of all the pixels that it has seen, and from which of them objects were grown."""
         if place.own[1].start == 0:
             self._begin_band(place)
-        numbered = self._numbered(mask, place)
+        numbered = self._numbered(mask, seeds, place)
         self._band[:, place.own[1]] = _part(numbered, place, place.own)
         if place.own[1].stop == self._width:
             self._stored.append(self._band)
@@ -100,7 +99,7 @@ class Canvas(ABC):
         self._band = np.zeros((rows.stop - rows.start, self._width), np.uint32)
 
     @abstractmethod
-    def _numbered(self, mask: np.ndarray, place: Place) -> np.ndarray: ...
+    def _numbered(self, mask: np.ndarray, seeds: np.ndarray, place: Place) -> np.ndarray: ...
 
     @abstractmethod
     def finish(self) -> Mask:
@@ -118,7 +117,8 @@ class PlainCanvas(Canvas):
         super().__init__(width, folder=folder)
         self._pixels = 0
 
-    def _numbered(self, mask: np.ndarray, place: Place) -> np.ndarray:
+    def _numbered(self, mask: np.ndarray, seeds: np.ndarray, place: Place) -> np.ndarray:
+        del seeds  # there are none
         self._pixels += int(np.count_nonzero(_part(mask, place, place.own)))
         return mask
 
@@ -131,76 +131,60 @@ class PlainCanvas(Canvas):
 class ObjectCanvas(Canvas):
     """Objects, each of which has one number however many blocks it lies in.
 
-    Note [Objects across blocks]: every block numbers what it sees by itself. Two neighbours both see a
-    strip on either side of their common border; an object of one and an object of the other that
-    share most of their pixels in that strip are the same. So nothing is cut and nothing counted
-    twice, however large it is; sizes are those of whole objects; and the final numbers follow from
-    the links once all are known.
+    Every block numbers what it sees by itself; two neighbours both see a strip on either side of
+    their common border, and ``Links`` finds in it which of their objects are the same. So nothing is
+    cut and nothing counted twice, however large it is, and sizes are those of whole objects.
 
     Args:
         width: Of the image, pixels.
-        strip: Half the width of that strip, pixels; at most the margin that blocks see around them.
+        margin: What blocks see around themselves, pixels.
         minimum_size: Smaller objects are dropped, pixels. 0 keeps all.
         folder: For temporary data.
     """
 
-    def __init__(self, width: int, *, strip: int, minimum_size: int, folder: Path | None) -> None:
+    def __init__(self, width: int, *, margin: int, minimum_size: int, folder: Path | None) -> None:
         super().__init__(width, folder=folder)
-        self._strip = strip
+        self._margin = margin
         self._minimum_size = minimum_size
-        self._given = 0
+        self._links = Links()
         self._sizes = [np.zeros(1, np.int64)]
-        self._links: list[np.ndarray] = [np.zeros((0, 2), np.int64)]
         self._right = np.zeros((0, 0), np.uint32)
         self._above = self._below = np.zeros((0, width), np.uint32)
 
     def _begin_band(self, place: Place) -> None:
         super()._begin_band(place)
-        self._above = self._below
         around = self._around(place, axis=0)
-        self._below = np.zeros((around.stop - around.start, self._width), np.uint32)
+        self._above, self._below = self._below, np.zeros((around.stop - around.start, self._width), np.uint32)
 
-    def _numbered(self, mask: np.ndarray, place: Place) -> np.ndarray:
+    def _numbered(self, mask: np.ndarray, seeds: np.ndarray, place: Place) -> np.ndarray:
+        numbered = self._links.number(mask, seeds)
         count = int(mask.max(initial=0))
-        numbered = np.where(mask > 0, mask + np.uint32(self._given), 0).astype(np.uint32)
         self._sizes.append(np.bincount(_part(mask, place, place.own).ravel(), minlength=count + 1)[1:])
-        self._given += count
-        self._link_left(numbered, place)
-        self._link_above(numbered, place)
-        return numbered
-
-    def _link_left(self, numbered: np.ndarray, place: Place) -> None:
         rows, columns = place.own
         if columns.start > 0:
-            border = _from(columns.start - self._strip, self._right.shape[1])
-            self._link(self._right, _part(numbered, place, (rows, border)))
+            border = _from(columns.start - self._margin, self._right.shape[1])
+            self._link(self._right, numbered, seeds, place, (rows, border))
         if columns.stop < self._width:
             self._right = _part(numbered, place, (rows, self._around(place, axis=1)))
-
-    def _link_above(self, numbered: np.ndarray, place: Place) -> None:
-        rows, columns = place.own
         if rows.start > 0:
-            border = _from(rows.start - self._strip, len(self._above))
-            self._link(self._above[:, columns], _part(numbered, place, (border, columns)))
+            border = _from(rows.start - self._margin, len(self._above))
+            self._link(self._above[:, columns], numbered, seeds, place, (border, columns))
         self._below[:, columns] = _part(numbered, place, (self._around(place, axis=0), columns))
+        return numbered
+
+    def _link(self, there: np.ndarray, numbered: np.ndarray, seeds: np.ndarray, place: Place, strip: Window) -> None:
+        self._links.add(there, _part(numbered, place, strip), _part(seeds, place, strip))
 
     def _around(self, place: Place, *, axis: int) -> slice:
-        """Return the strip around the block's lower (0) or right (1) border."""
+        """Return the strip around the block's lower (0) or right (1) border, which its neighbour will see too."""
         border = place.own[axis].stop
-        return slice(max(border - self._strip, 0), min(border + self._strip, place.seen[axis].stop))
-
-    def _link(self, one: np.ndarray, other: np.ndarray) -> None:
-        same = match(one, other)
-        self._links.append(np.stack([same.prediction, same.label], axis=1))
+        return slice(max(border - self._margin, 0), place.seen[axis].stop)
 
     def finish(self) -> Mask:
         """Return the mask, once all blocks were given."""
-        sizes, links = np.concatenate(self._sizes), np.concatenate(self._links)
-        graph = sparse.coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(len(sizes),) * 2)
-        found, whole = sparse.csgraph.connected_components(graph, directed=False)
-        size = np.bincount(whole, weights=sizes, minlength=found).astype(np.int64)
+        whole = self._links.resolved()
+        size = np.bincount(whole, weights=np.concatenate(self._sizes)).astype(np.int64)
         keep = size >= max(self._minimum_size, 1)
-        # Components are numbered by their first member, so final numbers run from the top of the image, without gaps.
         numbers = np.where(keep, np.cumsum(keep), 0).astype(np.uint32)
         return Mask(
             self.shape,

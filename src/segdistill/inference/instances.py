@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int32, Integer, UInt32
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from segdistill.data.labels import Structure, output_names
+from segdistill.data.labels import BOUNDARY, Structure, output_names
 from segdistill.errors import ShapeError
 
 DEFAULT_THRESHOLDS: Mapping[str, float] = {"foreground": 0.5, "seed": 0.5, "minimum_size": 0}
@@ -39,10 +39,7 @@ def segment(
     >>> segment(maps, [Structure("cell", True)], {})["cell"][1].tolist()
     [0, 1, 1, 1, 2, 2, 0]
     """
-    names = output_names(structures)
-    if len(names) != len(maps):
-        raise ShapeError(f"{len(maps)} maps were given for {len(names)} outputs ({', '.join(names)}).")
-    by_name = dict(zip(names, maps, strict=True))
+    by_name = _by_name(maps, structures)
     masks = {}
     for structure in structures:
         cut = {**DEFAULT_THRESHOLDS, **thresholds.get(structure.name, {})}
@@ -50,7 +47,7 @@ def segment(
         if structure.instances:
             masks[structure.name] = instances(
                 foreground,
-                by_name[f"{structure.name}.boundary"],
+                by_name[structure.name + BOUNDARY],
                 foreground_threshold=cut["foreground"],
                 seed_threshold=cut["seed"],
                 minimum_size=int(cut["minimum_size"]),
@@ -58,6 +55,35 @@ def segment(
         else:
             masks[structure.name] = (foreground > cut["foreground"]).astype(np.uint32)
     return masks
+
+
+def find_seeds(
+    maps: Float[np.ndarray, "o y x"],
+    structures: Sequence[Structure],
+    thresholds: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Bool[np.ndarray, "y x"]]:
+    """Return from which pixels the objects of each structure are grown; none where objects are not told apart.
+
+    The arguments, and what is raised, are those of ``segment``.
+    """
+    by_name = _by_name(maps, structures)
+    found = {}
+    for structure in structures:
+        cut = {**DEFAULT_THRESHOLDS, **thresholds.get(structure.name, {})}
+        foreground = by_name[structure.name]
+        found[structure.name] = (
+            _seeds(foreground, by_name[structure.name + BOUNDARY], cut["foreground"], cut["seed"])
+            if structure.instances
+            else np.zeros(foreground.shape, bool)
+        )
+    return found
+
+
+def _by_name(maps: Float[np.ndarray, "o y x"], structures: Sequence[Structure]) -> dict[str, np.ndarray]:
+    names = output_names(structures)
+    if len(names) != len(maps):
+        raise ShapeError(f"{len(maps)} maps were given for {len(names)} outputs ({', '.join(names)}).")
+    return dict(zip(names, maps, strict=True))
 
 
 def instances(
@@ -88,9 +114,15 @@ def instances(
         Caicedo et al. 2019 (three-class U-Nets).
     """
     inside = foreground > foreground_threshold
-    seeds, count = _pieces((foreground * (1 - boundary) > seed_threshold) & inside)
+    seeds, count = _pieces(_seeds(foreground, boundary, foreground_threshold, seed_threshold))
     objects = watershed(boundary, markers=_with_seedless(inside, seeds, count), mask=inside)
     return without_small(objects, minimum_size)
+
+
+def _seeds(
+    foreground: Float[np.ndarray, "y x"], boundary: Float[np.ndarray, "y x"], foreground_threshold: float, seed: float
+) -> Bool[np.ndarray, "y x"]:
+    return (foreground * (1 - boundary) > seed) & (foreground > foreground_threshold)
 
 
 def _pieces(mask: Bool[np.ndarray, "y x"]) -> tuple[Int32[np.ndarray, "y x"], int]:

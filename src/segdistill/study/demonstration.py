@@ -50,7 +50,7 @@ def demo_settings(out: Path) -> Distill:
         seeds=(0, 1, 2),
         all_labels=True,
         protocol=Protocol(
-            steps=300, batch_size=8, crop=96, learning_rate=3e-3, ema=0.98, validations=5, labelled_share=0.5
+            steps=300, batch_size=6, crop=96, learning_rate=3e-3, ema=0.98, validations=5, labelled_share=0.5
         ),
         device="cpu",
     )

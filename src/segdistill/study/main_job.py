@@ -25,7 +25,7 @@ from segdistill.study.teaching import teach
 from segdistill.study.verdict import Verdict, verdict_on
 
 SAME_RESULT = frozenset({"device", "seeds"})
-"""Settings that may change between two calls on one folder: they change nothing of what is there. Seeds may be added."""
+"""Settings that may change between two calls on one folder: what is there stays true. Seeds may be added."""
 
 Notice = Callable[[str], None]
 

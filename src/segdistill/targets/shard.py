@@ -68,8 +68,7 @@ def read_index(shard: Shard) -> list[Record]:
     if not shard.index.is_file():
         return []
     size = shard.data.stat().st_size
-    records = (from_line(line) for line in shard.index.read_bytes().decode("utf-8", errors="replace").split("\n"))
-    return [record for record in records if record is not None and record.end <= size]
+    return [record for record in _records(_whole_lines(shard.index)) if record.end <= size]
 
 
 class Writer:
@@ -113,7 +112,7 @@ class Writer:
         with self._shard.data.open("r+b") as handle:
             for name, array in arrays.items():
                 content = np.ascontiguousarray(array).tobytes()
-                offset = -(-end // ALIGNMENT) * ALIGNMENT
+                offset = -(-end // ALIGNMENT) * ALIGNMENT if content else end
                 handle.seek(offset)
                 handle.write(content)
                 places[name] = Place(offset, array.shape, array.dtype.str, zlib.crc32(content))
@@ -144,19 +143,29 @@ def _recover(shard: Shard) -> int:
     try:
         shard.data.touch()
         shard.index.touch()
-        lines = shard.index.read_bytes()
-        whole = lines.rfind(b"\n") + 1
-        if whole < len(lines):
-            os.truncate(shard.index, whole)
+        lines = _whole_lines(shard.index)
+        os.truncate(shard.index, len(lines))
         # A line may name bytes that were cut off since: growing the file makes its checksum fail, not another's.
-        named = (from_line(line) for line in lines[:whole].decode("utf-8", errors="replace").split("\n"))
-        end = max((record.end for record in named if record is not None), default=0)
+        end = max((record.end for record in _records(lines)), default=0)
         os.truncate(shard.data, end)
     except OSError as error:
         raise EnvironmentFault(
             f"{shard.data} cannot be written: {error}. Choose a folder that can be written."
         ) from error
     return end
+
+
+def _whole_lines(index: Path) -> bytes:
+    """Return an index up to its last newline; a line without one is torn, even if it can be read."""
+    content = index.read_bytes()
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _records(lines: bytes) -> Iterator[Record]:
+    for line in lines.decode("utf-8", errors="replace").split("\n"):
+        record = from_line(line)
+        if record is not None:
+            yield record
 
 
 def _append(path: Path, content: bytes) -> None:

@@ -1,4 +1,9 @@
-"""What teachers there are, in words: looking them up needs neither torch nor their weights."""
+"""What teachers there are, in words: looking them up needs neither torch nor their weights.
+
+Source:
+    Labels and sizes: Kirillov et al. 2023, arXiv:2304.02643 (SAM, SA-1B); Ma et al. 2024, Segment
+    anything in medical images, Nature Communications 15 (MedSAM).
+"""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +15,7 @@ from safetensors import safe_open
 from segdistill import plugins
 from segdistill.data.channels import BLANK
 from segdistill.teachers.contract import Prompting
+from segdistill.teachers.published import PUBLISHED, download_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +105,11 @@ def known_teachers() -> tuple[KnownTeacher, ...]:
     """
     return (
         *(_embedded(name, what) for name, what in _EMBEDDED.items()),
-        _published("sam-vit-b", "facebook/sam-vit-base", 375, "Segment Anything, encoder of 91 M parameters"),
-        _published("sam-vit-l", "facebook/sam-vit-large", 1249, "Segment Anything, encoder of 308 M parameters"),
-        _published("sam-vit-h", "facebook/sam-vit-huge", 2564, "Segment Anything, encoder of 636 M parameters"),
+        _published("sam-vit-b", "Segment Anything, encoder of 91 M parameters"),
+        _published("sam-vit-l", "Segment Anything, encoder of 308 M parameters"),
+        _published("sam-vit-h", "Segment Anything, encoder of 636 M parameters"),
         _published(
             "medsam",
-            "wanglab/medsam-vit-base",
-            375,
             "SAM ViT-B, tuned on medical images to answer boxes",
             labels="1.57 million medical image-mask pairs",
         ),
@@ -114,7 +118,7 @@ def known_teachers() -> tuple[KnownTeacher, ...]:
     )
 
 
-def _published(name: str, hub: str, megabytes: int, what: str, *, labels: str = _PHOTOGRAPHS) -> KnownTeacher:
+def _published(name: str, what: str, *, labels: str = _PHOTOGRAPHS) -> KnownTeacher:
     return KnownTeacher(
         name=name,
         what=what,
@@ -122,8 +126,8 @@ def _published(name: str, hub: str, megabytes: int, what: str, *, labels: str = 
         size=1024,
         licence="Apache-2.0",
         labels=labels,
-        weights=f"hf download {hub} model.safetensors config.json --local-dir weights/{name}",
-        megabytes=megabytes,
+        weights=download_command(name, f"weights/{name}"),
+        megabytes=PUBLISHED[name].megabytes,
     )
 
 

@@ -11,9 +11,9 @@ from segdistill.teachers.contract import Prompting, Teacher
 from segdistill.teachers.maps import build_maps
 from segdistill.teachers.model import build_model
 from segdistill.teachers.onnx import build_onnx
+from segdistill.teachers.published import PUBLISHED
 from segdistill.teachers.request import CELL, DEFAULTS, Request, TeacherOptions
 from segdistill.teachers.sam_build import EMBEDDED, build_embedded, build_local, build_published
-from segdistill.teachers.sam_weights import PUBLISHED
 
 Build = Callable[[Request], Teacher]
 

@@ -15,6 +15,7 @@ from segdistill.data.normalisation import PercentileRule
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_file
 from segdistill.teachers.contract import Contract, Prompting, Teacher
+from segdistill.teachers.published import PUBLISHED
 from segdistill.teachers.request import Request
 from segdistill.teachers.sam import (
     SamTeacher,
@@ -31,12 +32,12 @@ from segdistill.teachers.sam_probe import load_probe
 from segdistill.teachers.sam_prompts import Grid
 from segdistill.teachers.sam_sizes import encoder_of, full_size_config
 from segdistill.teachers.sam_weights import (
-    PUBLISHED,
     build_sam,
     config_beside,
     find_weights,
     read_state,
     weights_file,
+    weights_hash,
 )
 
 EMBEDDED = ("sam-tiny-tissue", "sam-tiny-tissue-control")
@@ -130,7 +131,7 @@ def _contract(model: SamModel, request: Request, channels: tuple[str, ...], *, p
         channels=channels,
         rule=PercentileRule(),
         outputs=(),
-        weights_sha256=sha256_file(path),
+        weights_sha256=weights_hash(path),
         licence=licence,
         size=encoder.side,
         stride=encoder.patch,

@@ -3,7 +3,6 @@
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,42 +13,12 @@ from torch import Tensor
 from transformers import SamConfig, SamModel
 
 from segdistill.errors import DataError, EnvironmentFault
+from segdistill.files import sha256_file
+from segdistill.teachers.published import PUBLISHED, download_command, pinned_sha256
 from segdistill.teachers.sam_layout import from_original_layout, is_original_layout, with_shared_positions
 from segdistill.teachers.sam_sizes import FULL_SIZE, encoder_of, full_size_config, resize_positions, resized_config
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
-
-
-@dataclass(frozen=True)
-class Published:
-    """Weights that can be had, and where."""
-
-    architecture: str
-    """One of ``FULL_SIZE``."""
-
-    hub: str
-    """Repository on the Hugging Face hub."""
-
-    megabytes: int
-    """About how much is downloaded."""
-
-    original: str
-    """The authors' own file; of SAM's three the name ends in the first digits of its SHA-256."""
-
-
-PUBLISHED: Mapping[str, Published] = {
-    "sam-vit-b": Published(
-        "sam-vit-b", "facebook/sam-vit-base", 375, "the authors' sam_vit_b_01ec64.pth (SHA-256 01ec64…)"
-    ),
-    "sam-vit-l": Published(
-        "sam-vit-l", "facebook/sam-vit-large", 1249, "the authors' sam_vit_l_0b3195.pth (SHA-256 0b3195…)"
-    ),
-    "sam-vit-h": Published(
-        "sam-vit-h", "facebook/sam-vit-huge", 2564, "the authors' sam_vit_h_4b8939.pth (SHA-256 4b8939…)"
-    ),
-    "medsam": Published("sam-vit-b", "wanglab/medsam-vit-base", 375, "medsam_vit_b.pth"),
-}
-"""Teachers whose weights are not in this package."""
 
 
 def find_weights(name: str, weights: Path | None, *, download: bool) -> Path:
@@ -73,7 +42,7 @@ def find_weights(name: str, weights: Path | None, *, download: bool) -> Path:
     if not download:
         raise EnvironmentFault(_how_to_get(name, None))
     try:
-        return Path(hf_hub_download(source.hub, _FILES[0]))
+        return Path(hf_hub_download(source.hub, source.file))
     except OSError as error:  # no network, offline mode, no such repository: all are OSErrors there
         raise EnvironmentFault(f"{_how_to_get(name, None)} The download failed: {error}") from error
 
@@ -98,16 +67,32 @@ def weights_file(path: Path, *, missing: str) -> Path:
 
 def _how_to_get(name: str, wanted: Path | None) -> str:
     source = PUBLISHED[name]
+    sha256 = f" (SHA-256 {source.original_sha256})" if source.original_sha256 else ""
     target = wanted or Path("weights") / name
     folder = target.parent if target.suffix else target
     where = f"{wanted} holds none" if wanted else "none are in the local cache of the Hugging Face hub"
     return (
         f"Teacher {name!r} needs its weights, about {source.megabytes} MB, and {where}."
         f" Get https://huggingface.co/{source.hub}: run"
-        f" `hf download {source.hub} model.safetensors config.json --local-dir {folder}`, or take the authors'"
-        f" {source.original}; then name them with --teacher-weights {folder}."
+        f" `{download_command(name, str(folder))}`, or take the authors'"
+        f" {source.original}{sha256}; then name them with --teacher-weights {folder}."
         " Nothing is downloaded without being asked for."
     )
+
+
+def weights_hash(path: Path) -> str:
+    """Return the SHA-256 of a file of weights.
+
+    Raises:
+        DataError: The file has the name of the authors' own, but not its hash.
+    """
+    found, wanted = sha256_file(path), pinned_sha256(path.name)
+    if wanted not in {None, found}:
+        raise DataError(
+            f"{path} is not the authors' file of that name: its SHA-256 is {found}, but theirs is {wanted}."
+            " Download it again, or rename it if it is yours."
+        )
+    return found
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
