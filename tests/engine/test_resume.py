@@ -146,7 +146,11 @@ def test_a_full_disk_leaves_the_old_checkpoint(children, tmp_path):
 
 def free_bytes(monkeypatch, free):
     usage = shutil.disk_usage(".")._replace(free=free)
-    monkeypatch.setattr(shutil, "disk_usage", lambda *path: usage)
+
+    def disk_usage(path):
+        return usage
+
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
 
 
 def test_a_disk_that_will_be_too_full_is_refused_before_the_first_step(tmp_path, notices, monkeypatch):

@@ -122,7 +122,7 @@ def test_a_missing_prediction_has_the_worst_scores_even_where_nothing_is_labelle
     found = score(root)
     assert found.missing == ("A", "empty")
     assert set(values(found, "A").values()) == set(values(found, "empty").values()) == {0.0}
-    assert {spread.mean for spread in spreads(found.rows)} == {pytest.approx(1 / 3)}
+    assert [spread.mean for spread in spreads(found.rows)] == [pytest.approx(1 / 3)] * 7
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_without_any_usable_label_there_are_no_scores(tmp_path):
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/A.png").write_bytes(b"nothing")
     write(tmp_path / "pred/A.png", mask(LEFT))
-    with pytest.raises(DataError, match="None of the 1 labels can be used.*A.png"):
+    with pytest.raises(DataError, match=r"None of the 1 labels can be used\..*A\.png"):
         score(tmp_path)
 
 
@@ -180,8 +180,8 @@ def test_objects_are_scored_as_masks_where_predictions_are_masks(root):
     write(root / "pred/A.png", (mask(LEFT, RIGHT) > 0).astype(np.uint8))
     write(root / "pred/many.tif", np.ones(SHAPE, np.uint8))
     assert set(values(score(root, prediction_kind="binary"), "A")) == {"dice", "iou", "precision", "recall"}
-    found = score(root)  # nothing says that these are masks: each is one object
-    assert values(found, "A")["ap50"] == 0
+    found = score(root)  # nothing says that these are masks: each is one object, and this one matches the right half
+    assert values(found, "A")["ap50"] == pytest.approx(1 / 2)
     assert any("no prediction tells two objects apart" in note for note in found.notes)
 
 

@@ -13,7 +13,7 @@ from segdistill.data.labels import Structure
 from segdistill.data.normalisation import FullRangeRule, PercentileRule
 from segdistill.errors import ConfigError, DataError, EnvironmentFault, ShapeError
 from segdistill.networks import Model, ModelCard, build_student, save_model
-from segdistill.teachers import Hint, Teacher, contract_from_json, contract_to_json, load_teacher
+from segdistill.teachers import Hint, Teacher, TeacherOptions, contract_from_json, contract_to_json, load_teacher
 
 SHARED = Path(__file__).parents[3] / "shared"
 SHAPE = (40, 56)
@@ -385,3 +385,13 @@ def test_a_model_is_what_its_card_says(model_folder):
     with torch.no_grad():
         wanted = torch.sigmoid(teacher.model.module(torch.from_numpy(image)[None]))[0].numpy()
     assert np.allclose(teacher.maps(image), wanted)
+
+
+@pytest.mark.parametrize("prompting", ["grid", "boxes"])
+def test_prompts_work_in_bfloat16(sam_folder, prompting):
+    options = TeacherOptions(precision="bfloat16")
+    rgb = ("red", "green", "blue")
+    teacher = load_teacher(f"sam:{sam_folder}", channels=rgb, prompting=prompting, options=options)
+    full = load_teacher(f"sam:{sam_folder}", channels=rgb, prompting=prompting)
+    image = image_for(teacher)
+    assert abs(teacher.maps(image, HINT) - full.maps(image, HINT)).mean() < 0.1

@@ -62,6 +62,6 @@ def _differences(what: str, images: Sequence[ImageFacts], look: Callable[[ImageF
 
 def _torn_groups(cases: Sequence[Case]) -> Iterator[str]:
     try:
-        split_cases(cases, fractions=(1, 0, 0), seed=0)
+        split_cases(cases, fractions=(1.0, 0.0, 0.0), seed=0)
     except DataError as error:
         yield str(error)

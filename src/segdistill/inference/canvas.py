@@ -161,11 +161,13 @@ class ObjectCanvas(Canvas):
         count = int(mask.max(initial=0))
         self._sizes.append(np.bincount(_part(mask, place, place.own).ravel(), minlength=count + 1)[1:])
         rows, columns = place.own
+        # Between blocks of one band the strip takes in the margin's corners: an object there may have its seed in
+        # the block that is the neighbour's neighbour.
         if columns.start > 0:
             border = _from(columns.start - self._margin, self._right.shape[1])
-            self._link(self._right, numbered, seeds, place, (rows, border))
+            self._link(self._right, numbered, seeds, place, (place.seen[0], border))
         if columns.stop < self._width:
-            self._right = _part(numbered, place, (rows, self._around(place, axis=1)))
+            self._right = _part(numbered, place, (place.seen[0], self._around(place, axis=1)))
         if rows.start > 0:
             border = _from(rows.start - self._margin, len(self._above))
             self._link(self._above[:, columns], numbered, seeds, place, (border, columns))

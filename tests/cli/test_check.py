@@ -1,0 +1,145 @@
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+
+from segdistill.data.simulate import TissueSettings, write_tissue
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory):
+    """Six fields that are as they should be."""
+    folder = tmp_path_factory.mktemp("check") / "tissue"
+    write_tissue(folder, count=6, seed=3, settings=TissueSettings())
+    return folder
+
+
+@pytest.fixture
+def data(pristine, tmp_path):
+    return shutil.copytree(pristine, tmp_path / "data")
+
+
+def image(data, index):
+    return data / f"images/tissue_{index:04}.ome.tif"
+
+
+def change(path, edit):
+    """Write an image again, edited, and keep what it says of itself."""
+    with tifffile.TiffFile(path) as file:
+        description, array = file.ome_metadata, file.asarray()
+    assert description is not None
+    edited = edit(array)
+    tifffile.imwrite(path, edited, description=description.encode(), metadata=None, photometric="minisblack")
+
+
+def test_a_sound_data_set_has_a_table_and_no_fault(run, data):
+    done = run("check", data, "--student-channels", "nucleus", "--teacher-channels", "nucleus", "membrane")
+    assert (done.status, done.err) == (0, "")
+    table = dict(line.split("  ", 1) for line in done.out.splitlines()[2:-1] if "  " in line)
+    table = {head: cell.strip() for head, cell in table.items()}
+    assert table["readable images"] == "6"
+    assert table["size (y × x)"] == "128 × 160"
+    assert table["channels"] == "nucleus, membrane"
+    assert table["pixel size"] == "0.5 µm"
+    assert table["type"] == "uint16"
+    cells = sum(len(np.unique(tifffile.imread(path))) - 1 for path in (data / "labels/cell").iterdir())
+    assert table["labels cell"] == f"instances, 6 readable files, {cells} objects, 0 empty"
+    assert done.out.endswith("Every file can be used.\n")
+
+
+def test_every_fault_is_told_by_file_all_at_once(run, data):
+    image(data, 0).write_bytes(image(data, 0).read_bytes()[:3000])
+    float_image = tifffile.imread(image(data, 1)).astype(np.float32)
+    float_image[1, 5, 7] = np.nan
+    tifffile.imwrite(image(data, 1), float_image, photometric="minisblack", metadata={"axes": "CYX"})
+    label = data / "labels/cell/tissue_0002.tif"
+    tifffile.imwrite(label, tifffile.imread(label)[:-1])
+    (data / "labels/nucleus/tissue_0003.tif").write_bytes(b"nothing")
+    empty = data / "labels/cell/tissue_0004.tif"
+    tifffile.imwrite(empty, np.zeros_like(tifffile.imread(empty)))
+    done = run("check", data, "--no-near-duplicates")
+    assert done.status == 1
+    head, faults = done.out.split("Cannot be used: 4\n")
+    lines = faults.splitlines()
+    assert len(lines) == 4
+    assert str(image(data, 0)) in lines[0]
+    assert "1 of 20,480 pixels of channel" in lines[1]
+    assert f"{label} has 127 × 160 pixels (y × x), but its image has 128 × 160." in lines[2]
+    assert "labels/nucleus/tissue_0003.tif" in lines[3]
+    assert "1 empty" in head
+    for what in ("channels", "types", "pixel sizes"):
+        assert f"Images have different {what}: " in head
+
+
+def test_missing_channels_are_named_with_the_nearest(run, data):
+    done = run("check", data, "--student-channels", "nuclei", "--teacher-channels", "nucleus", "membrane")
+    assert done.status == 1
+    assert "Cannot be used: 1\n" in done.out
+    assert "What the student is to see in 6 images" in done.out
+    assert "has no channel 'nuclei'. Did you mean 'nucleus'? It has: nucleus, membrane." in done.out
+
+
+def test_given_names_of_channels_replace_the_files_own(run, data):
+    assert run("check", data, "--channels", "a", "b", "--student-channels", "b").status == 0
+
+
+def test_images_and_labels_without_a_partner_are_told(run, data):
+    (data / "labels/cell/tissue_0001.tif").rename(data / "labels/cell/stranger.tif")
+    done = run("check", data)
+    assert done.status == 0
+    assert "without an image: stranger" in done.out
+    assert "have no label: tissue_0001" in done.out
+
+
+def test_equal_and_nearly_equal_pictures_are_told_once(run, data):
+    image(data, 5).write_bytes(image(data, 4).read_bytes())
+    change(image(data, 1), lambda _: np.ascontiguousarray(tifffile.imread(image(data, 0))[:, :, ::-1]))
+    done = run("check", data)
+    assert done.status == 0
+    assert "The same picture: tissue_0004, tissue_0005." in done.out
+    assert "Nearly the same picture: tissue_0000, tissue_0001." in done.out
+    assert done.out.count("tissue_0004") == 1
+    assert "Nearly" not in run("check", data, "--no-near-duplicates").out
+
+
+def test_a_channel_of_one_value_is_told_and_no_fault(run, data):
+    change(image(data, 2), lambda array: np.stack([array[0], np.full_like(array[1], 9)]))
+    done = run("check", data)
+    assert done.status == 0
+    assert "Channels of one value throughout, in 1 images: tissue_0002 (membrane)." in done.out
+
+
+def test_labels_of_unclear_meaning_are_a_fault_that_a_setting_mends(run, data):
+    for path in (data / "labels/nucleus").iterdir():
+        tifffile.imwrite(path, tifffile.imread(path).clip(max=3))
+    done = run("check", data)
+    assert done.status == 1
+    assert "Labels 'nucleus': Label files hold the values 1, 2, 3" in done.out
+    assert "labels nucleus" in done.out
+    assert "not clear" in done.out
+    assert run("check", data, "--label-kind", "classes").status == 0
+    assert "holds 3 values besides 0" in run("check", data, "--label-kind", "binary").out
+
+
+def test_masks_of_what_counts_are_read_too(run, data):
+    (data / "ignore").mkdir()
+    tifffile.imwrite(data / "ignore/tissue_0000.tif", np.zeros((128, 159), np.uint8))
+    done = run("check", data)
+    assert done.status == 1
+    assert "ignore/tissue_0000.tif has 128 × 159 pixels (y × x), but its image has 128 × 160." in done.out
+
+
+def test_groups_in_several_splits_are_told(run, data):
+    rows = [f"images/tissue_000{index}.ome.tif,slide {index % 2},{'train' if index else 'test'}" for index in range(3)]
+    manifest = data / "cases.csv"
+    manifest.write_text("\n".join(["image,group,split", *rows]))
+    done = run("check", manifest)
+    assert done.status == 0
+    assert "1 groups have cases in several splits: slide 0 (test, train)" in done.out
+
+
+def test_what_is_no_data_set_is_refused(run, tmp_path):
+    done = run("check", tmp_path)
+    assert done.status == 2
+    assert "has no folder images/" in done.err
