@@ -270,7 +270,9 @@ def test_what_may_not_be_read_is_the_environments_fault(run, register):
 
     register(fail)
     done = run("fail")
-    assert (done.status, done.err) == (3, "segdistill: closed may not be read or written by you: Permission denied.\n")
+    assert done.status == 3
+    assert "Permission denied: 'closed'" in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize(("answer", "code"), [(None, 0), (0, 0), (1, 1)])

@@ -133,7 +133,7 @@ def test_tiles_of_no_bytes_are_refused_unless_declared_empty(tmp_path):
     tifffile.imwrite(
         path, tiles, shape=(120, 150), dtype="u2", tile=(64, 64), compression="zlib", photometric="minisblack"
     )
-    with pytest.raises(DataError, match=r"leaves out 4 of its 6 tiles.*fill_missing"):
+    with pytest.raises(DataError, match=r"leaves out 4 of its 6 tiles.*--fill-missing"):
         open_image(path)
     image = read_image(path, fill_missing=True)
     expected = np.zeros((120, 150))

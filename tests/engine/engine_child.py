@@ -69,6 +69,7 @@ def run(
 ) -> None:
     """Train in ``folder``, perhaps to be stopped; exit with the error's status and leave its message."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if limit:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -139,12 +139,30 @@ def test_prefetch_leaves_no_thread():
     assert threading.active_count() == before
 
 
-def test_a_second_signal_is_obeyed_at_once():
+@pytest.fixture
+def interruptible():
+    """SIGINT as Python has it in a terminal; a test run in the background inherits it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_is_obeyed_at_once(interruptible):
     with StopSignals() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.received == "SIGINT"
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_an_ignored_signal_stays_ignored(interruptible):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with StopSignals() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.received is None
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.received == "SIGTERM"
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_handlers_come_back():

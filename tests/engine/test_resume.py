@@ -190,7 +190,7 @@ def test_a_signal_in_the_last_step_comes_too_late(tmp_path, notices):
     class Late(Toy):
         def collate(self, samples, step, device):
             if step == 7:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
             return super().collate(samples, step, device)
 
     assert train(Late(), tmp_path, plan(), notice=notices.append).steps == 8

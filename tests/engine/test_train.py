@@ -66,6 +66,14 @@ def test_one_step_of_one_weight_by_hand(tmp_path, notices):
     assert second == {"step": 1, "validation": {}}
 
 
+def test_the_average_after_one_step_by_hand(tmp_path, notices):
+    # The weight goes from 1 to 0.85; of the average min(0.9, 1 / 10) stays: 0.1 * 1 + 0.9 * 0.85.
+    problem = OneWeight()
+    one = Plan(steps=1, batch_size=1, micro_batch=1, learning_rate=0.1, warmup=0.0, ema=0.9, device="cpu")
+    train(problem, tmp_path, one, notice=notices.append)
+    assert problem.module.weight.item() == pytest.approx(0.865)
+
+
 def test_two_steps_and_clipping_by_hand(tmp_path, notices):
     # AdamW hides the size of a gradient, so look at its first moment: m1 = 0.1 g, m2 = 0.9 m1 + 0.1 g = 0.19 g,
     # where g = 3, or 0.5 when the norm is clipped to that. Were the first gradient kept, the second would be 2 g.

@@ -84,11 +84,11 @@ def test_one_field_gives_no_interval_and_no_claim():
     assert verdict_on(account, simulated=False).answer == "unclear"
 
 
-def test_a_control_that_gains_as_much_is_named_as_regularisation():
+def test_a_control_that_gains_as_much_is_said_in_the_verdict():
     sentences = verdict_on(ladder(0.6, 0.7, 0.9, control=0.7), simulated=False).sentences
-    assert any("regularisation" in sentence for sentence in sentences)
+    assert any("no evidence" in sentence for sentence in sentences)
     sentences = verdict_on(ladder(0.6, 0.7, 0.9, control=0.6), simulated=False).sentences
-    assert not any("regularisation" in sentence for sentence in sentences)
+    assert any("the other channels brought something" in sentence for sentence in sentences)
 
 
 def test_simulated_images_are_named_in_the_first_sentence():

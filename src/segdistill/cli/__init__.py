@@ -41,7 +41,7 @@ def status(tokens: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it exits
         return 0
     except PermissionError as error:
-        print(f"segdistill: {error.filename} may not be read or written by you: {error.strerror}.", file=sys.stderr)
+        print(f"segdistill: the system refuses. {error}. Choose files that you may read or write.", file=sys.stderr)
         return ENVIRONMENT
     except Exception:  # the outermost frame: whatever arrives here is a bug and is shown whole
         import traceback

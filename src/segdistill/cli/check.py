@@ -35,6 +35,7 @@ def check(data: Path, *, config: Annotated[Check, Parameter(name="*")] = DEFAULT
         label_kind="instances",  # opens no label file: the survey reads them all and says what is wrong with each
         structure=config.structure,
         pattern=config.pattern,
+        fill_missing=config.fill_missing,
     )
     wanted = {"the student": config.student_channels, "the teacher": config.teacher_channels}
     found = survey(dataset, label_kind=config.label_kind, needed={who: names for who, names in wanted.items() if names})

@@ -32,17 +32,19 @@ def models(*, every: Annotated[bool, Parameter(name="--all", negative="")] = Fal
         print()
         show("Students called after a timm encoder", columns[:-1], others, numbers=columns[1:])
     else:
-        print(f"\n{len(others)} more are called unet-<timm encoder>, such as unet-resnet34: segdistill models --all")
+        print(f"\n{len(others)} more are called unet-<timm encoder>, such as unet-resnet34.")
+        print("To list them: segdistill models --all")
     plugged = sorted(names("student"))
     if plugged:
         print(f"From other packages: {', '.join(plugged)}")
     print(f"""
 encoder, in all   millions of weights, for {CHANNELS} channel and {OUTPUTS} outputs
 GMAC per Mpx      thousand million multiply-adds per million pixels
-sees              how far the image can change a pixel's score: a border that makes tiles exact
+sees              how far off the image changes a score: an exact tile's border
 
-Code: unet-tiny is this package's (Apache-2.0); all others have an encoder of timm (Apache-2.0)
-and a decoder of segmentation_models.pytorch (MIT). Weights begin at random; nothing is downloaded.""")
+Code: unet-tiny is this package's (Apache-2.0); all others have an encoder of
+timm (Apache-2.0) and a decoder of segmentation_models.pytorch (MIT). Weights
+begin at random; nothing is downloaded.""")
 
 
 def _size(student: "KnownStudent") -> tuple[str, ...]:

@@ -26,6 +26,7 @@ def predict(*, config: Annotated[Predict, Parameter(name="*")]) -> int:
         probabilities=config.probabilities,
         pixel_size=config.pixel_size,
         fill_non_finite=config.nan == "fill",
+        fill_missing=config.fill_missing,
         device=config.device,
     )
     summary = predict_files(config.model, config.images, config.out, options=options, notice=say)

@@ -19,6 +19,6 @@ def teachers() -> None:
         if each.weights:
             print(f"  {each.weights}    # {each.megabytes} MB")
     print("then name the folder: --teacher sam-vit-b --teacher-weights weights/sam-vit-b")
-    print("\nHow a SAM is asked (--prompting):")
+    print("\nHow a SAM is asked (--prompting), grid unless it was tuned:")
     for prompting, words in PROMPTINGS.items():
         print(f"  {prompting:<6} {words}")

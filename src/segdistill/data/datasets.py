@@ -44,6 +44,9 @@ class Dataset:
     notes: tuple[str, ...] = ()
     """What was left aside, found without its partner or inferred: for people to read."""
 
+    fill_missing: bool = False
+    """Whether tiles or chunks of which a file stores nothing are empty on purpose; see ``open_image``."""
+
     @property
     def structures(self) -> tuple[Structure, ...]:
         """What there is to segment, in order."""
@@ -59,6 +62,7 @@ def read_dataset(
     structure: str = "cell",
     value_names: Mapping[int, str] | None = None,
     pattern: str | None = None,
+    fill_missing: bool = False,
 ) -> Dataset:
     """Return the data set of a folder or of a CSV manifest; no image is read.
 
@@ -76,6 +80,8 @@ def read_dataset(
             names the values that occur after the label set ("organ_1", "organ_4").
         pattern: Of the files in ``images/``, with ``{name}`` and ``{channel}``, where each channel
             has its own file. None means one file per image.
+        fill_missing: Whether tiles or chunks of which an image or label file stores nothing are
+            empty on purpose. Otherwise such files are refused when they are read.
 
     Raises:
         DataError: Files are missing, doubled or without partner; see ``read_folder`` and
@@ -91,13 +97,17 @@ def read_dataset(
         raise DataError(f"{path} is neither a folder with images/ nor a CSV manifest. Check the path.")
     found = found if channels is None else _in_order(found, channels)
     kinds = _kinds(label_kind, found.label_sets)
-    made = [_label_set(name, found, kinds.get(name), value_names) for name in found.label_sets]
+    made = [
+        _label_set(name, _label_files(found, name, fill_missing), kinds.get(name), value_names)
+        for name in found.label_sets
+    ]
     if value_names and not any(label_set.values for label_set, _ in made):
         raise ConfigError(f"Names are given for the values {sorted(value_names)}, but no labels are classes or bits.")
     label_sets = tuple(label_set for label_set, _ in made)
     structures_of(label_sets)  # refuses two of one name
     notes = (*found.notes, *(note for _, notes in made for note in notes))
-    return Dataset(found.cases, label_sets, None if channels is None else tuple(channels), axes, root, notes)
+    names = None if channels is None else tuple(channels)
+    return Dataset(found.cases, label_sets, names, axes, root, notes, fill_missing)
 
 
 def _from_manifest(path: Path, structure: str, pattern: str | None) -> Found:
@@ -136,11 +146,33 @@ def _kinds(label_kind: str | Mapping[str, str] | None, label_sets: tuple[str, ..
     return {name: cast("Kind", kind) for name, kind in given.items()}
 
 
+@dataclass(frozen=True)
+class _LabelFiles:
+    """The files of a label set, each read when it is its turn."""
+
+    paths: tuple[Path, ...]
+    fill_missing: bool
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[Int[np.ndarray, "_ _"]]:
+        return (read_labels(path, fill_missing=self.fill_missing) for path in self.paths)
+
+    def some(self, count: int) -> "_LabelFiles":
+        """Return so many of them, or all, from all over the set."""
+        places = np.linspace(0, len(self) - 1, min(len(self), count)).round().astype(int)
+        return replace(self, paths=tuple(self.paths[place] for place in places))
+
+
+def _label_files(found: Found, name: str, fill_missing: bool) -> _LabelFiles:
+    return _LabelFiles(tuple(case.labels[name] for case in found.cases if name in case.labels), fill_missing)
+
+
 def _label_set(
-    name: str, found: Found, kind: Kind | None, value_names: Mapping[int, str] | None
+    name: str, files: _LabelFiles, kind: Kind | None, value_names: Mapping[int, str] | None
 ) -> tuple[LabelSet, list[str]]:
     """Return a label set, and notes on what was inferred."""
-    files = [case.labels[name] for case in found.cases if name in case.labels]
     notes = []
     if kind is None:
         kind, read = _inferred(name, files)
@@ -158,24 +190,20 @@ def _label_set(
     return LabelSet(name, kind, tuple(f"{name}_{value}" for value in values), values), notes
 
 
-def _inferred(name: str, files: list[Path]) -> tuple[Kind, int]:
+def _inferred(name: str, files: _LabelFiles) -> tuple[Kind, int]:
     """Return the kind, and how many files were read to find it."""
-    few = [files[index] for index in np.linspace(0, len(files) - 1, min(len(files), _SAMPLE)).round().astype(int)]
-    used = few if any(labels.any() for labels in _arrays(few)) else files
+    few = files.some(_SAMPLE)
+    used = few if any(labels.any() for labels in few) else files
     try:
-        return infer_kind(_arrays(used)), len(used)
+        return infer_kind(used), len(used)
     except ConfigError as error:
         raise ConfigError(f"Label set {name!r}, {len(used)} of {len(files)} files read: {error}") from error
 
 
-def _values(kind: Kind, files: list[Path]) -> tuple[int, ...]:
+def _values(kind: Kind, files: _LabelFiles) -> tuple[int, ...]:
     """Return the classes, or the bits, that occur in some label files."""
-    values = {value for labels in _arrays(files) for value in np.unique(labels).tolist()} - {0}
+    values = {value for labels in files for value in np.unique(labels).tolist()} - {0}
     if kind == "classes":
         return tuple(sorted(values))
     every = int(np.bitwise_or.reduce([*values, 0]))
     return tuple(1 << bit for bit in range(every.bit_length()) if every >> bit & 1)
-
-
-def _arrays(files: list[Path]) -> Iterator[Int[np.ndarray, "_ _"]]:
-    return (read_labels(path) for path in files)

@@ -10,7 +10,9 @@ from segdistill.data.likeness import alike_groups, small_picture
 from segdistill.data.readers import open_image
 
 
-def near_duplicate_groups(cases: Sequence[Case], *, axes: str | None = None) -> list[tuple[str, ...]]:
+def near_duplicate_groups(
+    cases: Sequence[Case], *, axes: str | None = None, fill_missing: bool = False
+) -> list[tuple[str, ...]]:
     """Return the names of cases whose images are near-duplicates of each other.
 
     Found are images that were saved again, resized, cropped by one or two hundredths, made brighter,
@@ -20,6 +22,7 @@ def near_duplicate_groups(cases: Sequence[Case], *, axes: str | None = None) -> 
     Args:
         cases: In any order; every image is read once.
         axes: Meaning of the files' axes; None takes the files' own.
+        fill_missing: Whether pieces that files leave out are empty on purpose.
 
     Returns:
         One tuple of at least two names per group, in the order of the cases. Likeness is passed on: a
@@ -29,7 +32,7 @@ def near_duplicate_groups(cases: Sequence[Case], *, axes: str | None = None) -> 
         return []
     pictures = []
     for case in cases:
-        with open_image(case.image, axes=axes) as opened:
+        with open_image(case.image, axes=axes, fill_missing=fill_missing) as opened:
             pictures.append(small_picture(opened))
     groups = alike_groups(np.stack(pictures))
     return [tuple(cases[index].name for index in group) for group in groups if len(group) > 1]

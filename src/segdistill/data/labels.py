@@ -116,13 +116,15 @@ def output_names(structures: Sequence[Structure]) -> tuple[str, ...]:
     )
 
 
-def read_labels(path: Path) -> Int[np.ndarray, "y x"]:
+def read_labels(path: Path, *, fill_missing: bool = False) -> Int[np.ndarray, "y x"]:
     """Return the integers of a label file; nothing is scaled, guessed or rounded.
 
     Args:
         path: PNG, GIF, TIFF, npy or whatever else ``read_image`` reads, of one plane. Of a picture
             with a palette the palette's indices are the labels. A picture of several channels is
             taken if they are all equal.
+        fill_missing: Whether tiles or chunks of which nothing is stored hold no label, as many programs
+            leave them out. Otherwise they are refused.
 
     Returns:
         int32, or int64 where a number needs it. A file of zeros is data: nothing is there.
@@ -144,7 +146,7 @@ def read_labels(path: Path) -> Int[np.ndarray, "y x"]:
         )
     array = _palette_indices(path)
     if array is None:
-        array = _one_plane(read_image(path).array, path)
+        array = _one_plane(read_image(path, fill_missing=fill_missing).array, path)
     if not array.size:
         raise DataError(f"{path} has no pixels: its shape is {array.shape} (y, x). Remove it or save it again.")
     return _integers(array, path)

@@ -54,9 +54,11 @@ def resized(array: Shaped[np.ndarray, "c y x"], shape: tuple[int, int]) -> Shape
     """
     wide = array.astype(np.float64 if array.dtype == np.float64 else np.float32)
     shrinks = shape[0] < array.shape[1] or shape[1] < array.shape[2]
-    return np.stack(
-        [resize(plane, shape, order=1, mode="reflect", preserve_range=True, anti_aliasing=shrinks) for plane in wide]
-    ).astype(wide.dtype)
+    planes = [
+        np.asarray(resize(plane, shape, order=1, mode="reflect", preserve_range=True, anti_aliasing=shrinks))
+        for plane in wide
+    ]
+    return np.stack(planes).astype(wide.dtype)
 
 
 def nearest(planes: Shaped[np.ndarray, "k y x"], shape: tuple[int, int]) -> Shaped[np.ndarray, "_ _ _"]:

@@ -48,7 +48,8 @@ def read_sample(case: Case, dataset: Dataset, *, fill_non_finite: bool = False) 
         DataError: A file cannot be used: it is damaged, has no pixels, has non-finite pixels, has
             another size than its image, or labels that its label set does not know.
     """
-    image = read_image(case.image, channels=dataset.channels, axes=dataset.axes)
+    fill_missing = dataset.fill_missing
+    image = read_image(case.image, channels=dataset.channels, axes=dataset.axes, fill_missing=fill_missing)
     if not image.array.size:
         raise DataError(
             f"{image.source} has no pixels: its shape is {image.array.shape} (c, y, x). Remove it or save it again."
@@ -63,23 +64,24 @@ def read_sample(case: Case, dataset: Dataset, *, fill_non_finite: bool = False) 
         if path is None:
             parts.append(np.zeros((len(label_set.structures), *image.array.shape[1:]), np.int32))
         else:
-            parts.append(planes(_of_size(path, case, image), label_set, source=str(path)))
+            labels = _of_size(path, case, image, fill_missing)
+            parts.append(planes(labels, label_set, source=str(path)))
     every = np.concatenate(parts) if parts else np.zeros((0, *image.array.shape[1:]), np.int32)
-    return Sample(case.name, image, every, np.array(known, dtype=bool), _counts(case, image))
+    return Sample(case.name, image, every, np.array(known, dtype=bool), _counts(case, image, fill_missing))
 
 
-def _counts(case: Case, image: Image) -> Bool[np.ndarray, "y x"]:
+def _counts(case: Case, image: Image, fill_missing: bool) -> Bool[np.ndarray, "y x"]:
     counts = np.ones(image.array.shape[1:], dtype=bool)
     if case.ignore is not None:
-        counts &= _of_size(case.ignore, case, image) == 0
+        counts &= _of_size(case.ignore, case, image, fill_missing) == 0
     if case.field_of_view is not None:
-        counts &= _of_size(case.field_of_view, case, image) != 0
+        counts &= _of_size(case.field_of_view, case, image, fill_missing) != 0
     return counts
 
 
-def _of_size(path: Path, case: Case, image: Image) -> Shaped[np.ndarray, "y x"]:
+def _of_size(path: Path, case: Case, image: Image, fill_missing: bool) -> Shaped[np.ndarray, "y x"]:
     """Return the numbers of a label file or mask, refusing another size than the image's."""
-    labels = read_labels(path)
+    labels = read_labels(path, fill_missing=fill_missing)
     if labels.shape != image.array.shape[1:]:
         own, wanted = (" × ".join(map(str, shape)) for shape in (labels.shape, image.array.shape[1:]))
         raise DataError(

@@ -117,30 +117,33 @@ def _fill_empty(division: Division, free: set[str], sizes: Mapping[str, int], wa
         division[min(misfit, key=misfit.__getitem__)] = split
 
 
-def equal_content(cases: Sequence[Case], *, axes: str | None = None) -> list[tuple[str, ...]]:
+def equal_content(
+    cases: Sequence[Case], *, axes: str | None = None, fill_missing: bool = False
+) -> list[tuple[str, ...]]:
     """Return the names of cases whose images have the same pixels, whatever the files are called.
 
     Args:
         cases: Only images of equal size are decoded, and those by strips. The same numbers in another
             integer type, and one grey channel instead of several equal ones, are the same picture.
         axes: Meaning of the files' axes; None takes the files' own.
+        fill_missing: Whether pieces that files leave out are empty on purpose.
 
     Returns:
         One tuple of at least two names per picture, in the order of the cases.
     """
     by_size = defaultdict(list)
     for case in cases:
-        with open_image(case.image, axes=axes) as opened:
+        with open_image(case.image, axes=axes, fill_missing=fill_missing) as opened:
             by_size[opened.shape[1:]].append(case)
     alike = defaultdict(list)
     for peers in by_size.values():
         for case in peers if len(peers) > 1 else ():
-            alike[_fingerprint(case, axes)].append(case.name)
+            alike[_fingerprint(case, axes, fill_missing)].append(case.name)
     return [tuple(names) for names in alike.values() if len(names) > 1]
 
 
-def _fingerprint(case: Case, axes: str | None) -> tuple[str, ...]:
-    with open_image(case.image, axes=axes) as opened:
+def _fingerprint(case: Case, axes: str | None, fill_missing: bool) -> tuple[str, ...]:
+    with open_image(case.image, axes=axes, fill_missing=fill_missing) as opened:
         height, width = opened.shape[1:]
         spans = [slice(y, min(y + _STRIP, height)) for y in range(0, height, _STRIP)]
         return tuple(sha256_array(_plain(opened.read((span, slice(0, width))))) for span in spans)

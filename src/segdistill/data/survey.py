@@ -115,7 +115,7 @@ def survey(
     for case in dataset.cases:
         for mask in (case.ignore, case.field_of_view):
             if mask is not None:
-                _look_at_labels(mask, case, images, faults)
+                _look_at_labels(mask, case, images, faults, fill_missing=dataset.fill_missing)
     label_sets = tuple(_look_at_set(each.name, dataset, label_kind, images, faults) for each in dataset.label_sets)
     sound = tuple(case for case in dataset.cases if case.name in images)
     return Survey(tuple(images.values()), label_sets, tuple(faults), sound)
@@ -125,7 +125,9 @@ def _look_at_image(case: Case, dataset: Dataset, faults: list[str]) -> ImageFact
     """Return what an image is like; None, and a fault, where it cannot be read."""
     file = ", ".join(map(str, image_files(case)))
     try:
-        with open_image(case.image, channels=dataset.channels, axes=dataset.axes) as opened:
+        with open_image(
+            case.image, channels=dataset.channels, axes=dataset.axes, fill_missing=dataset.fill_missing
+        ) as opened:
             low, high, wrong = _ranges(opened)
             channels, shape, dtype, pixel_size = opened.channels, opened.shape, str(opened.dtype), opened.pixel_size
     except DataError as error:
@@ -175,7 +177,9 @@ def _look_at_set(
 
     def arrays() -> Iterator[Int[np.ndarray, "_ _"]]:
         for case, path in files:
-            array = _look_at_labels(path, case, images, faults, binary=label_kind == "binary")
+            array = _look_at_labels(
+                path, case, images, faults, binary=label_kind == "binary", fill_missing=dataset.fill_missing
+            )
             if array is not None:
                 facts.append(LabelFacts(case.name, int(np.count_nonzero(np.unique(array)))))
                 yield array
@@ -193,11 +197,17 @@ def _look_at_set(
 
 
 def _look_at_labels(
-    path: Path, case: Case, images: Mapping[str, ImageFacts], faults: list[str], *, binary: bool = False
+    path: Path,
+    case: Case,
+    images: Mapping[str, ImageFacts],
+    faults: list[str],
+    *,
+    fill_missing: bool,
+    binary: bool = False,
 ) -> Int[np.ndarray, "y x"] | None:
     """Return the numbers of a label file; None, and a fault, where they cannot be used."""
     try:
-        array = read_labels(path)
+        array = read_labels(path, fill_missing=fill_missing)
         if binary:
             planes(array, LabelSet("mask", "binary", ("mask",)), source=str(path))
     except DataError as error:

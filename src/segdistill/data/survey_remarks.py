@@ -28,10 +28,10 @@ def remarks(dataset: Dataset, found: Survey, *, near_duplicates: bool) -> Iterat
     if uniform:
         yield f"Channels of one value throughout, in {len(uniform)} images: {shown(uniform)}."
     yield from _torn_groups(dataset.cases)
-    equal = equal_content(found.sound, axes=dataset.axes)
+    equal = equal_content(found.sound, axes=dataset.axes, fill_missing=dataset.fill_missing)
     yield from (f"The same picture: {shown(names)}.{_ADVICE}" for names in equal)
     if near_duplicates:
-        alike = near_duplicate_groups(found.sound, axes=dataset.axes)
+        alike = near_duplicate_groups(found.sound, axes=dataset.axes, fill_missing=dataset.fill_missing)
         told = [set(names) for names in equal]
         new = [names for names in alike if not any(set(names) <= each for each in told)]
         yield from (f"Nearly the same picture: {shown(names)}.{_ADVICE}" for names in new)

@@ -9,7 +9,7 @@ from typing import Any
 class StopSignals:
     """While it is open, SIGTERM and SIGINT are noted instead of obeyed; a second one is obeyed at once.
 
-    Outside the main thread Python allows no handlers: there nothing is noted.
+    One that was ignored before stays so. Outside the main thread Python allows no handlers: there nothing is noted.
 
     >>> with StopSignals() as stop:
     ...     signal.raise_signal(signal.SIGTERM)
@@ -25,6 +25,8 @@ class StopSignals:
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
+                if signal.getsignal(number) is signal.SIG_IGN:  # nohup, a job in the background: stays ignored
+                    continue
                 self._before[number] = signal.signal(number, self._note)
         return self
 

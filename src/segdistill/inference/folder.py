@@ -115,6 +115,7 @@ def _identity(model: Model, options: Options) -> dict[str, Any]:
         "probabilities": options.probabilities,
         "pixel_size": options.pixel_size,
         "fill_non_finite": options.fill_non_finite,
+        "fill_missing": options.fill_missing,
     }
 
 

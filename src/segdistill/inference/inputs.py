@@ -104,7 +104,7 @@ def name_images(
 
     An image is named after its path below the folder that was named, without suffix. Where two
     would have one name, on a file system that knows neither case nor Unicode forms, they keep their
-    suffix, and then as many of the folders above them as it takes.
+    suffix, and then as many of the folders above them as it takes, or else a mark.
 
     Args:
         found: The images.
@@ -136,9 +136,10 @@ def folded(name: str) -> str:
 
 def _forms(image: Found) -> list[str]:
     """Return the names that an image could have, the shortest first; the last is no other image's."""
-    parts = image.path.resolve().parts[1:]
-    longer = ["/".join(parts[-count:]) for count in range(2, len(parts) + 1)]
-    return [_writable(form) for form in (stem(image.place), image.place.as_posix(), *longer)]
+    whole = image.path.resolve()
+    longer = ["/".join(whole.parts[-count:]) for count in range(2, len(whole.parts))]
+    marked = f"{image.place.as_posix()}-{_mark(os.fsencode(whole))}"
+    return [_writable(form) for form in (stem(image.place), image.place.as_posix(), *longer, marked)]
 
 
 def _writable(name: str) -> str:
@@ -154,8 +155,12 @@ def _shortened(part: str) -> str:
     data = part.encode()
     if len(data) <= _LONGEST:
         return part
-    mark = f"-{hashlib.sha256(data).hexdigest()[:12]}"
-    return data[: _LONGEST - len(mark)].decode(errors="ignore") + mark
+    mark = _mark(data)
+    return data[: _LONGEST - len(mark) - 1].decode(errors="ignore") + f"-{mark}"
+
+
+def _mark(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 def fingerprint(path: Path) -> str:

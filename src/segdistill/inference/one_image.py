@@ -57,7 +57,9 @@ class Segmenter:
             EnvironmentFault: The masks cannot be written, or memory ran out.
         """
         options, card, fill = self.options, self.card, self.options.fill_non_finite
-        with open_image(image.path, channels=options.channels, axes=options.axes) as opened:
+        with open_image(
+            image.path, channels=options.channels, axes=options.axes, fill_missing=options.fill_missing
+        ) as opened:
             source, factor = at_model_scale(opened, card, policy=options.pixel_size, fill_non_finite=fill)
             view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
             target = Target(self.out, image.name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)

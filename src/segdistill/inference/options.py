@@ -31,5 +31,8 @@ class Options:
     fill_non_finite: bool = False
     """Whether pixels that are not numbers are taken for the lowest value; otherwise they are refused."""
 
+    fill_missing: bool = False
+    """Whether tiles or chunks of which a file stores nothing are empty on purpose; otherwise they are refused."""
+
     device: str = "auto"
     """"cpu", "cuda", "mps", or "auto" for the best there is."""

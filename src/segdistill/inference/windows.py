@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby, islice, product
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from segdistill.data.channels import select
 from segdistill.data.finite import refuse_non_finite
 from segdistill.data.image import Image, ImageSource, Window
 from segdistill.data.normalisation import Rule, measure_range, normalise
-from segdistill.data.tiling import Tile, tiles
 from segdistill.errors import ConfigError
 from segdistill.inference.runner import Notice, Runner
 
@@ -158,38 +157,49 @@ def stride_of(network: nn.Module) -> int:
     return stride if isinstance(stride, int) else _STRIDE
 
 
-def plan_windows(shape: tuple[int, int], *, side: int, halo: int, stride: int) -> Iterator[Tile]:
+@dataclass(frozen=True)
+class Cut:
+    """A window of an image; pairs are (y, x), in pixels."""
+
+    read: Window
+    """What the network is shown."""
+
+    keep: Window
+    """The part of that which is kept."""
+
+    write: Window
+    """Where in the image it belongs. These parts cover the image, each pixel once."""
+
+
+def plan_windows(shape: tuple[int, int], *, side: int, halo: int, stride: int) -> Iterator[Cut]:
     """Yield the windows of an image, row by row.
 
     Note [Windows on the grid]: every window begins on a multiple of the stride, so its pooling grid
     is that of the whole image; and it is never padded: the last window of a row reaches back into
     the image instead, and ends where the image ends. So a network whose reach the halo covers says
-    the same of a window as of the whole image, up to the image's very edges.
+    the same of a window as of the whole image, up to the image's very edges. All windows are of
+    about one size, so one that pools over what it is shown is shown alike.
 
     Args:
         shape: Of the image, (y, x), pixels.
-        side: Of a window, pixels; a window at the image's end may be up to a stride longer.
+        side: Of a window, pixels, at most; the last may be less than a stride longer.
         halo: Context of every kept pixel where the image does not end sooner, pixels. Rounded up.
         stride: Pixels per step of the network's coarsest grid.
 
     Raises:
         ConfigError: The halo leaves nothing to keep.
 
-    >>> [(one.read[1], one.write[1]) for one in plan_windows((8, 20), side=16, halo=3, stride=4)]
-    [(slice(0, 16, None), slice(0, 12, None)), (slice(4, 20, None), slice(12, 20, None))]
+    >>> [(one.read[1], one.write[1]) for one in plan_windows((8, 22), side=16, halo=3, stride=4)]
+    [(slice(0, 16, None), slice(0, 12, None)), (slice(4, 22, None), slice(12, 22, None))]
     """
-    if max(shape) <= side:
-        whole = (slice(0, shape[0]), slice(0, shape[1]))
-        yield Tile(whole, ((0, 0), (0, 0)), whole, whole)
-        return
-    core, border = window_sides(side=side, halo=halo, stride=stride)
-    for tile in tiles(shape, side=core + 2 * border, halo=border):
-        read = tuple(_settled(span, core + 2 * border, stride) for span in tile.read)
-        keep = tuple(
-            slice(there.start - seen.start, there.stop - seen.start)
-            for there, seen in zip(tile.write, read, strict=True)
+    sides = (0, 0) if max(shape) <= side else window_sides(side=side, halo=halo, stride=stride)
+    rows, columns = (list(_spans(length, *sides, stride)) for length in shape)
+    for (read_y, write_y), (read_x, write_x) in product(rows, columns):
+        keep_y, keep_x = (
+            slice(write.start - read.start, write.stop - read.start)
+            for read, write in ((read_y, write_y), (read_x, write_x))
         )
-        yield Tile((read[0], read[1]), ((0, 0), (0, 0)), (keep[0], keep[1]), tile.write)
+        yield Cut((read_y, read_x), (keep_y, keep_x), (write_y, write_x))
 
 
 def window_sides(*, side: int, halo: int, stride: int) -> tuple[int, int]:
@@ -212,14 +222,20 @@ def window_sides(*, side: int, halo: int, stride: int) -> tuple[int, int]:
     return core, border
 
 
-def _settled(span: slice, side: int, stride: int) -> slice:
-    """Return a span that would need padding moved back into the image, on the grid."""
-    if span.stop - span.start >= side:
-        return span
-    return slice(max(0, (span.stop - side) // stride * stride), span.stop)
+def _spans(length: int, core: int, border: int, stride: int) -> Iterator[tuple[slice, slice]]:
+    """Yield what is read and what is written along one axis. A core of 0 leaves it uncut."""
+    count = 1 if core == 0 else max(1, -(-(length - 2 * border) // core))
+    even = -(-(length - 2 * border) // (count * stride)) * stride
+    for index in range(count):
+        start = index * even
+        stop = length if index == count - 1 else start + even + 2 * border
+        write = slice(start + border if index else 0, length if stop == length else stop - border)
+        if index and stop == length:
+            start = max(0, (length - even - 2 * border) // stride * stride)
+        yield slice(start, stop), write
 
 
-def _alike(windows: Iterator[Tile], batch: int) -> Iterator[list[Tile]]:
+def _alike(windows: Iterator[Cut], batch: int) -> Iterator[list[Cut]]:
     """Yield consecutive windows of one shape, at most ``batch`` together."""
     for _, alike in groupby(windows, key=lambda one: [span.stop - span.start for span in one.read]):
         while group := list(islice(alike, batch)):

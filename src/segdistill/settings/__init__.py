@@ -5,21 +5,26 @@ No module here imports torch.
 
 from segdistill.settings.base import Settings, read_toml, validated
 from segdistill.settings.check import Check
-from segdistill.settings.distill import Arm, Distill, Protocol, Source
+from segdistill.settings.distill import Arm, Distill, Protocol
 from segdistill.settings.evaluate import Evaluate
 from segdistill.settings.predict import Predict
 from segdistill.settings.run_folder import RunFolder, open_run
+from segdistill.settings.source import Images, Source
+from segdistill.settings.targets import Targets, TeacherChoice
 
 __all__ = [
     "Arm",
     "Check",
     "Distill",
     "Evaluate",
+    "Images",
     "Predict",
     "Protocol",
     "RunFolder",
     "Settings",
     "Source",
+    "Targets",
+    "TeacherChoice",
     "open_run",
     "read_toml",
     "validated",

@@ -17,6 +17,9 @@ class Check(Settings):
     pattern: str | None = None
     """How one file per channel is named, such as {name}_{channel}.tif."""
 
+    fill_missing: bool = False
+    """Take tiles or chunks of which a file stores nothing for empty, as programs leave them out. Else refuse them."""
+
     label_kind: Literal["instances", "binary", "classes", "bits"] | None = None
     """What the values of label images mean, where it cannot be seen from them."""
 

@@ -1,4 +1,4 @@
-"""Settings of the main job: the images, the protocol that all arms share, and the arms."""
+"""Settings of the main job: the protocol that all arms share, and the arms."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,50 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from segdistill.settings.base import Settings
+from segdistill.settings.source import Fraction, Source
+from segdistill.settings.targets import TeacherChoice
 
 Role = Literal["baseline", "student", "control", "all-labels", "all-labels student", "targets alone"]
 Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class Source(Settings):
-    """Where the images are and how to read them."""
-
-    data: Path
-    """Folder with images/ and, where they exist, labels/ of the same stems; or a CSV manifest."""
-
-    channels: tuple[str, ...] | None = None
-    """Names of the files' channels, in file order, where the files do not name them."""
-
-    axes: str | None = None
-    """Order of the axes in the files, such as cyx, where the files do not say."""
-
-    pattern: str | None = None
-    """How one file per channel is named, such as {name}_{channel}.tif."""
-
-    label_kind: Literal["instances", "binary", "classes", "bits"] | None = None
-    """What the values of label images mean, where it cannot be seen from them."""
-
-    structure: str = "cell"
-    """Name of what is labelled, where labels/ has no sub-folder that names it."""
-
-    label_sets: tuple[str, ...] | None = None
-    """Which sub-folders of labels/, or label columns of a manifest, to learn from. None is all of them."""
-
-    pixel_size: Annotated[float, Field(gt=0)] | None = None
-    """Images are resampled to this when read, micrometres per pixel. None keeps them as they are."""
-
-    split: tuple[Fraction, Fraction, Fraction] = (0.6, 0.2, 0.2)
-    """Fractions of the groups for training, validation and test, where the manifest gives none."""
-
-    split_seed: int = 0
-    """Seed of that division. The same for all arms and seeds."""
-
-    @model_validator(mode="after")
-    def _whole(self) -> "Source":
-        if abs(sum(self.split) - 1) > 1e-6:
-            raise ValueError(f"split must add up to 1, but {self.split} adds up to {sum(self.split):g}")
-        return self
 
 
 class Protocol(Settings):
@@ -138,23 +99,14 @@ class Arm(Settings):
         return self
 
 
-class Distill(Source):
+class Distill(TeacherChoice, Source):
     """The main job: make a small student from a teacher, and say what that bought."""
 
     out: Path
     """Run folder. New, or one that the same settings began: then the run goes on."""
 
-    teacher: str
-    """Name of the teacher; `segdistill teachers` lists them."""
-
-    teacher_channels: tuple[str, ...]
-    """Channels the teacher sees, by name."""
-
-    teacher_weights: Path | None = None
-    """File or folder of the teacher's weights, for teachers that are not embedded."""
-
-    prompting: Literal["boxes", "grid", "probe", "tuned"] | None = None
-    """How a SAM-type teacher is asked. boxes draws them from the labels: an oracle, named so everywhere."""
+    targets: Path | None = None
+    """Folder that `segdistill targets` wrote; None makes them in the run folder."""
 
     control: str | None = None
     """A teacher for the control arm, given only the student's channels. None runs no control."""
@@ -195,6 +147,9 @@ class Distill(Source):
             raise ValueError("seeds must name at least one seed")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds names a seed twice: {self.seeds}")
+        fitted = [name.startswith("fit:") for name in (self.teacher, self.control) if name is not None]
+        if self.targets is not None and all(fitted):
+            raise ValueError("targets is void with a teacher that is fitted here: nobody can have asked it before")
         if self.control is not None and self.prompting == "boxes":
             raise ValueError(
                 "control is void with prompting boxes: boxes of whole cells hand the control what only"

@@ -41,5 +41,8 @@ class Predict(Settings):
     nan: Literal["refuse", "fill"] = "refuse"
     """What to do with pixels that are not numbers: refuse the image, or take them for zero."""
 
+    fill_missing: bool = False
+    """Take tiles or chunks of which a file stores nothing for empty, as programs leave them out. Else refuse them."""
+
     device: str = "auto"
     """cpu, cuda, mps, or auto for the best there is."""

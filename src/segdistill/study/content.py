@@ -25,7 +25,7 @@ from segdistill.report import (
 )
 from segdistill.study.account import MAIN, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun
-from segdistill.study.verdict import Verdict
+from segdistill.study.verdict import Verdict, signed
 
 ROLES = {"all-labels student": "student", "targets alone": "student"}
 """Roles of arms that the report draws as another."""
@@ -102,7 +102,7 @@ def headlines(account: Mapping[str, ArmAccount]) -> tuple[Headline, ...]:
     if student.gain is not None:
         found.append(
             Headline(
-                value=f"{100 * student.gain.mean:+.1f} points",
+                value=f"{signed(student.gain.mean)} points",
                 label="gain over the baseline",
                 detail=_interval(student.gain.interval),
             )
@@ -224,4 +224,4 @@ def between(table: ScoreTable) -> str:
 def _interval(interval: Interval | None) -> str:
     if interval is None:
         return "one field: no interval"
-    return f"95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f}"
+    return f"95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f}".replace("-", "−")

@@ -8,9 +8,10 @@ import numpy as np
 from segdistill.data.datasets import Case, Dataset, read_dataset
 from segdistill.data.rescale import at_pixel_size
 from segdistill.data.sample import Sample, read_sample
-from segdistill.data.splits import equal_across_splits, split_cases
+from segdistill.data.splits import split_cases
 from segdistill.errors import ConfigError, DataError, UnknownName
-from segdistill.settings import Source
+from segdistill.settings import Images, Source
+from segdistill.study.duplicates import keep_together
 
 Notice = Callable[[str], None]
 
@@ -27,7 +28,7 @@ class Prepared:
     """"train", "validation", "test" to names of cases, in order."""
 
     groups: Mapping[str, str]
-    """Name of the case to its group: the unit of the statistics."""
+    """Name of the case to its group, images that are alike in one: the unit of the statistics."""
 
     dropped: Mapping[str, str]
     """Name of a case that could not be read to the reason."""
@@ -54,25 +55,17 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
     Raises:
         ConfigError: Nothing can be read, or nothing is labelled among the test images.
     """
-    dataset = read_dataset(
-        source.data,
-        channels=source.channels,
-        axes=source.axes,
-        label_kind=source.label_kind,
-        structure=source.structure,
-        pattern=source.pattern,
-    )
-    dataset = _with_label_sets(dataset, source.label_sets)
+    dataset = open_dataset(source)
     samples, dropped = _read(dataset, source, notice)
-    cases = [case for case in dataset.cases if case.name in samples]
+    readable = [case for case in dataset.cases if case.name in samples]
+    cases, joined = keep_together(readable, axes=source.axes, fill_missing=source.fill_missing)
+    notes = (*dataset.notes, *joined)
+    for note in notes:
+        notice(note)
     split = {
         name: tuple(case.name for case in part)
         for name, part in split_cases(cases, fractions=source.split, seed=source.split_seed).items()
     }
-    twins = equal_across_splits(_divided(cases, split))
-    notes = (*dataset.notes, *(f"The same picture lies in several splits: {', '.join(names)}." for names in twins))
-    for note in notes:
-        notice(note)
     prepared = Prepared(dataset, samples, split, {case.name: case.group for case in cases}, dropped, notes)
     if not prepared.labelled("test"):
         raise ConfigError(
@@ -80,6 +73,37 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
             " about any student. Label some, or name the split of each image in a manifest."
         )
     return prepared
+
+
+def open_dataset(source: Images) -> Dataset:
+    """Return the data set that settings name, with the label sets that they name; no image is read.
+
+    Raises:
+        DataError: Files are missing, doubled or without partner.
+        ConfigError: The kind of labels cannot be inferred, or settings contradict each other.
+        UnknownName: There is no such label set.
+    """
+    dataset = read_dataset(
+        source.data,
+        channels=source.channels,
+        axes=source.axes,
+        label_kind=source.label_kind,
+        structure=source.structure,
+        value_names=source.value_names,
+        pattern=source.pattern,
+        fill_missing=source.fill_missing,
+    )
+    return _with_label_sets(dataset, source.label_sets)
+
+
+def read_field(case: Case, dataset: Dataset, source: Images) -> Sample:
+    """Return a field as students and teachers read it.
+
+    Raises:
+        DataError: It cannot be used.
+    """
+    sample = read_sample(case, dataset, fill_non_finite=source.nan == "fill")
+    return at_pixel_size(sample, source.pixel_size)
 
 
 def _with_label_sets(dataset: Dataset, names: tuple[str, ...] | None) -> Dataset:
@@ -98,7 +122,7 @@ def _read(dataset: Dataset, source: Source, notice: Notice) -> tuple[dict[str, S
     dropped: dict[str, str] = {}
     for case in dataset.cases:
         try:
-            samples[case.name] = at_pixel_size(read_sample(case, dataset), source.pixel_size)
+            samples[case.name] = read_field(case, dataset, source)
         except DataError as error:
             dropped[case.name] = str(error)
             notice(f"Left out: {error}")
@@ -107,11 +131,6 @@ def _read(dataset: Dataset, source: Source, notice: Notice) -> tuple[dict[str, S
             f"None of the {len(dataset.cases)} images in {source.data} can be used; the reasons are above."
         )
     return samples, dropped
-
-
-def _divided(cases: Sequence[Case], split: Mapping[str, Sequence[str]]) -> dict[str, tuple[Case, ...]]:
-    by_name = {case.name: case for case in cases}
-    return {part: tuple(by_name[name] for name in names) for part, names in split.items()}
 
 
 def labelled_budget(samples: Sequence[Sample], count: int | None, *, seed: int) -> frozenset[str]:

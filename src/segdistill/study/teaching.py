@@ -1,6 +1,6 @@
 """What a teacher says of every image of a study, stored once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -11,18 +11,8 @@ from jaxtyping import Float, Float32, Shaped
 from segdistill.settings import Distill
 from segdistill.study.fitted import Fitting, Fold, fit_teachers, is_fitted
 from segdistill.study.preparation import Prepared
-from segdistill.targets import (
-    Filling,
-    Key,
-    create_store,
-    fill_targets,
-    image_key,
-    load_maps,
-    new_header,
-    plan_targets,
-    read_failures,
-    store_folder,
-)
+from segdistill.study.stores import fill_store, header_in
+from segdistill.targets import Filling, Key, TargetStore, create_store, image_key, load_maps, store_folder
 from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
 from segdistill.teachers.load import load_teacher
 
@@ -65,6 +55,9 @@ class Teaching:
 def teach(settings: Distill, prepared: Prepared, role: TeacherRole, *, device: str, notice: Notice) -> Teaching:
     """Let a teacher say what it has to say of every image, or read what it said before.
 
+    What a teacher said for `segdistill targets` is read where the settings name its folder; what is
+    missing or damaged there is made there.
+
     Args:
         settings: Of the run.
         prepared: The images.
@@ -76,24 +69,32 @@ def teach(settings: Distill, prepared: Prepared, role: TeacherRole, *, device: s
         SegdistillError: The teacher cannot be had, or does not suit the images.
     """
     teachers, fold_of, channels = _teachers(settings, prepared, role, device=device, notice=notice)
-    header = new_header(*(teacher.contract for teacher in teachers))
-    store = create_store(store_folder(settings.out / "targets", header), header)
-    names = sorted(prepared.samples)
+    contract = teachers[0].contract
+    shared = None if fold_of else settings.targets  # nobody else can know a teacher that was fitted here
+    root = settings.out / "targets" if shared is None else shared
+    header = header_in(root, *(teacher.contract for teacher in teachers))
+    store = create_store(store_folder(root, header), header)
     filling = Filling(
         teachers=teachers,
-        names=names,
+        names=sorted(prepared.samples),
         read=prepared.samples.__getitem__,
         structures=prepared.dataset.structures,
         fold_of=fold_of,
     )
-    estimate = plan_targets(store, filling)
-    if estimate.missing:
-        notice(f"Targets of the {role} {teachers[0].contract.name}: {estimate}")
-    fill_targets(store, filling, notice=notice)
-    keys = {name: Key(image_key(prepared.samples[name].image)) for name in names}
+    keys = {name: Key(image_key(prepared.samples[name].image)) for name in filling.names}
+    failed: dict[str, str] = {}
+    if fold_of or contract.oracle or not _has_all(store, keys.values()):
+        title = f"Targets of the {role} {contract.name}"
+        shapes = {name: sample.image.array.shape[1:] for name, sample in prepared.samples.items()}
+        summary = fill_store(store, filling, title=title, shape_of=shapes.__getitem__, notice=notice)
+        failed = {failure.case: failure.reason for failure in summary.failed}
     targets = {name: store.maps(key) for name, key in keys.items() if store.has(key)}
-    failed = {failure.case: failure.reason for failure in read_failures(store)}
-    return Teaching(teachers[0].contract, channels, targets, failed, fold_of is not None)
+    return Teaching(contract, channels, targets, failed, fold_of is not None)
+
+
+def _has_all(store: TargetStore, keys: Iterable[Key]) -> bool:
+    """Return whether nothing is to be written: then several runs can read one store at the same time."""
+    return all(store.has(key) for key in keys)
 
 
 def _teachers(
@@ -107,7 +108,7 @@ def _teachers(
     if is_fitted(name):
         folder = settings.out / "teachers" / role
         folds = fit_teachers(Fitting(settings, prepared, name, channels, folder, device, notice))
-        loaded = [
+        loaded: list[Teacher] = [
             Renamed(load_teacher(f"model:{fold.model}", channels=channels, structures=structures, device=device), name)
             for fold in folds
         ]

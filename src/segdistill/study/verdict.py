@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from segdistill.evaluation import Interval, Ratio
-from segdistill.study.account import MAIN, TEACHER, ArmAccount, Gain
+from segdistill.study.account import MAIN, TEACHER, ArmAccount, Gain, gain_of
 
 Answer = Literal["yes", "no", "unclear", "untested"]
 
@@ -53,7 +53,7 @@ def _on_gain(gain: Gain, score: str, where: str) -> tuple[Answer, str]:
         return "no", f"Distillation hurt{where}: {size} less, at {score} ({between}; {basis})."
     return (
         "unclear",
-        f"The data cannot tell whether distillation helped{where}: {'+' if gain.mean >= 0 else '−'}{size}, at {score}"
+        f"The data cannot tell whether distillation helped{where}: {signed(gain.mean)} points of Dice, at {score}"
         f" ({between}; {basis}).",
     )
 
@@ -73,20 +73,26 @@ def _teacher_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -
 
 
 def _control_sentences(account: Mapping[str, ArmAccount]) -> list[str]:
-    """Return how much of the gain a teacher gives that knows no more channels than the student."""
+    """Return what the student has beyond a control, whose teacher knows no more channels than the student."""
     control = next((arm for arm in account.values() if arm.role == "control"), None)
     if control is None or control.gain is None:
         return []
-    gain = 100 * control.gain.mean
-    if control.gain.clear and gain > 0:
-        return [
-            f"A teacher that sees only the student's own channels bought {gain:+.1f} points in the same protocol:"
-            " that much is regularisation, not knowledge of the other channels."
-        ]
-    return [
-        "A teacher that sees only the student's own channels bought nothing that the data can show"
-        f" ({gain:+.1f} points)."
-    ]
+    beyond = gain_of(account["student"].tables[MAIN], control.tables[MAIN])
+    bought = f"A control teacher, which sees only the student's channels, bought {signed(control.gain.mean)} points"
+    difference = f"student minus control {signed(beyond.mean)} points, {_interval(beyond.interval)}"
+    if beyond.clear and beyond.mean > 0:
+        return [f"{bought}; beyond that, the other channels brought something ({difference})."]
+    return [f"{bought}, so the gain is no evidence that knowledge of the other channels came through ({difference})."]
+
+
+def signed(difference: float) -> str:
+    """Return a difference of scores in points, with its sign.
+
+    >>> signed(-0.004)
+    '−0.4'
+    """
+    points = f"{100 * abs(difference):.1f}"
+    return points if points == "0.0" else f"{'+' if difference > 0 else '−'}{points}"
 
 
 def _points(score: float) -> str:
@@ -96,7 +102,7 @@ def _points(score: float) -> str:
 def _interval(interval: Interval | None) -> str:
     if interval is None:
         return "one field, so no interval"
-    return f"95 % interval {100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+    return f"95 % interval {signed(interval.low)} to {signed(interval.high)}"
 
 
 def _ratio(ratio: Ratio) -> str:

@@ -96,10 +96,10 @@ def plan_targets(
     began = time.monotonic()
     _fill(store, replace(filling, names=[first]), part, _quiet)
     seconds = time.monotonic() - began
-    shape = _described_shape(store, first)
-    shapes = [shape_of(name) if shape_of else shape or (0, 0) for name in rest]
+    timed = shape_of(first) if shape_of else _described_shape(store, first) or (0, 0)
+    shapes = [shape_of(name) if shape_of else timed for name in rest]
     contract = filling.teachers[0].contract
-    work = [_work(each, store.header, whole=contract.size is not None) for each in [shape or (0, 0), *shapes]]
+    work = [_work(each, store.header, whole=contract.size is not None) for each in [timed, *shapes]]
     size = sum(_size(each, store.header) for each in shapes)
     estimate = Estimate(
         images=len(names), missing=len(rest), seconds=seconds * sum(work[1:]) / max(work[0], 1), size=size, free=free

@@ -48,10 +48,10 @@ class KnownTeacher:
 
 
 PROMPTINGS: Mapping[Prompting, str] = {
-    "boxes": "around every labelled object: an oracle, which leaks the labels, and is named so everywhere",
-    "grid": "of points all over: no label is read, and whatever SAM takes for an object counts; the default",
-    "probe": "none: a small head that was fitted on labels reads SAM's features",
-    "tuned": "none: SAM itself was tuned on labels to answer without; the default of tuned files",
+    "boxes": "boxes of the labelled objects: an oracle, named so, for it leaks labels",
+    "grid": "points all over: reads no label; what SAM takes for an object counts",
+    "probe": "no prompt: a small head, fitted on labels, reads SAM's features",
+    "tuned": "no prompt: SAM itself was tuned on labels to answer without",
 }
 """How a SAM is asked."""
 

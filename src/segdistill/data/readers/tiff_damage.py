@@ -91,7 +91,7 @@ def _check_pieces(page: tifffile.TiffPage | tifffile.TiffFrame, place: str, fill
     if absent.any() and not fill_missing:
         raise DataError(
             f"{place} leaves out {np.count_nonzero(absent)} of its {expected} tiles or strips."
-            " If they are empty on purpose, open it with fill_missing; otherwise writing it was interrupted:"
+            " If they are empty on purpose, use --fill-missing; otherwise writing it was interrupted:"
             " make it again."
         )
     if not absent.all():

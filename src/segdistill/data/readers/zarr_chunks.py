@@ -48,7 +48,7 @@ class CheckedChunks:
         if missing and not self.fill_missing:
             raise DataError(
                 f"{self.folder} lacks {len(missing)} of the {len(keys)} chunks that are needed: {_listed(missing)}."
-                " If the program that wrote it leaves out empty chunks, open it with fill_missing;"
+                " If the program that wrote it leaves out empty chunks, use --fill-missing;"
                 " otherwise copy or make it again."
             )
         cut = [key for key, exists in there.items() if exists and self._is_cut(key)]

@@ -82,7 +82,7 @@ def largest_pieces(labels: Int[np.ndarray, "y x"], *, smallest: float) -> Int[np
         labels: 0 is no object.
         smallest: Objects below this many pixels are removed.
 
-    >>> largest_pieces(np.array([[1, 1, 0, 1, 2]]), smallest=2)
+    >>> largest_pieces(np.array([[1, 1, 0, 1, 2]]), smallest=2.0)
     array([[1, 1, 0, 0, 0]])
     """
     pieces = np.asarray(label(labels, background=0, connectivity=1))

@@ -1,0 +1,131 @@
+"""How much memory `segdistill predict` takes for an image of 20,000 × 20,000 px. Wanted: a peak below 1.5 GB.
+
+The image is a tiled, compressed TIFF of simulated tissue, one field of which is repeated; the student learns for a
+minute from that field, so that the masks hold as many cells as tissue does. The peak is that of a process of its own
+(VmHWM), beside what the image and the student's maps take when they are in memory whole.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+
+from common import keep
+from segdistill.augment import label_maps
+from segdistill.data.image import Image
+from segdistill.data.labels import Structure
+from segdistill.data.normalisation import PercentileRule, measure_range, normalise, rule_to_json
+from segdistill.data.simulate import TissueSettings, simulate_tissue
+from segdistill.networks import Model, ModelCard, build_student, save_model
+
+WANTED = 1_500_000_000
+TILE = 512
+RULE = PercentileRule()
+CELL = Structure("cell", instances=True)
+FIELD = TissueSettings(height=TILE, width=TILE)
+CHILD = """
+import re, sys
+from pathlib import Path
+from segdistill.cli import status
+code = status(sys.argv[1:])
+print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+sys.exit(code)
+"""
+
+
+def write_image(path: Path, side: int) -> None:
+    """Write the field over and over, a tile at a time."""
+    tile = simulate_tissue(0, FIELD).image[0]
+
+    def tiles() -> Iterator[np.ndarray]:
+        for _ in range((-(-side // TILE)) ** 2):
+            yield tile
+
+    options = {"tile": (TILE, TILE), "compression": "zlib", "photometric": "minisblack"}
+    tifffile.imwrite(path, tiles(), shape=(side, side), dtype=tile.dtype, **options)
+
+
+def write_model(folder: Path, name: str, steps: int) -> int:
+    """Train a student on the field, briefly; return the number of its maps."""
+    tissue = simulate_tissue(0, FIELD)
+    image = Image(tissue.image[:1], ("channel0",), tissue.pixel_size, "simulated tissue")
+    pixels = torch.from_numpy(normalise(image.array, *measure_range(image, RULE, names=image.channels)))[None]
+    wanted = label_maps(torch.from_numpy(tissue.cells.astype(np.int64))[None, None], [True])
+    torch.manual_seed(0)
+    student = build_student(name, channels=1, outputs=2)
+    optimiser = torch.optim.AdamW(student.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        top, left = torch.randint(TILE - 128, (2,), generator=generator).tolist()
+        crop = (..., slice(top, top + 128), slice(left, left + 128))
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(student(pixels[crop]), wanted[crop])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    card = ModelCard(
+        architecture=name,
+        channels=image.channels,
+        normalisation=rule_to_json(RULE),
+        structures=(CELL,),
+        crop=128,
+        thresholds={"cell": {"foreground": 0.5, "seed": 0.4, "minimum_size": 0}},
+    )
+    save_model(folder, Model(student, card))
+    return len(card.outputs)
+
+
+def measure(side: int, name: str, steps: int) -> dict[str, object]:
+    """Segment an image of this side in a process of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        image, model, out = Path(scratch, "image.tif"), Path(scratch, "model"), Path(scratch, "out")
+        write_image(image, side)
+        outputs = write_model(model, name, steps)
+        words = ["predict", "--model", model, "--images", image, "--out", out, "--device", "cpu"]
+        start = time.perf_counter()
+        child = subprocess.run(
+            [sys.executable, "-c", CHILD, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True
+        )
+        seconds = time.perf_counter() - start
+        peak = int(child.stdout.split()[-1]) * 1024
+        record = json.loads((out / "predictions.jsonl").read_text(encoding="utf-8"))
+        whole = side * side * (2 + 4 + 4 * outputs + 4)  # pixels, normalised pixels, maps, mask
+        return {
+            "student": name,
+            "image, px": [side, side],
+            "image file, bytes": image.stat().st_size,
+            "cells found": record["structures"]["cell"]["objects"],
+            "peak of the process, bytes": peak,
+            "pixels, maps and mask in memory whole, bytes": whole,
+            "ratio": round(peak / whole, 3),
+            "wanted below, bytes": WANTED,
+            "time, s": round(seconds, 1),
+            "megapixels per second": round(side * side / 1e6 / seconds, 2),
+        }
+
+
+def main() -> None:
+    """Measure, keep, and fail where the peak is too high."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--side", type=int, default=20_000, help="of the image, pixels")
+    parser.add_argument("--student", default="unet-tiny")
+    parser.add_argument("--steps", type=int, default=400, help="of training")
+    parser.add_argument("--dry", action="store_true", help="print only")
+    given = parser.parse_args()
+    found = measure(given.side, given.student, given.steps)
+    if given.dry:
+        print(json.dumps(found, indent=2))
+    else:
+        keep("large_image", found)
+    sys.exit(found["peak of the process, bytes"] >= WANTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""How the demo's protocol was chosen: whatever its tuning kept, as tables."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from results_page.words import listed, table
+from segdistill.report.wording import as_percent
+
+
+def tuning_section(path: Path) -> list[str]:
+    """Return the validation scores of the tuning.
+
+    Args:
+        path: JSON: names to values, and titles to tables of scores (choice to score, or choice to arm
+            to score). A missing file gives no section.
+    """
+    if not path.exists():
+        return []
+    content = json.loads(path.read_text(encoding="utf-8"))
+    plain = [f"{_words(key)} {value}" for key, value in content.items() if not isinstance(value, Mapping)]
+    parts = [
+        f"**Tuning of the demo, before its ladder** (arms without a teacher; validation Dice %; {listed(plain)};"
+        " command: `python experiments/demo_tuning.py --runs RUNS`)"
+    ]
+    return [*parts, *(_scores(key, value) for key, value in content.items() if isinstance(value, Mapping))]
+
+
+def _scores(title: str, scores: Mapping[str, float | Mapping[str, float]]) -> str:
+    by_arm = {choice: own if isinstance(own, Mapping) else {"score": own} for choice, own in scores.items()}
+    arms = sorted({arm for own in by_arm.values() for arm in own})
+    return table(
+        [_words(title), *arms],
+        ([choice, *(as_percent(own.get(arm)) for arm in arms)] for choice, own in by_arm.items()),
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

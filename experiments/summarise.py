@@ -1,0 +1,157 @@
+"""Make docs/results.md, and its pictures, of what experiments and benchmarks kept; no number is typed by hand."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from results_page.hela import folds_of, hela_sections
+from results_page.paper import paper_section
+from results_page.picture import ladder_picture
+from results_page.sections import study_section
+from results_page.speed import benchmark_sections, read_benchmarks
+from results_page.stored import Result, make_study, read_results
+from results_page.tuning import tuning_section
+from segdistill.files import whole_file
+
+ROOT = Path(__file__).resolve().parent.parent
+
+HEADER = """\
+# Results
+
+<!-- Made by `python experiments/summarise.py`; do not edit. -->
+
+This page is made by `python experiments/summarise.py` from `experiments/results/**/*.json` and
+`benchmarks/results/*.json` alone. Scores are percentages, on fields that no student was trained or tuned on.
+*Labels used* counts every labelled image once, wherever it was used, to fit the teacher too. *Recovery* is
+student / teacher, *gap closed* is (student − baseline) / (teacher − baseline), stated only where the interval of
+the gap excludes zero; a gain is *clear* only where its 95 % interval excludes zero. Intervals are two-way
+bootstraps over seeds and fields. Where an order or a claim fails, that is printed first."""
+
+ONE_FIELD = (
+    "One field cut into guarded halves: a demonstration (n = 1) that maps of real tools can teach; it says"
+    " nothing about other fields."
+)
+TISSUE = "python experiments/tissue.py --data DATA --runs RUNS"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A single result and how it is made."""
+
+    title: str
+    command: str
+    remark: str
+
+
+EXPERIMENTS = {
+    "demo": Experiment(
+        "The embedded demo (simulated tissue)",
+        "python experiments/demo.py --runs RUNS",
+        "Simulated tissue, in the regime where distillation should matter most: it shows that the method works and how"
+        " it is accounted for, not what it brings on real images.",
+    ),
+    "vessels/drive_to_chase": Experiment(
+        "Vessels: `drive` to `chase_db1`",
+        "python experiments/vessels.py --data DATA --runs RUNS --weights WEIGHTS",
+        "The student was given no label; its teacher's authors used those of DRIVE, and they are counted. A field here"
+        " is a child, of whom both eyes were imaged.",
+    ),
+    "tissue/mibi": Experiment("Tissue: `mibi`", TISSUE, ONE_FIELD),
+    "tissue/codex_expert1": Experiment("Tissue: `codex`, against expert 1", TISSUE, ONE_FIELD),
+    "tissue/codex_expert2": Experiment("Tissue: `codex`, against expert 2", TISSUE, ONE_FIELD),
+}
+"""Result to what it is."""
+
+
+def make_page(
+    results: Mapping[str, Result], results_folder: Path, benchmarks_folder: Path
+) -> tuple[str, dict[str, str]]:
+    """Return the page and its pictures.
+
+    Args:
+        results: What was kept, by name.
+        results_folder: Where it was kept; the tuning of the demo is read from there too.
+        benchmarks_folder: Where the benchmarks were kept.
+
+    Returns:
+        Markdown; and file name to SVG, which the page looks for in results/.
+    """
+    folds = folds_of(results)
+    pictures = _pictures(results)
+    parts = [HEADER, *_single("demo", results, pictures), *tuning_section(results_folder / "demo_tuning.json")]
+    parts += ["## `livecell_phase`: nucleus and phase teach the nucleus alone"]
+    parts += hela_sections(
+        folds, {student: f"results/{name}" for student in folds if (name := _hela_file(student)) in pictures}
+    )
+    for name in EXPERIMENTS:
+        if name != "demo":
+            parts += _single(name, results, pictures)
+    known = {*EXPERIMENTS, *(result.name for own in folds.values() for result in own.values())}
+    for name in sorted(set(results) - known):
+        parts += _single(name, results, pictures)
+    parts += ["## Benchmarks", *benchmark_sections(read_benchmarks(benchmarks_folder))]
+    parts += ["## The paper's own, on other data", *paper_section()]
+    return "\n\n".join(parts) + "\n", pictures
+
+
+def _single(name: str, results: Mapping[str, Result], pictures: Mapping[str, str]) -> list[str]:
+    """Return the section of an experiment that is one result; where it was not run, that and the command."""
+    known = EXPERIMENTS.get(name, Experiment(f"`{name}`", "not known to this page", ""))
+    head = f"## {known.title}"
+    study = make_study([results[name]]) if name in results else None
+    if study is None:
+        return [head, f"Not run yet: there is no `experiments/results/{name}.json`. Command: `{known.command}`."]
+    seeds = f" --seeds {' '.join(map(str, study.seeds))}" if name in EXPERIMENTS and name != "demo" else ""
+    picture = f"results/{file}" if (file := _file(name)) in pictures else None
+    remarks = [known.remark] if known.remark else []
+    return [head, *study_section(study, command=known.command + seeds, picture=picture, remarks=remarks)]
+
+
+def _pictures(results: Mapping[str, Result]) -> dict[str, str]:
+    """Return file name to picture, of every study."""
+    folds = folds_of(results)
+    joined = {result.name for own in folds.values() for result in own.values()}
+    studies = {_file(name): [result] for name, result in results.items() if name not in joined}
+    studies |= {_hela_file(student): list(own.values()) for student, own in folds.items()}
+    made = {name: make_study(own) for name, own in studies.items()}
+    return {name: ladder_picture(study) for name, study in made.items() if study is not None}
+
+
+def _file(name: str) -> str:
+    return f"{name.replace('/', '_')}.svg"
+
+
+def _hela_file(student: str) -> str:
+    return _file(f"livecell_phase/{student}")
+
+
+def write_page(results: Path, benchmarks: Path, out: Path) -> None:
+    """Write the page and, beside it in results/, its pictures.
+
+    Args:
+        results: Folder of the experiments' results.
+        benchmarks: Folder of the benchmarks' results.
+        out: The Markdown file.
+    """
+    page, pictures = make_page(read_results(results), results, benchmarks)
+    for name, picture in pictures.items():
+        with whole_file(out.parent / "results" / name) as partial:
+            partial.write_text(picture, encoding="utf-8")
+    with whole_file(out) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def main() -> None:
+    """Make the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=ROOT / "experiments" / "results")
+    parser.add_argument("--benchmarks", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md")
+    given = parser.parse_args()
+    write_page(given.results, given.benchmarks, given.out)
+    print(f"Written: {given.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Settings that say where images are, how they are read and how they are divided."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from segdistill.settings.base import Settings
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Images(Settings):
+    """Where the images are and how to read them."""
+
+    data: Path
+    """Folder with images/ and, where they exist, labels/ of the same stems; or a CSV manifest."""
+
+    channels: tuple[str, ...] | None = None
+    """Names of the files' channels, in file order, where the files do not name them."""
+
+    axes: str | None = None
+    """Order of the axes in the files, such as cyx, where the files do not say."""
+
+    pattern: str | None = None
+    """How one file per channel is named, such as {name}_{channel}.tif."""
+
+    fill_missing: bool = False
+    """Take tiles or chunks of which a file stores nothing for empty, as programs leave them out. Else refuse them."""
+
+    nan: Literal["refuse", "fill"] = "refuse"
+    """What to do with pixels that are not numbers: leave the image out, or take their channel's lowest value."""
+
+    label_kind: Literal["instances", "binary", "classes", "bits"] | None = None
+    """What the values of label images mean, where it cannot be seen from them."""
+
+    structure: str = "cell"
+    """Name of what is labelled, where labels/ has no sub-folder that names it."""
+
+    value_names: dict[int, str] | None = None
+    """Names of the classes or bits: number in the label images to name. None names those found after their folder."""
+
+    label_sets: tuple[str, ...] | None = None
+    """Which sub-folders of labels/, or label columns of a manifest, to learn from. None is all of them."""
+
+    pixel_size: Annotated[float, Field(gt=0)] | None = None
+    """Images are resampled to this when read, micrometres per pixel. None keeps them as they are."""
+
+
+class Source(Images):
+    """Images, and how they are divided."""
+
+    split: tuple[Fraction, Fraction, Fraction] = (0.6, 0.2, 0.2)
+    """Fractions of the groups for training, validation and test, where the manifest gives none."""
+
+    split_seed: int = 0
+    """Seed of that division. The same for all arms and seeds."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Source":
+        if abs(sum(self.split) - 1) > 1e-6:
+            raise ValueError(f"split must add up to 1, but {self.split} adds up to {sum(self.split):g}")
+        return self

@@ -1,0 +1,58 @@
+"""Keeping images that show the same thing in one group, so that no split tears them apart (FAULTS R34)."""
+
+from collections.abc import Iterator, Sequence
+
+from segdistill.data.case import Case, shown
+from segdistill.data.duplicates import joined_groups, near_duplicate_groups
+from segdistill.data.splits import equal_content
+
+MOST = 500
+"""Images that are nearly the same are looked for among at most so many: each is compared with all others."""
+
+_SAME, _NEARLY = "the same picture", "nearly the same picture"
+
+
+def keep_together(
+    cases: Sequence[Case], *, axes: str | None = None, fill_missing: bool = False
+) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """Return the cases with groups joined wherever images are alike, and a note on each joining.
+
+    Splits that the data set gives stay as they are: where alike images lie in several of them,
+    nothing is joined, and the note says so.
+
+    Args:
+        cases: Whose images can be read.
+        axes: Meaning of the files' axes; None takes the files' own.
+        fill_missing: Whether pieces that files leave out are empty on purpose.
+    """
+    joined, notes = tuple(cases), []
+    for what, names in _alike(cases, axes, fill_missing):
+        splits = _given_splits(joined, names)
+        given = {split for split in splits.values() if split is not None}
+        if len(given) > 1:
+            places = shown(f"{splits[name] or 'undivided'}: {name}" for name in names)
+            notes.append(f"In several of the given splits lies {what}: {places}. Scores on such images flatter.")
+        elif None in splits.values():
+            before, joined = joined, joined_groups(joined, [names])
+            if joined != before:
+                notes.append(
+                    f"Kept in one split, as they show {what}: {shown(names)}."
+                    " To divide them otherwise, name the split of each in a manifest."
+                )
+    return joined, tuple(notes)
+
+
+def _alike(cases: Sequence[Case], axes: str | None, fill_missing: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield in which way images are alike, and the names of their cases."""
+    equal = equal_content(cases, axes=axes, fill_missing=fill_missing)
+    yield from ((_SAME, names) for names in equal)
+    if len(cases) <= MOST:
+        told = [set(names) for names in equal]
+        near = near_duplicate_groups(cases, axes=axes, fill_missing=fill_missing)
+        yield from ((_NEARLY, names) for names in near if not any(set(names) <= each for each in told))
+
+
+def _given_splits(cases: Sequence[Case], names: Sequence[str]) -> dict[str, str | None]:
+    """Return the split of each name's group; None where the data set gives none."""
+    of_group = {case.group: case.split for case in cases if case.split is not None}
+    return {case.name: of_group.get(case.group) for case in cases if case.name in set(names)}

@@ -1,0 +1,118 @@
+"""Storing what a teacher says of a data set, for one run or for many; and checking what was stored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdistill.data.case import Case
+from segdistill.data.datasets import Dataset
+from segdistill.data.readers import open_image
+from segdistill.engine import select_device
+from segdistill.errors import ConfigError, DataError
+from segdistill.settings import Images, Targets
+from segdistill.study.fitted import is_fitted
+from segdistill.study.preparation import open_dataset, read_field
+from segdistill.study.stores import fill_store
+from segdistill.targets import (
+    Filling,
+    Header,
+    Summary,
+    Verification,
+    create_store,
+    new_header,
+    open_store,
+    store_folder,
+    verify_targets,
+)
+from segdistill.teachers.load import load_teacher
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of making targets."""
+
+    folder: Path
+    """Of the store."""
+
+    summary: Summary
+    """What was made, kept and failed."""
+
+
+def make_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Stored:
+    """Show a teacher every image of which its store has no sound record; goes on where an interrupted call was.
+
+    An image that cannot be read, or on which the teacher fails, is listed; the others go on.
+
+    Args:
+        settings: Everything that is asked for.
+        notice: Told the cost first, then each failure.
+
+    Raises:
+        SegdistillError: Anything that cannot be done as asked; see ``segdistill.errors``.
+    """
+    dataset = open_dataset(settings)
+    cases = {case.name: case for case in dataset.cases}
+    header, filling = _filling(settings, dataset, cases, notice)
+    folder = store_folder(settings.out, header)
+    summary = fill_store(
+        create_store(folder, header),
+        filling,
+        title=f"Targets of {settings.teacher}",
+        shape_of=lambda name: _shape_of(cases[name], dataset, settings),
+        part=settings.part,
+        notice=notice,
+    )
+    return Stored(folder, summary)
+
+
+def check_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Verification:
+    """Compare all checksums of a store, and a share of its maps with what the teacher says now.
+
+    Args:
+        settings: With which the targets were made.
+        notice: Told where the teacher runs.
+
+    Raises:
+        DataError: There is no such store.
+    """
+    dataset = open_dataset(settings)
+    header, filling = _filling(settings, dataset, {case.name: case for case in dataset.cases}, notice)
+    return verify_targets(open_store(store_folder(settings.out, header)), filling)
+
+
+def _filling(
+    settings: Targets, dataset: Dataset, cases: Mapping[str, Case], notice: Notice
+) -> tuple[Header, Filling]:
+    if is_fitted(settings.teacher):
+        raise ConfigError(
+            f"Teacher {settings.teacher!r} is fitted within a run of `distill`, on the images that its splits allow."
+            " Name a teacher that is fitted already, such as model:FOLDER."
+        )
+    teacher = load_teacher(
+        settings.teacher,
+        channels=settings.teacher_channels,
+        structures=dataset.structures,
+        prompting=settings.prompting,
+        weights=settings.teacher_weights,
+        device=str(select_device(settings.device, notice=notice)),
+    )
+    filling = Filling(
+        teachers=[teacher],
+        names=sorted(cases),
+        read=lambda name: read_field(cases[name], dataset, settings),
+        structures=dataset.structures,
+    )
+    return new_header(teacher.contract, maps_as=settings.maps), filling
+
+
+def _shape_of(case: Case, dataset: Dataset, source: Images) -> tuple[int, int]:
+    """Return the size of a field as it will be read; nothing where it cannot be opened, for it will fail."""
+    try:
+        with open_image(case.image, axes=dataset.axes, fill_missing=dataset.fill_missing) as opened:
+            _, height, width = opened.shape
+            factor = 1.0 if None in (opened.pixel_size, source.pixel_size) else opened.pixel_size / source.pixel_size
+    except DataError:
+        return 0, 0
+    return round(height * factor), round(width * factor)
