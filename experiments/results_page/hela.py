@@ -22,6 +22,8 @@ TWO_ARMS = ("baseline", "student")
 OTHERS_FOLDS = 2
 """The other students are compulsory on any two fields, with any seed."""
 
+COMMAND = "python experiments/livecell.py --data DATA --runs RUNS"
+
 _NAME = re.compile(r"livecell_phase/(?P<student>.+)_fold(?P<fold>\d+)")
 
 Folds = Mapping[str, Mapping[int, Result]]
@@ -85,12 +87,13 @@ def coverage(folds: Folds) -> str:
                 f"unet-{student}",
                 wanted,
                 f"{len(own) - len(lacking)} of {len(own)}",
-                "; ".join(map(_missing_words, lacking)) or "nothing",
+                _missing_words(lacking),
                 listed(also) or NONE,
             ]
         )
     body = table(["student", "compulsory", "done", "missing", "all that was run"], rows)
-    return f"{head} A cell is a left-out field, with one seed for unet-{MAIN_STUDENT}.\n\n{body}"
+    explained = f"A cell is a left-out field; for unet-{MAIN_STUDENT}, with one seed."
+    return f"{head} {explained} Command for what is missing: `{COMMAND}`.\n\n{body}"
 
 
 def hela_sections(folds: Folds, pictures: Mapping[str, str]) -> list[str]:
@@ -155,18 +158,25 @@ def _has(result: Result, arms: Sequence[str]) -> bool:
     return set(arms) <= set(result.content["scores"])
 
 
-def _missing_words(cell: Cell) -> str:
-    if cell.fold is None:
-        return "one field"
-    arms = "" if cell.absent == ALL_ARMS else f" ({', '.join(cell.absent)})"
-    return f"fold {cell.fold} seed {cell.seed}{arms}"
+def _missing_words(cells: Sequence[Cell]) -> str:
+    """Return the missing cells of one student, the seeds of a fold together."""
+    seeds: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+    for cell in cells:
+        if cell.fold is not None and cell.seed is not None:
+            seeds.setdefault((cell.fold, cell.absent), []).append(cell.seed)
+    words = [
+        f"fold {fold}, {'seed' if len(own) == 1 else 'seeds'} {listed(own)}"
+        + ("" if absent == ALL_ARMS else f" ({listed(absent)})")
+        for (fold, absent), own in seeds.items()
+    ]
+    open_fields = sum(cell.fold is None for cell in cells)
+    return "; ".join([*words, *([as_count(open_fields, "field")] if open_fields else [])]) or "nothing"
 
 
 def _command(student: str, results: Mapping[int, Result]) -> str:
     seeds = sorted({seed for result in results.values() for seed in result.seeds})
     return (
-        f"python experiments/livecell.py --data DATA --runs RUNS --student unet-{student}"
-        f" --folds {' '.join(map(str, results))} --seeds {' '.join(map(str, seeds))}"
+        f"{COMMAND} --student unet-{student} --folds {' '.join(map(str, results))} --seeds {' '.join(map(str, seeds))}"
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results_page.stored import Study
+from results_page.stored import METRICS, Study
 from results_page.words import between, listed, points
 from segdistill.evaluation import ScoreTable
 from segdistill.report.wording import as_count, as_percent
@@ -26,6 +26,15 @@ COMPARISONS = (
     ("all-labels-student", "all-labels", "the teacher's targets, beside all labels"),
 )
 """First arm, second arm, and what their difference speaks of."""
+
+SAID = {
+    ("student", "baseline"): "Against the baseline with the same labels the student",
+    ("student", "control"): "Against the control, whose teacher sees only the student's channels, the student",
+    ("targets-alone", "baseline"): "Against the baseline the student of targets alone",
+    ("all-labels-student", "all-labels"): "With all labels the student, against the same without a teacher,",
+    ("student", "all-labels"): "Against the same network with all labels and no teacher the student",
+}
+"""Differences that the reading puts in words, and how their sentences begin."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,10 @@ def order_of(study: Study) -> Order | None:
     )
 
 
-def comparisons_of(study: Study) -> list[tuple[str, str, str, Gain]]:
-    """Return every difference of two arms that the study has, in Dice."""
+def comparisons_of(study: Study, metric: str = MAIN) -> list[tuple[str, str, str, Gain]]:
+    """Return every difference of two arms that the study has."""
     return [
-        (first, second, words, gain_of(study.account[first].tables[MAIN], study.account[second].tables[MAIN]))
+        (first, second, words, gain_of(study.account[first].tables[metric], study.account[second].tables[metric]))
         for first, second, words in COMPARISONS
         if first in study.account and second in study.account
     ]
@@ -78,9 +87,9 @@ def comparisons_of(study: Study) -> list[tuple[str, str, str, Gain]]:
 
 def reading(study: Study) -> str:
     """Return one paragraph on a study. What speaks against distillation comes first."""
-    gains = {(first, second): gain for first, second, _, gain in comparisons_of(study)}
-    sentences = [*_on_order(study), *_on_gains(gains), *_on_basis(study)]
-    return " ".join(sentences)
+    gains = [sentence for metric in study.metrics for sentence in _on_gains(study, metric)]
+    losses_first = sorted(gains, key=lambda sentence: not sentence[0])
+    return " ".join([*_on_order(study), *(words for _, words in losses_first), *_on_basis(study)])
 
 
 def _rises(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -108,25 +117,28 @@ def _on_order(study: Study) -> list[str]:
     return [f"The order {' < '.join(ORDER)} holds in the mean ({means}) and everywhere: {counts}."]
 
 
-def _on_gains(gains: dict[tuple[str, str], Gain]) -> list[str]:
-    said = {
-        ("student", "baseline"): "Against the baseline with the same labels the student",
-        ("student", "control"): "Against the control, whose teacher sees no other channels, it",
-        ("targets-alone", "baseline"): "Targets alone, against the baseline's labels,",
-        ("all-labels-student", "all-labels"): "Where all labels are used, the teacher",
-        ("student", "all-labels"): "Against the same network with all labels and no teacher the student",
-    }
-    return [f"{words} {_on_gain(gains[pair])}." for pair, words in said.items() if pair in gains]
+def _on_gains(study: Study, metric: str) -> list[tuple[bool, str]]:
+    """Return one sentence per difference that matters, and whether it is a clear loss."""
+    gains = {(first, second): gain for first, second, _, gain in comparisons_of(study, metric)}
+    return [
+        (_is_loss(gain), f"{words} {_on_gain(gain, METRICS[metric])}.")
+        for pair, words in SAID.items()
+        if (gain := gains.get(pair)) is not None
+    ]
 
 
-def _on_gain(gain: Gain) -> str:
-    size = f"{points(gain.mean)} points of Dice"
+def _is_loss(gain: Gain) -> bool:
+    return gain.clear and gain.mean < 0
+
+
+def _on_gain(gain: Gain, metric: str) -> str:
+    size = f"{points(gain.mean)} points of {metric}"
     if gain.interval is None:
         return f"comes out at {size}, of one field: no interval, no claim"
-    verb = "gains" if gain.mean > 0 else "loses"
-    if gain.clear:
-        return f"{verb} clearly: {size} (95 % {between(gain.interval)}; better on {gain.better} of {gain.units})"
-    return f"does not differ clearly: {size} (95 % {between(gain.interval)}; better on {gain.better} of {gain.units})"
+    basis = f"{size} (95 % {between(gain.interval)}; better on {gain.better} of {as_count(gain.units, 'field')})"
+    if not gain.clear:
+        return f"does not differ clearly: {basis}"
+    return f"**loses clearly**: {basis}" if _is_loss(gain) else f"gains clearly: {basis}"
 
 
 def _on_basis(study: Study) -> list[str]:

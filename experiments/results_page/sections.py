@@ -23,6 +23,9 @@ from segdistill.report import Spread
 from segdistill.report.wording import as_percent, as_size, as_spread
 from segdistill.study.account import MAIN, TEACHER, Gain
 
+SHOWN = 8
+"""With more fields their table is folded."""
+
 
 def study_section(study: Study, *, command: str, picture: str | None = None, remarks: Sequence[str] = ()) -> list[str]:
     """Return the paragraphs on a study.
@@ -39,10 +42,13 @@ def study_section(study: Study, *, command: str, picture: str | None = None, rem
     parts += ["**Reading.** " + reading(study), "**Account**", account_table(study)]
     if study.left_out:
         parts.append(f"Left out of the account, because not every field has them: {listed(study.left_out)}.")
-    parts += ["**Differences of arms, Dice**", comparison_table(study)]
+    for metric in study.metrics:
+        parts += [f"**Differences of arms, {METRICS[metric]}**", comparison_table(study, metric)]
     for metric in study.metrics:
         parts += [f"**{METRICS[metric]} by seed (mean over fields)**", seed_table(study, metric)]
-    parts += [folded(f"{METRICS[metric]} by field", field_table(study, metric)) for metric in study.metrics]
+    for metric in study.metrics:
+        title, text = f"{METRICS[metric]} by field, mean ± sd over seeds (each seed)", field_table(study, metric)
+        parts += [folded(title, text)] if len(study.fields) > SHOWN else [f"**{title}**", text]
     return [*parts, "**Verdict as kept**", verdicts(study.results)]
 
 
@@ -98,7 +104,7 @@ def account_table(study: Study) -> str:
     return table(header, rows)
 
 
-def comparison_table(study: Study) -> str:
+def comparison_table(study: Study, metric: str) -> str:
     """Return one row per difference of two arms; words where there are none."""
     rows = [
         [
@@ -109,7 +115,7 @@ def comparison_table(study: Study) -> str:
             f"{gain.better} of {gain.units}",
             _clear(gain),
         ]
-        for first, second, words, gain in comparisons_of(study)
+        for first, second, words, gain in comparisons_of(study, metric)
     ]
     if not rows:
         return "No two arms of this study can be compared."

@@ -68,7 +68,7 @@ def benchmark_sections(benchmarks: Mapping[str, Mapping[str, Any]]) -> list[str]
 def holds(claim: Claim, content: Mapping[str, Any]) -> bool | None:
     """Return whether what was measured is within what was wanted; None where it was not kept."""
     measured = _measured(claim, content)
-    return None if measured is None else measured <= content.get("wanted", claim.wanted)
+    return None if measured is None else measured <= _wanted(claim, content)
 
 
 def _claim_row(name: str, claim: Claim, content: Mapping[str, Any]) -> list[str]:
@@ -81,7 +81,7 @@ def _claim_row(name: str, claim: Claim, content: Mapping[str, Any]) -> list[str]
         "; ".join(f"{key} {as_number(value)}" for key, value in sides) or NONE,
         as_number(ratio),
         as_number(_measured(claim, content)),
-        f"≤ {as_number(content.get('wanted', claim.wanted))}",
+        f"≤ {as_number(_wanted(claim, content))}",
         answer,
         _machine(content),
     ]
@@ -90,6 +90,11 @@ def _claim_row(name: str, claim: Claim, content: Mapping[str, Any]) -> list[str]
 def _measured(claim: Claim, content: Mapping[str, Any]) -> float | None:
     found = _found(claim.measured, content)
     return None if found is None else found[1]
+
+
+def _wanted(claim: Claim, content: Mapping[str, Any]) -> float:
+    found = _found("wanted", content)
+    return claim.wanted if found is None else found[1]
 
 
 def _found(beginning: str, content: Mapping[str, Any]) -> tuple[str, float] | None:

@@ -29,10 +29,8 @@ def tuning_section(path: Path) -> list[str]:
 def _scores(title: str, scores: Mapping[str, float | Mapping[str, float]]) -> str:
     by_arm = {choice: own if isinstance(own, Mapping) else {"score": own} for choice, own in scores.items()}
     arms = sorted({arm for own in by_arm.values() for arm in own})
-    return table(
-        [_words(title), *arms],
-        ([choice, *(as_percent(own.get(arm)) for arm in arms)] for choice, own in by_arm.items()),
-    )
+    rows = [[choice, *(as_percent(own.get(arm)) for arm in arms)] for choice, own in by_arm.items()]
+    return table([_words(title), *arms], rows)
 
 
 def _words(name: str) -> str:

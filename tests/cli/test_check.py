@@ -72,11 +72,27 @@ def test_every_fault_is_told_by_file_all_at_once(run, data):
         assert f"Images have different {what}: " in head
 
 
+def test_pixels_that_will_be_filled_are_no_fault(run, data):
+    def with_infinity(array):
+        array = array.astype(np.float32)
+        array[0, 3, 5] = np.inf
+        return array
+
+    tifffile.imwrite(
+        image(data, 1),
+        with_infinity(tifffile.imread(image(data, 1))),
+        photometric="minisblack",
+        metadata={"axes": "CYX", "Channel": {"Name": ["nucleus", "membrane"]}},
+    )
+    assert run("check", data).status == 1
+    assert run("check", data, "--nan", "fill").status == 0
+
+
 def test_missing_channels_are_named_with_the_nearest(run, data):
     done = run("check", data, "--student-channels", "nuclei", "--teacher-channels", "nucleus", "membrane")
     assert done.status == 1
     assert "Cannot be used: 1\n" in done.out
-    assert "What the student is to see in 6 images" in done.out
+    assert "What the student is to see in tissue_0000, tissue_0001, " in done.out
     assert "has no channel 'nuclei'. Did you mean 'nucleus'? It has: nucleus, membrane." in done.out
 
 

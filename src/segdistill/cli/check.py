@@ -38,7 +38,12 @@ def check(data: Path, *, config: Annotated[Check, Parameter(name="*")] = DEFAULT
         fill_missing=config.fill_missing,
     )
     wanted = {"the student": config.student_channels, "the teacher": config.teacher_channels}
-    found = survey(dataset, label_kind=config.label_kind, needed={who: names for who, names in wanted.items() if names})
+    found = survey(
+        dataset,
+        label_kind=config.label_kind,
+        needed={who: names for who, names in wanted.items() if names},
+        fill_non_finite=config.nan == "fill",
+    )
     show(f"{data}: {len(dataset.cases)} images", ("what", "found"), _rows(found))
     for remark in remarks(dataset, found, near_duplicates=config.near_duplicates):
         print(remark)

@@ -90,7 +90,11 @@ class Survey:
 
 
 def survey(
-    dataset: Dataset, *, label_kind: str | None = None, needed: Mapping[str, Sequence[str]] | None = None
+    dataset: Dataset,
+    *,
+    label_kind: str | None = None,
+    needed: Mapping[str, Sequence[str]] | None = None,
+    fill_non_finite: bool = False,
 ) -> Survey:
     """Return what every file of a data set is like, and what is wrong with it.
 
@@ -98,6 +102,7 @@ def survey(
         dataset: Its label sets need no kinds: ``read_dataset(..., label_kind="instances")`` opens no file.
         label_kind: What the numbers in label files mean; None infers it, from all of them.
         needed: Channels that every image must offer, by who needs them, such as "the student".
+        fill_non_finite: Whether NaN and infinite pixels will be filled, and so are no fault.
 
     Raises:
         UnknownName: There is no such kind.
@@ -107,7 +112,7 @@ def survey(
     faults: list[str] = []
     images: dict[str, ImageFacts] = {}
     for case in dataset.cases:
-        facts = _look_at_image(case, dataset, faults)
+        facts = _look_at_image(case, dataset, faults, fill_non_finite=fill_non_finite)
         if facts is not None:
             images[case.name] = facts
     for who, names in (needed or {}).items():
@@ -121,7 +126,7 @@ def survey(
     return Survey(tuple(images.values()), label_sets, tuple(faults), sound)
 
 
-def _look_at_image(case: Case, dataset: Dataset, faults: list[str]) -> ImageFacts | None:
+def _look_at_image(case: Case, dataset: Dataset, faults: list[str], *, fill_non_finite: bool) -> ImageFacts | None:
     """Return what an image is like; None, and a fault, where it cannot be read."""
     file = ", ".join(map(str, image_files(case)))
     try:
@@ -134,10 +139,10 @@ def _look_at_image(case: Case, dataset: Dataset, faults: list[str]) -> ImageFact
         faults.append(str(error))
         return None
     for channel, count in zip(channels, wrong.tolist(), strict=True):
-        if count:
+        if count and not fill_non_finite:
             faults.append(
                 f"{file}: {count:,} of {shape[1] * shape[2]:,} pixels of channel {channel} are NaN or infinite."
-                " Correct the file."
+                " Correct the file, or use --nan fill."
             )
     uniform = tuple(name for name, same in zip(channels, (low >= high).tolist(), strict=True) if same)
     return ImageFacts(case.name, shape, channels, pixel_size, dtype, uniform)
@@ -150,7 +155,7 @@ def _lacking(who: str, names: Sequence[str], images: Iterable[ImageFacts]) -> It
         alike[image.channels].append(image.name)
     for channels, cases in alike.items():
         try:
-            check_names(channels, names, source=f"What {who} is to see in {len(cases)} images ({shown(cases)})")
+            check_names(channels, names, source=f"What {who} is to see in {shown(cases)}")
         except DataError as error:
             yield str(error)
 

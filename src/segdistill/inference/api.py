@@ -52,9 +52,7 @@ def predict(
     loaded = model if isinstance(model, Model) else load_model(Path(model))
     if isinstance(image, np.ndarray):
         return _masks(loaded, _image_of(image, channels, loaded.card.channels), options)
-    with open_image(
-        Path(image), channels=channels, axes=options.axes, fill_missing=options.fill_missing
-    ) as opened:
+    with open_image(Path(image), channels=channels, axes=options.axes, fill_missing=options.fill_missing) as opened:
         return _masks(loaded, opened, options)
 
 

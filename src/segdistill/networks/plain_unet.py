@@ -54,7 +54,7 @@ class PlainUNet(nn.Module):
         """Return scores; y and x must be multiples of the stride."""
         *skips, coarse = self.encoder(image)
         for level, skip in zip(self.decoder, reversed(skips), strict=True):
-            coarse = level(torch.cat([F.interpolate(coarse, scale_factor=2), skip], dim=1))
+            coarse = level(torch.cat([F.interpolate(coarse, scale_factor=2, mode="bilinear"), skip], dim=1))
         return self.head(coarse)
 
 

@@ -1,13 +1,26 @@
 """Settings that say where images are, how they are read and how they are divided."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segdistill.settings.base import Settings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _by_text(names: Any) -> Any:
+    """Return numbers as the text that a settings file or a command line would hold."""
+    return {str(value): name for value, name in names.items()} if isinstance(names, Mapping) else names
+
+
+def _by_number(names: dict[str, str]) -> dict[str, str]:
+    wrong = [value for value in names if not (value.isascii() and value.isdigit() and int(value))]
+    if wrong:
+        raise ValueError(f"names belong to whole numbers from 1, but {', '.join(map(repr, wrong))} is none")
+    return names
 
 
 class Images(Settings):
@@ -37,8 +50,8 @@ class Images(Settings):
     structure: str = "cell"
     """Name of what is labelled, where labels/ has no sub-folder that names it."""
 
-    value_names: dict[int, str] | None = None
-    """Names of the classes or bits: number in the label images to name. None names those found after their folder."""
+    value_names: Annotated[dict[str, str], BeforeValidator(_by_text), AfterValidator(_by_number)] | None = None
+    """Names of classes or bits by their number in the label images, as 1 = "liver". None names those found."""
 
     label_sets: tuple[str, ...] | None = None
     """Which sub-folders of labels/, or label columns of a manifest, to learn from. None is all of them."""

@@ -89,7 +89,7 @@ def open_dataset(source: Images) -> Dataset:
         axes=source.axes,
         label_kind=source.label_kind,
         structure=source.structure,
-        value_names=source.value_names,
+        value_names=source.value_names and {int(value): name for value, name in source.value_names.items()},
         pattern=source.pattern,
         fill_missing=source.fill_missing,
     )

@@ -82,9 +82,7 @@ def check_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Veri
     return verify_targets(open_store(store_folder(settings.out, header)), filling)
 
 
-def _filling(
-    settings: Targets, dataset: Dataset, cases: Mapping[str, Case], notice: Notice
-) -> tuple[Header, Filling]:
+def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], notice: Notice) -> tuple[Header, Filling]:
     if is_fitted(settings.teacher):
         raise ConfigError(
             f"Teacher {settings.teacher!r} is fitted within a run of `distill`, on the images that its splits allow."
@@ -111,8 +109,8 @@ def _shape_of(case: Case, dataset: Dataset, source: Images) -> tuple[int, int]:
     """Return the size of a field as it will be read; nothing where it cannot be opened, for it will fail."""
     try:
         with open_image(case.image, axes=dataset.axes, fill_missing=dataset.fill_missing) as opened:
-            _, height, width = opened.shape
-            factor = 1.0 if None in (opened.pixel_size, source.pixel_size) else opened.pixel_size / source.pixel_size
+            (_, height, width), stated = opened.shape, opened.pixel_size
     except DataError:
         return 0, 0
+    factor = stated / source.pixel_size if stated and source.pixel_size else 1.0
     return round(height * factor), round(width * factor)
