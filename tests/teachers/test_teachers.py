@@ -1,6 +1,5 @@
 """What every teacher promises, and each kind's own."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ from segdistill.data.labels import Structure
 from segdistill.data.normalisation import FullRangeRule, PercentileRule
 from segdistill.errors import ConfigError, DataError, EnvironmentFault, ShapeError
 from segdistill.networks import Model, ModelCard, build_student, save_model
-from segdistill.teachers import Hint, Teacher, TeacherOptions, contract_from_json, contract_to_json, load_teacher
+from segdistill.teachers import Hint, TeacherOptions, load_teacher
+from segdistill.testing import check_teacher
 
 SHARED = Path(__file__).parents[3] / "shared"
 SHAPE = (40, 56)
@@ -114,30 +114,7 @@ def image_for(teacher, shape=SHAPE):
 
 
 def test_every_teacher_keeps_its_promises(teacher):
-    image = image_for(teacher)
-    before = image.copy()
-    maps = teacher.maps(image, HINT)
-    assert isinstance(teacher, Teacher)
-    assert maps.shape == (len(teacher.contract.outputs), *SHAPE)
-    assert maps.dtype == np.float32
-    assert maps.min() >= 0
-    assert maps.max() <= 1
-    assert np.array_equal(image, before)
-    assert np.array_equal(teacher.maps(image, HINT), maps)
-
-
-def test_every_contract_survives_json(teacher):
-    text = json.dumps(contract_to_json(teacher.contract))
-    assert contract_from_json(json.loads(text)) == teacher.contract
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 37), (13, 7), (161, 90)])
-def test_every_size_is_answered_in_its_own_size(sam_folder, onnx_folder, model_folder, shape):
-    names = ("sam-tiny-tissue", f"onnx:{onnx_folder / 'net.onnx'}", f"model:{model_folder}")
-    for teacher in [load_teacher(name) for name in names]:
-        maps = teacher.maps(image_for(teacher, shape))
-        assert maps.shape[1:] == shape
-        assert np.isfinite(maps).all()
+    check_teacher(teacher, case="field", shape=SHAPE)
 
 
 # sam

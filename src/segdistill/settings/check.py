@@ -21,7 +21,7 @@ class Check(Settings):
     """Take tiles or chunks of which a file stores nothing for empty, as programs leave them out. Else refuse them."""
 
     nan: Literal["refuse", "fill"] = "refuse"
-    """Whether pixels that are not numbers make an image unusable, or will be filled with their channel's lowest value."""
+    """Whether pixels that are not numbers make an image unusable, or take their channel's lowest value."""
 
     label_kind: Literal["instances", "binary", "classes", "bits"] | None = None
     """What the values of label images mean, where it cannot be seen from them."""
