@@ -41,16 +41,16 @@ sys.exit(code)
 """
 
 
-def write_image(path: Path, side: int) -> None:
+def write_image(path: Path, shape: tuple[int, int]) -> None:
     """Write the field over and over, a tile at a time."""
     tile = simulate_tissue(0, FIELD).image[0]
 
     def tiles() -> Iterator[np.ndarray]:
-        for _ in range((-(-side // TILE)) ** 2):
+        for _ in range(-(-shape[0] // TILE) * -(-shape[1] // TILE)):
             yield tile
 
     options = {"tile": (TILE, TILE), "compression": "zlib", "photometric": "minisblack"}
-    tifffile.imwrite(path, tiles(), shape=(side, side), dtype=tile.dtype, **options)
+    tifffile.imwrite(path, tiles(), shape=shape, dtype=tile.dtype, **options)
 
 
 def write_model(folder: Path, name: str, steps: int) -> int:
@@ -82,11 +82,11 @@ def write_model(folder: Path, name: str, steps: int) -> int:
     return len(card.outputs)
 
 
-def measure(side: int, name: str, steps: int) -> dict[str, object]:
-    """Segment an image of this side in a process of its own."""
+def measure(shape: tuple[int, int], name: str, steps: int) -> dict[str, object]:
+    """Segment an image of this shape in a process of its own."""
     with tempfile.TemporaryDirectory() as scratch:
         image, model, out = Path(scratch, "image.tif"), Path(scratch, "model"), Path(scratch, "out")
-        write_image(image, side)
+        write_image(image, shape)
         outputs = write_model(model, name, steps)
         words = ["predict", "--model", model, "--images", image, "--out", out, "--device", "cpu"]
         start = time.perf_counter()
@@ -96,10 +96,11 @@ def measure(side: int, name: str, steps: int) -> dict[str, object]:
         seconds = time.perf_counter() - start
         peak = int(child.stdout.split()[-1]) * 1024
         record = json.loads((out / "predictions.jsonl").read_text(encoding="utf-8"))
-        whole = side * side * (2 + 4 + 4 * outputs + 4)  # pixels, normalised pixels, maps, mask
+        pixels = shape[0] * shape[1]
+        whole = pixels * (2 + 4 + 4 * outputs + 4)  # pixels, normalised pixels, maps, mask
         return {
             "student": name,
-            "image, px": [side, side],
+            "image, px": list(shape),
             "image file, bytes": image.stat().st_size,
             "cells found": record["structures"]["cell"]["objects"],
             "peak of the process, bytes": peak,
@@ -107,19 +108,20 @@ def measure(side: int, name: str, steps: int) -> dict[str, object]:
             "ratio": round(peak / whole, 3),
             "wanted below, bytes": WANTED,
             "time, s": round(seconds, 1),
-            "megapixels per second": round(side * side / 1e6 / seconds, 2),
+            "megapixels per second": round(pixels / 1e6 / seconds, 2),
         }
 
 
 def main() -> None:
     """Measure, keep, and fail where the peak is too high."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=20_000, help="of the image, pixels")
+    parser.add_argument("--height", type=int, default=20_000, help="of the image, pixels")
+    parser.add_argument("--width", type=int, default=20_000, help="of the image, pixels")
     parser.add_argument("--student", default="unet-tiny")
     parser.add_argument("--steps", type=int, default=400, help="of training")
     parser.add_argument("--dry", action="store_true", help="print only")
     given = parser.parse_args()
-    found = measure(given.side, given.student, given.steps)
+    found = measure((given.height, given.width), given.student, given.steps)
     if given.dry:
         print(json.dumps(found, indent=2))
     else:

@@ -104,35 +104,35 @@ CONTRACT = Contract(
 )
 
 
-class Plain:
+class Plain:  # takes what a teacher is given, whether it needs it or not
     contract = CONTRACT
 
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         return image.copy()
 
 
 class OnePlane(Plain):
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         return image[:1]
 
 
 class Double(Plain):
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         return image.astype(float)
 
 
 class Logits(Plain):
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         return 3 * image
 
 
 class NotANumber(Plain):
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         return image / np.float32(np.nan)
 
 
 class Scribbles(Plain):
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         image *= 0.5
         return image.copy()
 
@@ -140,13 +140,13 @@ class Scribbles(Plain):
 class Fickle(Plain):
     seen = 0
 
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         self.seen += 1
         return image / np.float32(self.seen)
 
 
 class PadsToEven(Plain):
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         return np.pad(image, [(0, 0), *((0, side % 2) for side in image.shape[1:])])
 
 
@@ -155,7 +155,7 @@ class Voiceless(Plain):
 
 
 class ThinTokens(Voiceless):
-    def tokens(self, image, names):
+    def tokens(self, image, names):  # noqa: ARG002
         return {name: np.zeros((5, 7, 4), np.float32) for name in names}
 
 
@@ -164,7 +164,7 @@ class WantsACase(Plain):
 
 
 class Nameless:
-    def maps(self, image, hint=NO_HINT):
+    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
         return image
 
 

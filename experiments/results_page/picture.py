@@ -9,7 +9,7 @@ from segdistill.report.axis import Axis, scores_axis
 from segdistill.report.svg import element
 from segdistill.study.account import MAIN
 
-WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM = 720, 26, 160, 110, 10, 30
+WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM = 720.0, 26.0, 160.0, 110.0, 10.0, 30.0
 """Pixels: whole width, height of a row, and the margins that hold names, numbers and the scale."""
 
 COLOURS = {
@@ -36,11 +36,11 @@ def ladder_picture(study: Study) -> str:
         *_scale(axis, height),
         *rows,
         xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH} {height}",
+        viewBox=f"0 0 {WIDTH:g} {height:g}",
         width=WIDTH,
         height=height,
         font_family="sans-serif",
-        font_size=13,
+        font_size=13.0,
         role="img",
         aria_label="Dice by arm, percent; one dot per seed, bars are mean ± standard deviation over seeds",
     )
@@ -53,7 +53,7 @@ def _row(place: int, name: str, role: str, scores: ScoreTable, axis: Axis) -> Ma
     mean, sd = mean_sd(scores.values)
     at = _x(axis, mean)
     seeds = scores.values.mean(axis=1)
-    dots = [element("circle", cx=_x(axis, float(value)), cy=middle, r=3, fill=colour, opacity=0.5) for value in seeds]
+    dots = [element("circle", cx=_x(axis, float(value)), cy=middle, r=3.0, fill=colour, opacity=0.5) for value in seeds]
     bar = [] if sd is None else [_line(_x(axis, mean - sd), middle, _x(axis, mean + sd), middle, colour, 3)]
     return element(
         "g",
@@ -75,7 +75,7 @@ def _scale(axis: Axis, height: int) -> list[Markup]:
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: int) -> Markup:
-    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke=colour, stroke_width=width)
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke=colour, stroke_width=float(width))
 
 
 def _x(axis: Axis, value: float) -> float:

@@ -5,10 +5,11 @@ import json
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
-import common
-import demo
 import numpy as np
 import pytest
+
+import common
+import demo
 import summarise
 from results_page import words
 from results_page.hela import coverage, folds_of, hela_sections, shift_section
@@ -18,7 +19,6 @@ from results_page.readings import order_of, reading
 from results_page.sections import account_table, comparison_table, field_table, seed_table
 from results_page.speed import benchmark_sections
 from results_page.stored import Result, make_study, read_results
-
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import write_json
 from segdistill.settings import Distill
@@ -312,6 +312,12 @@ def test_benchmarks_say_both_sides_and_whether_they_hold():
             },
             "data_wait": {"machine": machine, "data_wait": 0.02, "images_per_s": 9.0, "wanted": 0.05},
             "start": {"machine": machine, "something": "else"},
+            "large_image": {
+                "machine": machine,
+                "peak of the process, bytes": 10**9,
+                "pixels, maps and mask in memory whole, bytes": 4 * 10**9,
+                "wanted below, bytes": 2 * 10**9,
+            },
             "own": {"machine": {}, "sizes": [1, 2]},
         }
     )
@@ -326,7 +332,8 @@ def test_benchmarks_say_both_sides_and_whether_they_hold():
     ]
     assert rows["data_wait"][3:6] == ["0.02", "≤ 0.05", "yes"]
     assert rows["start"][5] == "not kept"
-    assert parts[1] == "Not run yet: `benchmarks/large_image.py`."
+    assert rows["large_image"][2:6] == ["0.25", "1,000,000,000", "≤ 2,000,000,000", "yes"]
+    assert not any("Not run yet" in part for part in parts)
     assert "| sizes | [1, 2] |" in "\n".join(parts)
 
 
@@ -424,8 +431,8 @@ def test_what_the_experiments_keep_gives_the_same_account(tmp_path):
 def test_the_demo_is_kept(tmp_path, monkeypatch, capsys):
     settings, finished = finished_job(tmp_path / "run")
     monkeypatch.setattr(demo, "RESULTS", tmp_path / "kept")
-    monkeypatch.setattr(demo, "demo", lambda folder, *, notice: finished)
-    monkeypatch.setattr(demo, "demo_settings", lambda folder: settings)
+    monkeypatch.setattr(demo, "demo", lambda _, **__: finished)
+    monkeypatch.setattr(demo, "demo_settings", lambda _: settings)
     monkeypatch.setattr("sys.argv", ["demo.py", "--runs", str(tmp_path / "runs")])
     demo.main()
     content = json.loads((tmp_path / "kept" / "demo.json").read_text("utf-8"))

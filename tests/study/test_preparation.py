@@ -3,9 +3,10 @@ import itertools
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from segdistill.errors import ConfigError, UnknownName
-from segdistill.settings import Source
+from segdistill.settings import Source, read_toml, validated
 from segdistill.study.fitted import divide
 from segdistill.study.preparation import labelled_budget, prepare
 
@@ -53,13 +54,64 @@ def test_unlabelled_test_images_say_nothing_and_are_refused(tmp_path):
         prepare(Source(data=tmp_path / "m.csv", label_kind="instances"), notice=quiet)
 
 
-def test_the_same_picture_in_two_splits_is_told(tmp_path):
+def test_copies_of_a_picture_land_in_one_split_and_in_one_unit(tmp_path):
+    write_fields(tmp_path, 9)
+    for copy, original in ((7, 0), (8, 1)):
+        (tmp_path / "images" / f"f{copy}.tif").write_bytes((tmp_path / "images" / f"f{original}.tif").read_bytes())
+    heard = []
+    for seed in range(6):
+        prepared = prepare(Source(data=tmp_path, label_kind="instances", split_seed=seed), notice=heard.append)
+        place = {name: split for split, names in prepared.split.items() for name in names}
+        assert (place["f7"], place["f8"]) == (place["f0"], place["f1"])
+        assert prepared.groups["f7"] == prepared.groups["f0"]
+    assert sum("the same picture: f0, f7." in note for note in prepared.notes) == 1
+    assert set(prepared.notes) <= set(heard)
+
+
+def test_pixels_that_are_not_numbers_leave_an_image_out_or_are_filled(tmp_path):
     write_fields(tmp_path)
-    first = (tmp_path / "images" / "f0.tif").read_bytes()
-    for number in range(6):
-        (tmp_path / "images" / f"f{number}.tif").write_bytes(first)
-    prepared = prepare(Source(data=tmp_path, label_kind="instances"), notice=quiet)
-    assert any("several splits" in note for note in prepared.notes)
+    image = tifffile.imread(tmp_path / "images" / "f2.tif").astype(np.float32)
+    image[3, 5] = np.nan
+    tifffile.imwrite(tmp_path / "images" / "f2.tif", image)
+    source = Source(data=tmp_path, label_kind="instances")
+    assert list(prepare(source, notice=quiet).dropped) == ["f2"]
+    filled = prepare(source.model_copy(update={"nan": "fill"}), notice=quiet)
+    assert not filled.dropped
+    assert filled.samples["f2"].image.array[0, 3, 5] == np.nanmin(image)
+
+
+def test_values_are_named_from_a_settings_file(tmp_path):
+    write_fields(tmp_path)
+    (tmp_path / "names.toml").write_text('label_kind = "classes"\n[value_names]\n1 = "liver"\n2 = "left kidney"\n')
+    source = validated(Source, {"data": tmp_path} | read_toml(tmp_path / "names.toml"))
+    prepared = prepare(source, notice=quiet)
+    assert [structure.name for structure in prepared.dataset.structures] == ["liver", "left kidney"]
+    liver, kidney = prepared.samples["f0"].planes
+    assert (liver[3, 4], kidney[3, 4], liver[8, 4], kidney[8, 4]) == (1, 0, 0, 1)
+    assert validated(Source, source.resolved()) == source
+    with pytest.raises(ConfigError, match="'0', 'liver' is none"):
+        validated(Source, {"data": tmp_path, "value_names": {0: "a", "liver": "b"}})
+
+
+def test_chunks_that_a_zarr_file_leaves_out_are_refused_or_empty(tmp_path):
+    write_fields(tmp_path)
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    for folder in ("images", "labels"):  # zarr leaves out chunks of zeros by itself
+        array = tifffile.imread(tmp_path / folder / "f3.tif")
+        array[:6] = 0
+        array[7:9, 3:9] = 2
+        (tmp_path / folder / "f3.tif").unlink()
+        group = zarr.open_group(tmp_path / folder / "f3.ome.zarr", mode="w", zarr_format=2)
+        group.create_array("0", data=array, chunks=(6, 17))
+        datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}]
+        group.attrs.update({"multiscales": [{"version": "0.4", "axes": axes, "datasets": datasets}]})
+    source = Source(data=tmp_path, label_kind="instances")
+    assert "--fill-missing" in prepare(source, notice=quiet).dropped["f3"]
+    sample = prepare(source.model_copy(update={"fill_missing": True}), notice=quiet).samples["f3"]
+    assert not sample.image.array[0, :6].any()
+    assert sample.image.array[0, 6:].any()
+    assert sample.planes[0, 8, 4] == 2
+    assert not sample.planes[0, :6].any()
 
 
 def test_an_unknown_label_set_is_refused(tmp_path):

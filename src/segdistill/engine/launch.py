@@ -1,5 +1,6 @@
 """Joining the processes that torchrun or SLURM started, on the device and in the precision that were asked for."""
 
+import atexit
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from datetime import timedelta
 
 from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
+from torch import distributed
 
 from segdistill.engine.devices import select_device
 from segdistill.engine.notice import unheard
@@ -80,7 +82,20 @@ def launch(plan: Plan, *, notice: Callable[[str], None]) -> Fabric:
         precision=plan.precision,
     )
     fabric.launch()
+    if here.world > 1:
+        atexit.unregister(_leave)  # a process may train several times; it leaves once
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """Part from the other processes before the interpreter ends.
+
+    Gloo's threads, left to the end, now and then abort a process that had succeeded; Fabric sees to
+    NCCL's only.
+    """
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _check_processes(plan: Plan, here: Layout) -> None:
