@@ -65,7 +65,7 @@ def _row(place: int, name: str, role: str, scores: ScoreTable, axis: Axis) -> Ma
     )
 
 
-def _scale(axis: Axis, height: int) -> list[Markup]:
+def _scale(axis: Axis, height: float) -> list[Markup]:
     ticks = []
     for value in axis.ticks():
         at = _x(axis, value)

@@ -6,6 +6,7 @@ import pytest
 from segdistill.cli.tables import show
 from segdistill.networks import BUILTIN, build_student, describe_student, students
 from segdistill.networks.facts import CHANNELS, OUTPUTS, known_students
+from segdistill.study.fitted import PREFIX as FITTED
 from segdistill.teachers import load
 from segdistill.teachers.catalogue import PROMPTINGS, known_teachers
 from segdistill.teachers.contract import Prompting
@@ -87,7 +88,7 @@ def test_the_reach_of_the_smallest_student_is_what_inference_measures():
 
 def test_every_teacher_is_known_by_its_name():
     kinds = [each.name.partition(":")[0] for each in known_teachers() if ":" in each.name]
-    assert sorted(kinds) == sorted(load.PREFIXES)
+    assert sorted(kinds) == sorted([*load.PREFIXES, FITTED.rstrip(":")])
     assert {each.name for each in known_teachers() if ":" not in each.name} == set(load.BUILTIN)
     assert set(PROMPTINGS) == set(Prompting.__args__)
 

@@ -1,5 +1,5 @@
 import sys
 from pathlib import Path
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))  # scripts there import each other by name
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parents[1] / "experiments"), str(HERE)]  # scripts there import each other by name

@@ -5,8 +5,8 @@ import json
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
+from kept_results import FULL, by_name, cells, hela, kept, two_fields
 
 import common
 import demo
@@ -18,82 +18,12 @@ from results_page.picture import ladder_picture
 from results_page.readings import order_of, reading
 from results_page.sections import account_table, comparison_table, field_table, seed_table
 from results_page.speed import benchmark_sections
-from results_page.stored import Result, make_study, read_results
+from results_page.stored import make_study, read_results
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import write_json
 from segdistill.settings import Distill
 from segdistill.study.account import Labels, make_account
 from segdistill.study.verdict import verdict_on
-
-ROLES = {
-    "baseline": "baseline",
-    "student": "student",
-    "control": "control",
-    "targets-alone": "targets alone",
-    "all-labels": "all-labels",
-    "all-labels-student": "all-labels student",
-    "teacher": "teacher",
-}
-FULL = {
-    "baseline": [[0.5]],
-    "student": [[0.6]],
-    "control": [[0.55]],
-    "targets-alone": [[0.52]],
-    "all-labels": [[0.62]],
-    "all-labels-student": [[0.63]],
-    "teacher": [[0.9]],
-}
-
-
-def kept(dice, *, seeds=(0,), fields=("a",), labels=1, name="some", ap50=True, **more):
-    """One kept result: arm → Dice by seed and field; its AP@0.5 is half of that."""
-    settings = Distill(
-        data="data",
-        out="out",
-        teacher="fit:unet-resnet18",
-        teacher_channels=("nucleus", "phase"),
-        student_channels=("nucleus",),
-        control="fit:unet-resnet18" if "control" in dice else None,
-        targets_alone="targets-alone" in dice,
-        all_labels="all-labels" in dice,
-        labels=labels,
-        seeds=seeds,
-    ).resolved()
-    scores = {}
-    for arm, values in dice.items():
-        own = np.array(values, dtype=float)
-        head = {"seeds": [0] if arm == "teacher" else list(seeds), "fields": list(fields)}
-        scores[arm] = {
-            "role": ROLES[arm],
-            "labels": 2 if arm == "baseline" else 4,
-            "dice": {**head, "values": own.tolist()},
-        }
-        if ap50:
-            scores[arm]["ap50"] = {**head, "values": (own / 2).tolist()}
-    content = {
-        "settings": {key: value for key, value in settings.items() if key not in {"data", "out"}},
-        "verdict": {"answer": "unclear", "sentences": ["A kept sentence.", "And another."]},
-        "scores": scores,
-        "split": {"train": ["x", "y"], "validation": ["z"], "test": list(fields)},
-        "student": {"parameters": 14_300_000},
-        "minutes": {f"{arm}/{seed}": 1.5 for arm in dice if arm != "teacher" for seed in seeds},
-        "machine": {"system": "Linux x86_64", "processor": "A processor"},
-        "segdistill": "0.1.0",
-        "seconds": 60,
-    }
-    return Result(name, json.loads(json.dumps(content | more)))
-
-
-def cells(table):
-    """Rows of a Markdown table, by their first cell."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    return {row[0]: row[1:] for row in rows}
-
-
-def two_fields(student=((0.6, 0.8),), teacher=((0.9, 0.9),), **more):
-    return kept(
-        {"baseline": [[0.5, 0.5]], "student": list(student), "teacher": list(teacher)}, fields=("a", "b"), **more
-    )
 
 
 def test_the_account_by_hand():
@@ -209,15 +139,6 @@ def test_labels_of_an_unknown_number():
     result = kept(FULL)
     result.content["scores"]["student"]["labels"] = None
     assert cells(account_table(make_study([result])))["student"][0] == "not known"
-
-
-def hela(fold, *, seeds=(0,), student="resnet18", dice=None, **more):
-    dice = {arm: values * len(seeds) if arm != "teacher" else values for arm, values in (dice or FULL).items()}
-    return kept(dice, seeds=seeds, fields=(f"HeLa{fold}",), name=f"livecell_phase/{student}_fold{fold}", **more)
-
-
-def by_name(*results):
-    return {result.name: result for result in results}
 
 
 def test_folds_are_joined_over_the_seeds_that_all_have():

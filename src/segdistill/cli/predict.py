@@ -9,7 +9,7 @@ from segdistill.cli.app import say
 from segdistill.settings import Predict
 
 
-def predict(*, config: Annotated[Predict, Parameter(name="*")]) -> int:
+def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
     """Segment images of any size with a student.
 
     Each mask is whole or absent. The same command goes on where an interrupted one stopped; more images can

@@ -38,8 +38,7 @@ class KnownStudent:
     """Pixels per step of the coarsest grid."""
 
     reach: int | None
-    """How many pixels away the image can change a pixel's score; None: more than ``LIMIT``, or not measured.
-    It is measured for students with short names."""
+    """Pixels by which tiles must overlap their surroundings to be exact; None: more than ``LIMIT``, or no number."""
 
 
 @cache

@@ -63,6 +63,14 @@ _EMBEDDED = {
 }
 _KINDS = (
     KnownTeacher(
+        name="fit:STUDENT",
+        what="a student fitted here with all the teacher's channels, never asked about an image that it saw",
+        channels="those that you name",
+        size=None,
+        licence="yours",
+        labels="yours",
+    ),
+    KnownTeacher(
         name="sam:PATH",
         what="any SAM on disk, tuned or not: .safetensors, .pth, or a folder in the hub's layout",
         channels="its card's, or as sam-vit-b",
