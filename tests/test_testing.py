@@ -163,15 +163,9 @@ class WantsACase(Plain):
     contract = replace(CONTRACT, needs=("case",))
 
 
-class Nameless:
-    def maps(self, image, hint=NO_HINT):  # noqa: ARG002
-        return image
-
-
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [
-        (Nameless, "Nameless has no contract"),
         (OnePlane, r"shape \(1, 40, 56\) instead of \(2, 40, 56\)"),
         (Double, "float64 instead of float32"),
         (Logits, "no probabilities"),

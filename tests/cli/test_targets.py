@@ -60,7 +60,7 @@ def content(folder):
     (place,) = folder.iterdir()
     store = open_store(place)
     assert set(store.described()) == {f"tissue_{number:04}" for number in range(COUNT)}
-    return {key: store.get(key)["maps"].tobytes() for key in store.keys()}
+    return {key: store.get(key)["maps"].tobytes() for key in store.described().values()}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

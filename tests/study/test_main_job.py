@@ -14,6 +14,7 @@ from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.errors import ConfigError, EnvironmentFault
 from segdistill.settings import Distill, Protocol
 from segdistill.study.main_job import distill
+from segdistill.targets import open_store
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,7 @@ def settings_of(tissue, out, **changes):
         "data": tissue,
         "out": out,
         "label_sets": ("cell",),
+        "label_kind": "instances",
         "teacher": "fit:unet-tiny",
         "teacher_channels": ("nucleus", "membrane"),
         "student": "unet-tiny",
@@ -56,7 +58,7 @@ def test_it_leaves_what_the_documents_say(finished):
         "model/README.md",
     ):
         assert (folder / name).stat().st_size > 0, name
-    rows = list(csv.DictReader((folder / "scores.csv").open()))
+    rows = list(csv.DictReader((folder / "scores.csv").read_text().splitlines()))
     assert {row["arm"] for row in rows} == {"baseline", "student", "teacher"}
     assert {row["metric"] for row in rows} >= {"dice", "iou", "ap50", "f1"}
     assert not list(folder.rglob("*.partial"))
@@ -65,11 +67,9 @@ def test_it_leaves_what_the_documents_say(finished):
 def test_a_training_image_is_described_by_a_teacher_that_never_saw_it(finished):
     record = json.loads((finished.folder / "run.json").read_text())
     train = set(record["split"]["train"])
-    described = {}
-    for index in (finished.folder / "targets").rglob("index.jsonl"):
-        for line in index.read_text().splitlines():
-            parameters = json.loads(line)["parameters"]
-            described[parameters["case"]] = parameters["teacher"]
+    (folder,) = (finished.folder / "targets").iterdir()
+    store = open_store(folder)
+    described = {store.parameters(key)["case"]: store.parameters(key)["teacher"] for key in store.keys()}
     assert set(described) == {name for part in record["split"].values() for name in part}
     assert all((described[name] > 0) == (name in train) for name in described)
 

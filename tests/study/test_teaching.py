@@ -78,6 +78,7 @@ def job(tissue, out, **changes):
         "data": tissue,
         "out": out,
         "label_sets": ("cell",),
+        "label_kind": "instances",
         "student": "unet-tiny",
         "student_channels": ("nucleus",),
         "split": (0.5, 0.25, 0.25),
@@ -88,9 +89,8 @@ def job(tissue, out, **changes):
 
 
 def targets(tissue, out, **changes):
-    return validated(
-        Targets, {"data": tissue, "out": out, "label_sets": ("cell",), "device": "cpu"} | TEACHER | changes
-    )
+    usual = {"data": tissue, "out": out, "label_sets": ("cell",), "label_kind": "instances", "device": "cpu"}
+    return validated(Targets, usual | TEACHER | changes)
 
 
 @pytest.mark.parametrize("maps", ["float16", "uint8"])

@@ -85,9 +85,7 @@ def test_an_unlabelled_image_has_no_label_term_and_its_boundary_follows_the_teac
     assert weights["boundary"].sum() > 0
     scores = torch.randn(1, 2, 6, 9)
     as_label = Batch(**(vars(unlabelled) | {"label": unlabelled.target, "known": torch.ones(1, 2)}))
-    torch.testing.assert_close(
-        aim.values(scores, unlabelled)["boundary"], aim.values(scores, as_label)["boundary"]
-    )
+    torch.testing.assert_close(aim.values(scores, unlabelled)["boundary"], aim.values(scores, as_label)["boundary"])
 
 
 def test_an_image_without_a_target_has_no_distillation_term():

@@ -39,7 +39,7 @@ def models(*, every: Annotated[bool, Parameter(name="--all", negative="")] = Fal
     print(f"""
 encoder, in all   millions of weights, for {CHANNELS} channel and {OUTPUTS} outputs
 GMAC per Mpx      thousand million multiply-adds per million pixels
-halo              border that makes tiles exact; some students see the whole image
+halo              border that makes tiles exact; some see the whole image
 
 Code: unet-tiny is this package's (Apache-2.0); all others have an encoder of
 timm (Apache-2.0) and a decoder of segmentation_models.pytorch (MIT). Weights

@@ -21,7 +21,7 @@ _WHOLE = 2**22
 _SIDE = 1024
 """Side of the blocks of larger images, pixels."""
 
-_BAND = 2**24
+_BAND = 2**23
 """About so many pixels are in a row of blocks, if the image is wide."""
 
 
@@ -57,7 +57,7 @@ class BlockSegmenter:
         *,
         folder: Path | None = None,
         block: int | None = None,
-        margin: int = 128,
+        margin: int = 64,
     ) -> None:
         self._shape = shape
         self._structures = tuple(structures)
@@ -132,7 +132,7 @@ def _block_sides(shape: tuple[int, int]) -> tuple[int, int]:
     """Return height and width of a block, pixels.
 
     >>> _block_sides((1080, 1280)), _block_sides((20_000, 20_000)), _block_sides((100_000, 100_000))
-    ((1080, 1280), (838, 1024), (256, 1024))
+    ((1080, 1280), (419, 1024), (256, 1024))
     """
     if shape[0] * shape[1] <= _WHOLE:
         return shape

@@ -57,7 +57,8 @@ class Links:
             other: Numbers that the other gave them.
             seeds: Which of them are seeds.
         """
-        self._same.append(np.unique(np.stack([one[seeds], other[seeds]], axis=1), axis=0).astype(np.int64))
+        shared = count_pairs(one, other, seeds)
+        self._same.append(np.stack([shared.prediction, shared.label], axis=1))
         table = count_pairs(one, other)
         met = (table.prediction > 0) & (table.label > 0)
         lonely = np.concatenate(self._lonely)

@@ -39,6 +39,7 @@ def demo_settings(out: Path) -> Distill:
         data=out / "images",
         out=out / "run",
         label_sets=("cell",),
+        label_kind="instances",
         split=SPLIT,
         split_seed=SEED,
         teacher="sam-tiny-tissue",
