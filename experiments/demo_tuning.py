@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import mean
 
 from common import RESULTS
-
 from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.files import write_json
 from segdistill.settings import Arm

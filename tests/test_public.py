@@ -32,7 +32,8 @@ def test_nothing_posix_only_is_imported():
 import sys
 for name in ("fcntl", "resource", "pwd", "grp", "termios"):
     sys.modules[name] = None
-import segdistill.settings, segdistill.cli.app, segdistill.study, segdistill.engine, segdistill.inference, segdistill.data
+import segdistill.settings, segdistill.cli.app, segdistill.study, segdistill.engine
+import segdistill.inference, segdistill.data
 from segdistill.cli import status
 assert status(["--help"]) == 0
 """

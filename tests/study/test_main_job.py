@@ -69,7 +69,8 @@ def test_a_training_image_is_described_by_a_teacher_that_never_saw_it(finished):
     train = set(record["split"]["train"])
     (folder,) = (finished.folder / "targets").iterdir()
     store = open_store(folder)
-    described = {store.parameters(key)["case"]: store.parameters(key)["teacher"] for key in store.keys()}
+    notes = [store.parameters(key) for key in tuple(store.keys())]
+    described = {note["case"]: note["teacher"] for note in notes}
     assert set(described) == {name for part in record["split"].values() for name in part}
     assert all((described[name] > 0) == (name in train) for name in described)
 
