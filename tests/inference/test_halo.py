@@ -50,13 +50,14 @@ def test_pooling_over_the_whole_image_and_reaches_beyond_the_limit_have_no_bound
     assert measure_reach(wide, channels=1, limit=19) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "reach"),
-    [("unet-tiny", 46), ("unet-resnet18", 287), ("unet-mobilenetv3", None), ("unet-efficientnet-b0", None)],
-)
-def test_reach_of_our_students(name, reach):
-    # Squeeze-excite, in the last two, pools over the whole image.
-    assert measure_reach(student(name), channels=1) == reach
+def test_reach_of_our_students():
+    tiny = measure_reach(student("unet-tiny"), channels=1)
+    assert tiny is not None
+    assert 0 < tiny <= USUAL  # so the usual halo is exact
+    assert measure_reach(student("unet-resnet18"), channels=1) == 287
+    # Squeeze-excite, in these two, pools over the whole image.
+    assert measure_reach(student("unet-mobilenetv3"), channels=1) is None
+    assert measure_reach(student("unet-efficientnet-b0"), channels=1) is None
 
 
 def test_the_fast_halo_is_the_smallest_that_agrees():

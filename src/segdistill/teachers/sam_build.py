@@ -40,6 +40,10 @@ from segdistill.teachers.sam_weights import (
     weights_hash,
 )
 
+FITTED_ON_LABELS = frozenset({"medsam"})
+"""Published teachers that people's labels were used for, of images that nobody can count against a user's own:
+their number is unknown to the account. SAM's own masks were made by SAM itself."""
+
 EMBEDDED = ("sam-tiny-tissue", "sam-tiny-tissue-control")
 """Names of the teachers whose weights are in this package; the second is the control of the first."""
 
@@ -137,7 +141,7 @@ def _contract(model: SamModel, request: Request, channels: tuple[str, ...], *, p
         stride=encoder.patch,
         tile=2 * encoder.side,
         tokens=MappingProxyType(token_shapes(model)),
-        labels_seen=0,
+        labels_seen=None if request.name in FITTED_ON_LABELS else 0,
         precision=request.options.precision,
     )
 
@@ -190,7 +194,7 @@ def _with_probe(model: SamModel, request: Request, contract: Contract) -> Teache
         replace(
             contract,
             outputs=probe.outputs,
-            labels_seen=(contract.labels_seen or 0) + probe.labels_seen,
+            labels_seen=None if contract.labels_seen is None else contract.labels_seen + probe.labels_seen,
             weights_sha256=f"{contract.weights_sha256}+{sha256_file(path)}",
             note="Probe: a small head was fitted on labels; the encoder was not.",
         ),
