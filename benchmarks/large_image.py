@@ -7,6 +7,7 @@ minute from that field, so that the masks hold as many cells as tissue does. The
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,7 @@ def measure(shape: tuple[int, int], name: str, steps: int) -> dict[str, object]:
             "wanted below, bytes": WANTED,
             "time, s": round(seconds, 1),
             "megapixels per second": round(pixels / 1e6 / seconds, 2),
+            **({"load of the machine": round(os.getloadavg()[0], 1)} if hasattr(os, "getloadavg") else {}),
         }
 
 

@@ -68,8 +68,9 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--without-labels", action="store_true", help="only the student, none that is taught by labels")
     given = parser.parse_args()
-    name = "vessels/drive_to_chase"
+    name = "vessels/drive_to_chase_without_labels" if given.without_labels else "vessels/drive_to_chase"
     settings = Distill(
         data=manifest(given.data, given.runs),
         out=given.runs / name,
@@ -81,7 +82,7 @@ def main() -> None:
         student_channels=("green",),
         labels=0,
         baseline=False,
-        all_labels=True,
+        all_labels=not given.without_labels,
         seeds=tuple(given.seeds),
         protocol=PROTOCOL,
     )

@@ -1,6 +1,11 @@
+import csv
+import json
+
 import numpy as np
 import pytest
+import tifffile
 import torch
+from PIL import Image as Pillow
 from scipy.spatial import cKDTree
 from torch import nn
 
@@ -72,3 +77,51 @@ def discs():
         return (inside * value).astype(dtype)
 
     return make
+
+
+@pytest.fixture
+def png():
+    """Write a picture."""
+
+    def write(path, array):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(array).save(path)
+
+    return write
+
+
+@pytest.fixture
+def tif():
+    """Write an OME-TIFF, its channels named if there are any."""
+
+    def write(path, array, names=None, pixel_size=None):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        metadata = {"axes": "CYX" if array.ndim == 3 else "YX"}
+        if names:
+            metadata["Channel"] = {"Name": list(names)}
+        if pixel_size:
+            metadata |= {"PhysicalSizeX": pixel_size, "PhysicalSizeY": pixel_size}
+        tifffile.imwrite(path, array, ome=True, photometric="minisblack", metadata=metadata)
+
+    return write
+
+
+@pytest.fixture
+def failures():
+    """The lines of failed.csv."""
+
+    def read(out):
+        with (out / "failed.csv").open(newline="", encoding="utf-8") as handle:
+            return list(csv.reader(handle))[1:]
+
+    return read
+
+
+@pytest.fixture
+def records():
+    """The lines of predictions.jsonl."""
+
+    def read(out):
+        return [json.loads(line) for line in (out / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    return read

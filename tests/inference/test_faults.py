@@ -153,4 +153,4 @@ def test_progress_of_a_large_image_is_told(saved, tmp_path, monkeypatch):
     )
     assert len(told) > 4
     assert "% of its pixels" in told[0]
-    assert told[-2].strip() == "100% of its pixels, 0:00 left"
+    assert told[-2] == "[1/1] 0: 100% of its pixels, 0:00 left"

@@ -2,8 +2,9 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from segdistill.inference.inputs import find_images, name_images
 from segdistill.inference.one_image import Segmenter, halo_of
 from segdistill.inference.options import Options
 from segdistill.inference.records import Records
+from segdistill.inference.runner import Notice
 from segdistill.inference.windows import stride_of, window_sides
 from segdistill.networks.model import Model, load_model
 from segdistill.settings.run_folder import open_run
-
-Notice = Callable[[str], None]
 
 _USUAL = Options()
 _DECIDING = {"channels", "normalisation", "pixel_size", "structures", "thresholds", "weights_sha256"}
@@ -75,29 +75,33 @@ def predict_files(
     device = select_device(options.device, notice=notice)
     with open_run(out, _identity(loaded, options)):
         network = copy.deepcopy(loaded.module).to(device).eval()  # the caller's stays as it is
-        segmenter = Segmenter(network, device, loaded.card, options, out, notice)
+        segmenter = Segmenter(network, device, loaded.card, options, out)
         records = Records(out)
         inputs = name_images(found, before=records.name_of, free=records.is_free)
         done, skipped, failed = [], [], {}
         for number, image in enumerate(inputs, start=1):
-            place = f"[{number}/{len(inputs)}] {image.name}"
+            told = partial(_tell, notice, f"[{number}/{len(inputs)}] {image.name}")
             try:
                 if records.is_complete(image):
                     skipped.append(image.name)
-                    notice(f"{place}: done before")
+                    told("done before")
                     continue
                 records.set_aside(image)
-                facts = segmenter(image)
+                facts = segmenter(image, notice=told)
             except DataError as error:
                 failed[str(image.path)] = str(error)
                 records.fail(image.path, str(error))
-                notice(f"{place}: failed. {error}")
+                told(f"failed. {error}")
                 continue
             records.add(image, facts)
             done.append(image.name)
-            notice(f"{place}: {_in_words(facts)}")
+            told(_in_words(facts))
         records.write_failed()
     return Summary(tuple(done), tuple(skipped), failed)
+
+
+def _tell(notice: Notice, place: str, line: str) -> None:
+    notice(f"{place}: {line}")
 
 
 def _identity(model: Model, options: Options) -> dict[str, Any]:

@@ -16,7 +16,7 @@ CANDIDATES = (16, 32, 48, 64, 96, 128)
 USUAL = 64
 """The fast halo where nothing could be measured, pixels."""
 
-_LARGEST = 1536
+_LARGEST = 1024
 """Of larger validation images the middle is looked at, pixels."""
 
 
@@ -64,7 +64,7 @@ def measure_fast_halo(
     outputs: int,
     tile: int = 512,
     agreement: float = 0.999,
-    most: int = 4,
+    most: int = 2,
 ) -> tuple[int, float | None]:
     """Return the smallest halo at which windowed masks agree with those of the uncut images.
 

@@ -63,7 +63,7 @@ class Links:
         met = (table.prediction > 0) & (table.label > 0)
         lonely = np.concatenate(self._lonely)
         for mine, theirs in ((table.prediction, table.label), (table.label, table.prediction)):
-            places = np.flatnonzero(met & np.isin(mine, lonely))
+            places = np.flatnonzero(met & _among(mine, lonely))
             places = places[np.argsort(table.pixels[places], kind="stable")]
             best = dict(zip(mine[places].tolist(), theirs[places].tolist(), strict=True))  # the last one stays
             self._perhaps += sorted(best.items())
@@ -78,6 +78,12 @@ class Links:
         joined = _join(self._perhaps, piece, np.bincount(piece, weights=seeded, minlength=count) > 0)
         _, first, whole = np.unique(joined[piece], return_index=True, return_inverse=True)
         return np.argsort(np.argsort(first))[whole].astype(np.int64)
+
+
+def _among(numbers: np.ndarray, rising: np.ndarray) -> np.ndarray:
+    """Return which of the numbers are among rising ones."""
+    place = np.searchsorted(rising, numbers)
+    return np.append(rising, -1)[place] == numbers
 
 
 def _join(perhaps: list[tuple[int, int]], piece: np.ndarray, seeded: np.ndarray) -> np.ndarray:

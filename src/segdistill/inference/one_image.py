@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from segdistill.files import sha256_file
 from segdistill.inference.blocks import BlockSegmenter
 from segdistill.inference.inputs import Input
 from segdistill.inference.options import Options
+from segdistill.inference.runner import Notice
 from segdistill.inference.scale import at_model_scale
 from segdistill.inference.target import Target
 from segdistill.inference.windows import Part, View, blank_maps, stream_maps, view_of
@@ -46,11 +47,12 @@ class Segmenter:
     out: Path
     """Folder for the masks."""
 
-    notice: Callable[[str], None]
-    """Told how far a large image is."""
-
-    def __call__(self, image: Input) -> dict[str, Any]:
+    def __call__(self, image: Input, *, notice: Notice) -> dict[str, Any]:
         """Write an image's masks, each file whole or not at all, and return what is to be recorded of them.
+
+        Args:
+            image: Which.
+            notice: Told how far a large image is, and where memory is short.
 
         Raises:
             DataError: The image cannot be used.
@@ -64,7 +66,7 @@ class Segmenter:
             view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
             target = Target(self.out, image.name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
             with BlockSegmenter(view.shape, card.structures, card.thresholds, folder=self.out) as segmenter:
-                parts = _fed(segmenter, _told(self._parts(view), view.shape, self.notice))
+                parts = _fed(segmenter, _told(self._parts(view, notice), view.shape, notice))
                 if options.probabilities:
                     target.write_maps(parts, view.shape)
                 deque(parts, maxlen=0)
@@ -81,7 +83,7 @@ class Segmenter:
             "files": {path.relative_to(self.out).as_posix(): sha256_file(path) for path in files},
         }
 
-    def _parts(self, view: View) -> Iterator[Part]:
+    def _parts(self, view: View, notice: Notice) -> Iterator[Part]:
         if view.constant:
             return blank_maps(view.shape, outputs=len(self.card.outputs))
         return stream_maps(
@@ -91,7 +93,7 @@ class Segmenter:
             halo=halo_of(self.card, self.options),
             device=self.device,
             batch=1 if self.device.type == "cpu" else _AT_ONCE,
-            notice=self.notice,
+            notice=notice,
         )
 
 
@@ -107,7 +109,7 @@ def _fed(segmenter: BlockSegmenter, parts: Iterator[Part]) -> Iterator[Part]:
         yield window, maps
 
 
-def _told(parts: Iterator[Part], shape: tuple[int, int], notice: Callable[[str], None]) -> Iterator[Part]:
+def _told(parts: Iterator[Part], shape: tuple[int, int], notice: Notice) -> Iterator[Part]:
     """Yield the parts on, and tell now and then how much is done and how long the rest will take."""
     began = last = time.monotonic()
     done = 0
@@ -118,4 +120,4 @@ def _told(parts: Iterator[Part], shape: tuple[int, int], notice: Callable[[str],
         if now - last >= _SECONDS_BETWEEN_LINES:
             last = now
             share = done / (shape[0] * shape[1])
-            notice(f"  {share:.0%} of its pixels, {time_left((now - began) / share * (1 - share))} left")
+            notice(f"{share:.0%} of its pixels, {time_left((now - began) / share * (1 - share))} left")

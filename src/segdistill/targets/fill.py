@@ -96,7 +96,7 @@ def plan_targets(
     began = time.monotonic()
     _fill(store, replace(filling, names=[first]), part, _quiet)
     seconds = time.monotonic() - began
-    timed = shape_of(first) if shape_of else _described_shape(store, first) or (0, 0)
+    timed = _described_shape(store, first) or (shape_of(first) if shape_of else (0, 0))
     shapes = [shape_of(name) if shape_of else timed for name in rest]
     contract = filling.teachers[0].contract
     work = [_work(each, store.header, whole=contract.size is not None) for each in [timed, *shapes]]

@@ -149,7 +149,9 @@ def _session(network: Path, device: str) -> Any:
     if device.startswith("cuda") and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         providers.insert(0, "CUDAExecutionProvider")
     try:
-        return onnxruntime.InferenceSession(str(network), providers=providers)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors; its warnings are about how others exported the network
+        return onnxruntime.InferenceSession(str(network), options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base but Exception
         raise DataError(f"{network} cannot be loaded as an ONNX network: {error}. Export it again.") from error
 
