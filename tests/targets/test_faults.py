@@ -117,7 +117,7 @@ def test_slices_side_by_side_make_the_whole(child, tmp_path):
 
 @posix
 def test_two_processes_of_one_slice_are_refused(child, tmp_path):
-    first = child(tmp_path / "store", pause=0.5)
+    first = child(tmp_path / "store", pause=5.0)
     first.stdout.readline()
     second = child(tmp_path / "store")
     _, err = second.communicate(timeout=60)
