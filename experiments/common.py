@@ -68,6 +68,11 @@ def summary(settings: Distill, finished: Finished) -> dict[str, Any]:
         "split": recorded["split"],
         "student": recorded["student"],
         "minutes": {f"{arm['arm']['name']}/{arm['seed']}": round(arm["seconds"] / 60, 2) for arm in recorded["arms"]},
-        "machine": {"system": f"{platform.system()} {platform.machine()}", "processor": processor()},
+        "machine": machine(),
         "segdistill": __version__,
     }
+
+
+def machine() -> dict[str, str]:
+    """Return what computed."""
+    return {"system": f"{platform.system()} {platform.machine()}", "processor": processor()}

@@ -7,6 +7,7 @@ folds of the first seeds.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,13 @@ HELA = tuple(f"HeLa_joint_set{number}" for number in range(1, 6))
 SHIFT = {"3T3": "3T3_set1", "BMDM": "BMDM", "MCF10A": "MCF10A", "RAW264.7": "RAW40X_set1"}
 CHANNELS = ("nucleus", "phase")
 
-PROTOCOL = Protocol(steps=400, batch_size=4, crop=128, ema=0.99, validations=8)
+PROTOCOL = Protocol(steps=400, batch_size=4, crop=128, ema=0.99, validations=8, precision="bf16-mixed")
 """Fixed before the first fold was scored."""
 
 
-def halve(data: Path, out: Path) -> None:
-    """Write every field and its labels at half resolution."""
-    for name in (*HELA, *SHIFT.values()):
+def halve(data: Path, out: Path, names: Sequence[str]) -> None:
+    """Write these fields and their labels at half resolution."""
+    for name in names:
         target = out / "images" / f"{name}.tif"
         if target.exists():
             continue
@@ -95,7 +96,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     half = given.runs / "livecell_half"
-    halve(given.data / "livecell_phase", half)
+    halve(given.data / "livecell_phase", half, [*HELA, *SHIFT.values()])
     for count in range(1, len(given.seeds) + 1):
         for fold in given.folds:
             name = f"livecell_phase/{given.student.removeprefix('unet-')}_fold{fold}"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from segdistill.data.case import SPLITS, Case
-from segdistill.data.splits import equal_across_splits, equal_content, split_cases
+from segdistill.data.splits import equal_content, split_cases
 from segdistill.errors import ConfigError, DataError
 
 law = settings(deadline=None, max_examples=100)
@@ -158,10 +158,3 @@ def test_files_that_do_not_state_their_axes_are_compared_too(tmp_path):
     stack = np.stack([PICTURE, PICTURE[::-1]])
     cases = saved(tmp_path, a__npy=stack, b__npy=stack)
     assert equal_content(cases, axes="cyx") == [("a", "b")]
-
-
-def test_equal_pictures_in_two_splits_are_named(tmp_path):
-    first, second, third, fourth = saved(tmp_path, a__png=PICTURE, b__png=PICTURE, c__png=PICTURE.T, d__png=PICTURE.T)
-    parts = {"train": (first, third, fourth), "validation": (), "test": (second,)}
-    assert equal_across_splits(parts) == [("train: a", "test: b")]
-    assert equal_across_splits({"train": (first, second), "test": (third, fourth)}) == []

@@ -199,3 +199,22 @@ def test_the_callers_model_stays_as_it_is(bright, discs):
     model.module.train()
     predict(model, discs(50, 71, PLACES))
     assert model.module.training
+
+
+def test_one_file_per_channel(tmp_path, bright, discs, tif, failures):
+    image = discs(50, 71, PLACES)
+    for name, channel, array in (("A01", "dapi", image), ("A01", "light", image * 0), ("A02", "light", image)):
+        tif(tmp_path / "in" / f"{name}_{channel}.tif", array)
+    options = Options(device="cpu", pattern="{name}_{channel}.tif")
+    summary = predict_files(bright("dapi"), [tmp_path / "in"], tmp_path / "out", options=options)
+    assert summary.done == ("A01",)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "A01.tif") > 0, image > 0)
+    [(failed, reason)] = failures(tmp_path / "out")
+    assert failed == str(tmp_path / "in" / "A02")
+    assert "has no channel 'dapi'" in reason
+    again = predict_files(bright("dapi"), [tmp_path / "in"], tmp_path / "out", options=options)
+    assert again.skipped == ("A01",)
+    tif(tmp_path / "in" / "A01_dapi.tif", discs(50, 71, PLACES[:1]))
+    assert predict_files(bright("dapi"), [tmp_path / "in"], tmp_path / "out", options=options).done == ("A01",)
+    files = {"dapi": tmp_path / "in" / "A01_dapi.tif"}
+    assert predict(bright("dapi"), files)["cell"].max() == 1

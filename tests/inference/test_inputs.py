@@ -1,5 +1,6 @@
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_names_of_earlier_runs_are_kept_and_not_taken(tmp_path):
     images = find_images([make(tmp_path / "plate", "a.png", "b.png")], without=NOWHERE)
     named = name_images(
         images,
-        before=lambda path: "a.png" if path.name == "a.png" else None,
+        before=lambda image: "a.png" if image.path.name == "a.png" else None,
         free=lambda name, _: name != "b",
     )
     assert [image.name for image in named] == ["a.png", "b.png"]
@@ -105,12 +106,35 @@ def test_names_of_earlier_runs_are_kept_and_not_taken(tmp_path):
 
 def test_a_fingerprint_changes_with_the_image(tmp_path):
     folder = make(tmp_path, "a.npy", "z.zarr/0.npy")
-    before = [fingerprint(folder / "a.npy"), fingerprint(folder / "z.zarr")]
-    assert before == [fingerprint(folder / "a.npy"), fingerprint(folder / "z.zarr")]
+    files = {"dapi": folder / "a.npy"}
+    images = [Found(folder / name, Path(name)) for name in ("a.npy", "z.zarr")] + [Found(folder, Path(), files)]
+    before = [fingerprint(image) for image in images]
+    assert before == [fingerprint(image) for image in images]
     (folder / "a.npy").write_bytes(b"other")
     (folder / "z.zarr" / "0.npy").write_bytes(b"other")
-    assert all(
-        old != fingerprint(path) for old, path in zip(before, (folder / "a.npy", folder / "z.zarr"), strict=True)
-    )
+    assert all(old != fingerprint(image) for old, image in zip(before, images, strict=True))
+    assert fingerprint(images[-1]) != fingerprint(replace(images[-1], files={"actin": folder / "a.npy"}))
     with pytest.raises(DataError, match="cannot be read"):
-        fingerprint(Path(f"/{'x' * 300}"))
+        fingerprint(Found(Path(f"/{'x' * 300}"), Path("x")))
+
+
+def test_files_of_one_channel_each_are_joined_by_a_pattern(tmp_path):
+    make(tmp_path, "p1/A01_dapi.tif", "p1/A01_actin.tif", "p2/A01_dapi.tif", "thumbnail.png")
+    found = find_images([tmp_path], without=NOWHERE, pattern="{name}_{channel}.tif")
+    assert [(image.place.as_posix(), sorted(image.files or {})) for image in found] == [
+        ("p1/A01", ["actin", "dapi"]),
+        ("p2/A01", ["dapi"]),
+    ]
+    assert [image.name for image in name_images(found)] == ["p1/A01", "p2/A01"]
+    with pytest.raises(DataError, match=r"None of the files .* matches the pattern"):
+        find_images([tmp_path], without=NOWHERE, pattern="{channel}-{name}.tif")
+    make(tmp_path, "p2/A01_DAPI.tif", "p2/A01_dapi.TIF")
+    with pytest.raises(DataError, match=r"are both channel 'dapi' of 'p2/A01'"):
+        find_images([tmp_path], without=NOWHERE, pattern="{name}_{channel}.tif")
+
+
+def test_a_folder_per_channel_is_a_pattern_too(tmp_path):
+    make(tmp_path, "dapi/p.1/A01.tif", "actin/p.1/A01.tif")
+    (image,) = find_images([tmp_path], without=NOWHERE, pattern="{channel}/{name}.tif")
+    assert image.place.as_posix() == "p.1/A01"
+    assert image.files == {"actin": tmp_path / "actin/p.1/A01.tif", "dapi": tmp_path / "dapi/p.1/A01.tif"}

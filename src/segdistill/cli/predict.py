@@ -21,6 +21,7 @@ def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
     options = Options(
         channels=config.channels,
         axes=config.axes,
+        pattern=config.pattern,
         tile=config.tile,
         halo=config.halo,
         probabilities=config.probabilities,

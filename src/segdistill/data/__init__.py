@@ -22,7 +22,7 @@ from segdistill.data.normalisation import (
 from segdistill.data.readers import Reader, open_image, read_image
 from segdistill.data.sample import Sample, read_sample
 from segdistill.data.simulate import Tissue, TissueSettings, simulate_tissue, write_tissue
-from segdistill.data.splits import equal_across_splits, equal_content, split_cases
+from segdistill.data.splits import equal_content, split_cases
 from segdistill.data.tiling import Tile, count_tiles, padded, tiles
 from segdistill.data.writers import write_labels, write_labels_tiled, write_probabilities, write_probabilities_tiled
 
@@ -46,7 +46,6 @@ __all__ = [
     "Window",
     "check_names",
     "count_tiles",
-    "equal_across_splits",
     "equal_content",
     "infer_kind",
     "joined_groups",

@@ -17,6 +17,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from segdistill.data.case import SPLIT_WORDS, Case, Split, shown, stem
@@ -142,19 +143,40 @@ def _images(folder: Path, pattern: str | None) -> tuple[dict[str, Path | Mapping
     if pattern is None:
         shelf = _shelf(folder)
         return dict(shelf.files), shelf.aside
-    expression, images, aside = _expression(pattern), defaultdict(dict), []
+    images, aside = defaultdict(dict), []
     for path in _files(folder):
-        inside = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
-        match = expression.fullmatch(stem(PurePosixPath(inside)) if pattern.endswith("}") else inside)
-        if match is None:
-            aside.append(inside)
-        elif images[match["name"]].setdefault(match["channel"], path) != path:
-            twin = images[match["name"]][match["channel"]]
-            raise DataError(f"{twin} and {path} are both channel {match['channel']!r} of {match['name']!r}. Keep one.")
+        inside = PurePosixPath(path.relative_to(folder).as_posix())
+        parts = channel_of(inside, pattern)
+        if parts is None:
+            aside.append(str(inside))
+            continue
+        name, channel = parts
+        twin = images[name].setdefault(channel, path)
+        if twin != path:
+            raise DataError(f"{twin} and {path} are both channel {channel!r} of {name!r}. Keep one.")
     _refuse_gaps(folder, images)
     return {name: dict(sorted(files.items())) for name, files in images.items()}, aside
 
 
+def channel_of(path: PurePosixPath, pattern: str) -> tuple[str, str] | None:
+    """Return the image and the channel that a file is by a pattern; None if it does not match.
+
+    Args:
+        path: Below the folder of the images.
+        pattern: With ``{name}`` and ``{channel}``. If it ends with one of them, suffixes are left away.
+
+    Raises:
+        ConfigError: The pattern does not hold each of the two once.
+
+    >>> channel_of(PurePosixPath("plate 1/A01_DAPI.tif"), "{name}_{channel}.tif")
+    ('plate 1/A01', 'DAPI')
+    """
+    inside = stem(path) if pattern.endswith("}") else unicodedata.normalize("NFC", path.as_posix())
+    match = _expression(pattern).fullmatch(inside)
+    return None if match is None else (match["name"], match["channel"])
+
+
+@cache
 def _expression(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern such as "{name}_{channel}.tif"."""
     pieces = re.split(r"(\{[^{}]*\})", unicodedata.normalize("NFC", pattern))

@@ -154,19 +154,3 @@ def _plain(array: Shaped[np.ndarray, "c y x"]) -> Shaped[np.ndarray, "_ y x"]:
     if array.dtype.kind in "iu" and array.min() >= 0:
         array = array.astype(np.min_scalar_type(array.max()))
     return array[:1] if (array[:1] == array).all() else array
-
-
-def equal_across_splits(parts: Mapping[str, Sequence[Case]], *, axes: str | None = None) -> list[tuple[str, ...]]:
-    """Return pictures that occur in several splits, each as "split: name" of all who show it.
-
-    Args:
-        parts: Split to cases, as ``split_cases`` returns them.
-        axes: Meaning of the files' axes; None takes the files' own.
-    """
-    place = {case.name: split for split, cases in parts.items() for case in cases}
-    groups = equal_content([case for cases in parts.values() for case in cases], axes=axes)
-    return [
-        tuple(f"{place[name]}: {name}" for name in names)
-        for names in groups
-        if len({place[name] for name in names}) > 1
-    ]

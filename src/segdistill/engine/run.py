@@ -61,7 +61,9 @@ def begin(problem: Problem, plan: Plan, folder: Path, fabric: Fabric, *, notice:
     first, rank = fabric.is_global_zero, fabric.global_rank
     module = fabric.setup_module(problem.module)
     module.train()
-    adamw = AdamW(problem.parameter_groups(), lr=plan.learning_rate)
+    scaler = getattr(fabric.strategy.precision, "scaler", None)
+    # Fused is a tenth of a step faster, but takes the scaler's work upon itself and so forbids clipping.
+    adamw = AdamW(problem.parameter_groups(), lr=plan.learning_rate, fused=scaler is None)
     run = Run(
         problem=problem,
         plan=plan,
@@ -74,7 +76,7 @@ def begin(problem: Problem, plan: Plan, folder: Path, fabric: Fabric, *, notice:
             module=problem.module,
             optimizer=adamw,
             average=Average(problem.module, plan.ema),
-            scaler=getattr(fabric.strategy.precision, "scaler", None),
+            scaler=scaler,
         ),
         memory=Memory(plan.micro_batch, notice=notice if first else lambda text: notice(f"Process {rank}: {text}")),
         best=None,

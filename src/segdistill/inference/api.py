@@ -1,7 +1,7 @@
 """Segmenting one array or file, in memory."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ _USUAL = Options(device="cpu")
 
 def predict(
     model: Model | Path | str,
-    image: Shaped[np.ndarray, "..."] | Path | str,
+    image: Shaped[np.ndarray, "..."] | Path | str | Mapping[str, Path],
     *,
     channels: Sequence[str] | None = None,
     options: Options = _USUAL,
@@ -36,10 +36,11 @@ def predict(
 
     Args:
         model: A student or its folder.
-        image: A file, or pixels ``c y x`` or ``y x`` of any type, taken to have the model's pixel size.
+        image: A file, the file of each channel by its name, or pixels ``c y x`` or ``y x`` of any type,
+            taken to have the model's pixel size.
         channels: Names of the image's channels, in its order. None takes those of the file; an array
             of one channel is taken for the channel of a model that takes one.
-        options: How; ``probabilities`` means nothing here, and ``channels`` is not looked at.
+        options: How; ``probabilities`` and ``pattern`` mean nothing here, and ``channels`` is not looked at.
 
     Returns:
         By structure, object numbers from 1, or 0 and 1 where objects are not told apart.
@@ -52,7 +53,8 @@ def predict(
     loaded = model if isinstance(model, Model) else load_model(Path(model))
     if isinstance(image, np.ndarray):
         return _masks(loaded, _image_of(image, channels, loaded.card.channels), options)
-    with open_image(Path(image), channels=channels, axes=options.axes, fill_missing=options.fill_missing) as opened:
+    files = image if isinstance(image, Mapping) else Path(image)
+    with open_image(files, channels=channels, axes=options.axes, fill_missing=options.fill_missing) as opened:
         return _masks(loaded, opened, options)
 
 

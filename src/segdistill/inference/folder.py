@@ -70,7 +70,7 @@ def predict_files(
         EnvironmentFault: The masks cannot be written, another process writes there, or the device does not work.
     """
     loaded = load_model(model) if isinstance(model, Path) else model
-    found = find_images(images, without=out)
+    found = find_images(images, without=out, pattern=options.pattern)
     window_sides(side=options.tile, halo=halo_of(loaded.card, options), stride=stride_of(loaded.module))
     device = select_device(options.device, notice=notice)
     with open_run(out, _identity(loaded, options)):
@@ -90,7 +90,7 @@ def predict_files(
                 facts = segmenter(image, notice=told)
             except DataError as error:
                 failed[str(image.path)] = str(error)
-                records.fail(image.path, str(error))
+                records.fail(image, str(error))
                 told(f"failed. {error}")
                 continue
             records.add(image, facts)
@@ -114,6 +114,7 @@ def _identity(model: Model, options: Options) -> dict[str, Any]:
         "model": card,
         "channels": options.channels,
         "axes": options.axes,
+        "pattern": options.pattern,
         "tile": options.tile,
         "halo": halo_of(model.card, options),
         "probabilities": options.probabilities,

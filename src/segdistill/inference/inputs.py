@@ -3,12 +3,13 @@
 import hashlib
 import os
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
-from segdistill.data.case import stem
+from segdistill.data.case import shown, stem
+from segdistill.data.folders import channel_of
 from segdistill.data.readers import BUILTIN
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError
@@ -24,33 +25,36 @@ class Found:
     """An image that is to be segmented."""
 
     path: Path
-    """The file, or the folder of an OME-Zarr."""
+    """The file, or the folder of an OME-Zarr. Where each channel has its own file, what their paths have in common."""
 
     place: Path
     """Its path below the folder that was named, or its name."""
 
+    files: Mapping[str, Path] | None = None
+    """Channel to file, where each has its own."""
+
 
 @dataclass(frozen=True)
-class Input:
+class Input(Found):
     """An image that is to be segmented, and what its masks are called."""
 
-    path: Path
-    """The file, or the folder of an OME-Zarr."""
-
-    name: str
+    name: str = field(kw_only=True)
     """Of its masks, without suffix; no other image has it. May contain "/"."""
 
 
-def find_images(paths: Sequence[Path], *, without: Path) -> list[Found]:
+def find_images(paths: Sequence[Path], *, without: Path, pattern: str | None = None) -> list[Found]:
     """Return the images among files and folders.
 
     Args:
         paths: Folders are searched through for files of known suffixes; a file is taken for an image as it is.
         without: A folder that is not searched: the one for the masks.
+        pattern: Of the files, with ``{name}`` and ``{channel}``, where each channel has its own; files
+            that do not match it are left aside. None means one file per image.
 
     Raises:
-        DataError: A path does not exist or cannot be looked into, or there is no image.
-        ConfigError: One image is named twice.
+        DataError: A path does not exist or cannot be looked into, there is no image, or two files are
+            one channel of one image.
+        ConfigError: One image is named twice, or the pattern can be read in two ways.
     """
     found: list[Found] = []
     for path in paths:
@@ -63,7 +67,25 @@ def find_images(paths: Sequence[Path], *, without: Path) -> list[Found]:
     if not found:
         known = ", ".join(sorted(_suffixes()))
         raise DataError(f"There is no image in {', '.join(map(str, paths))}. Files are known by their suffix: {known}.")
-    return found
+    return found if pattern is None else _joined(found, pattern)
+
+
+def _joined(found: Sequence[Found], pattern: str) -> list[Found]:
+    """Return the images whose channels are these files."""
+    files = defaultdict[tuple[Path, str], dict[str, Path]](dict)
+    for file in found:
+        parts = channel_of(PurePosixPath(file.place.as_posix()), pattern)
+        if parts is None:
+            continue
+        name, channel = parts
+        root = file.path.parents[len(file.place.parts) - 1]
+        twin = files[root, name].setdefault(channel, file.path)
+        if twin != file.path:
+            raise DataError(f"{twin} and {file.path} are both channel {channel!r} of {name!r}. Keep one.")
+    if not files:
+        some = shown((file.place.as_posix() for file in found), most=3)
+        raise DataError(f"None of the files ({some}) matches the pattern {pattern!r}. Correct the pattern.")
+    return [Found(root / name, Path(name), dict(sorted(each.items()))) for (root, name), each in files.items()]
 
 
 def _is_folder(path: Path) -> bool:
@@ -97,8 +119,8 @@ def _refuse(error: OSError) -> None:
 def name_images(
     found: Sequence[Found],
     *,
-    before: Callable[[Path], str | None] = lambda _: None,
-    free: Callable[[str, Path], bool] = lambda _name, _path: True,
+    before: Callable[[Found], str | None] = lambda _: None,
+    free: Callable[[str, Found], bool] = lambda _name, _image: True,
 ) -> list[Input]:
     """Give each image a name for its masks, in the order of the names.
 
@@ -114,10 +136,10 @@ def name_images(
     >>> [image.name for image in name_images([Found(Path(p), Path(p)) for p in ("a.png", "b.png", "a.tif")])]
     ['a.png', 'a.tif', 'b']
     """
-    forms = [_forms(image) if (name := before(image.path)) is None else [name] for image in found]
+    forms = [_forms(image) if (name := before(image)) is None else [name] for image in found]
     while True:
         for image, left in zip(found, forms, strict=True):
-            while len(left) > 1 and not free(left[0], image.path):
+            while len(left) > 1 and not free(left[0], image):
                 del left[0]
         times = Counter(folded(left[0]) for left in forms)
         clashing = [left for left in forms if len(left) > 1 and times[folded(left[0])] > 1]
@@ -125,7 +147,7 @@ def name_images(
             break
         for left in clashing:
             del left[0]
-    named = (Input(image.path, left[0]) for image, left in zip(found, forms, strict=True))
+    named = (Input(i.path, i.place, i.files, name=left[0]) for i, left in zip(found, forms, strict=True))
     return sorted(named, key=lambda image: image.name)
 
 
@@ -139,7 +161,8 @@ def _forms(image: Found) -> list[str]:
     whole = image.path.resolve()
     longer = ["/".join(whole.parts[-count:]) for count in range(2, len(whole.parts))]
     marked = f"{image.place.as_posix()}-{_mark(os.fsencode(whole))}"
-    return [_writable(form) for form in (stem(image.place), image.place.as_posix(), *longer, marked)]
+    shortest = stem(image.place) if image.files is None else image.place.as_posix()
+    return [_writable(form) for form in (shortest, image.place.as_posix(), *longer, marked)]
 
 
 def _writable(name: str) -> str:
@@ -163,12 +186,19 @@ def _mark(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(image: Found) -> str:
     """Return what changes when an image does: the hash of a file, or of an OME-Zarr's names, sizes and times.
 
     Raises:
         DataError: It cannot be read.
     """
+    if image.files is None:
+        return _fingerprint(image.path)
+    lines = (f"{channel} {_fingerprint(path)}\n" for channel, path in sorted(image.files.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _fingerprint(path: Path) -> str:
     try:
         if path.is_file():
             return sha256_file(path)

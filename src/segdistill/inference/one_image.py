@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from segdistill.data.channels import BLANK
 from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
 from segdistill.engine.progress import time_left
@@ -59,8 +60,9 @@ class Segmenter:
             EnvironmentFault: The masks cannot be written, or memory ran out.
         """
         options, card, fill = self.options, self.card, self.options.fill_non_finite
+        files = _of_use(image, card.channels)
         with open_image(
-            image.path, channels=options.channels, axes=options.axes, fill_missing=options.fill_missing
+            files, channels=options.channels, axes=options.axes, fill_missing=options.fill_missing
         ) as opened:
             source, factor = at_model_scale(opened, card, policy=options.pixel_size, fill_non_finite=fill)
             view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
@@ -100,6 +102,14 @@ class Segmenter:
 def halo_of(card: ModelCard, options: Options) -> int:
     """Return the border of a window, pixels: what was asked for, or the model's fast halo."""
     return card.halo["fast"] if options.halo is None else options.halo
+
+
+def _of_use(image: Input, channels: Sequence[str]) -> Path | Mapping[str, Path]:
+    """Return the image's file; or those of its files that a model with these channels looks at, or all if some lack."""
+    if image.files is None:
+        return image.path
+    chosen = {name: path for name, path in image.files.items() if name in channels}
+    return chosen if set(channels) <= {*chosen, BLANK} else image.files
 
 
 def _fed(segmenter: BlockSegmenter, parts: Iterator[Part]) -> Iterator[Part]:

@@ -16,6 +16,9 @@ class Options:
     axes: str | None = None
     """Order of the files' axes. None takes the files' own."""
 
+    pattern: str | None = None
+    """How the files of a folder are named, with ``{name}`` and ``{channel}``, where each channel has its own."""
+
     tile: int = 512
     """Side of a window, pixels."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from segdistill.errors import DataError
 from segdistill.files import append_line, neutral_cell, sha256_file, whole_file
-from segdistill.inference.inputs import Input, fingerprint, folded
+from segdistill.inference.inputs import Found, Input, fingerprint, folded
 
 RECORDS = "predictions.jsonl"
 FAILED = "failed.csv"
@@ -32,34 +32,34 @@ class Records:
             self._by_image[record["image"]] = record
         self._by_name = {folded(record["name"]): record for record in self._by_image.values() if "name" in record}
 
-    def name_of(self, path: Path) -> str | None:
+    def name_of(self, image: Found) -> str | None:
         """Return the name that this image's masks have, or None if there are none."""
-        return self._by_image.get(_key(path), {}).get("name")
+        return self._by_image.get(_key(image), {}).get("name")
 
-    def is_free(self, name: str, path: Path) -> bool:
+    def is_free(self, name: str, image: Found) -> bool:
         """Tell whether masks of this image may have this name: they do already, or those of no other image do."""
         record = self._by_name.get(folded(name))
-        if record is None or record["image"] == _key(path):
+        if record is None or record["image"] == _key(image):
             return True
         try:
-            return record["sha256"] == self.fingerprint(path)
+            return record["sha256"] == self.fingerprint(image)
         except DataError:  # it will fail when its turn comes
             return False
 
-    def fingerprint(self, path: Path) -> str:
+    def fingerprint(self, image: Found) -> str:
         """Return an image's fingerprint, computed once.
 
         Raises:
             DataError: It cannot be read.
         """
-        if path not in self._fingerprints:
-            self._fingerprints[path] = fingerprint(path)
-        return self._fingerprints[path]
+        if image.path not in self._fingerprints:
+            self._fingerprints[image.path] = fingerprint(image)
+        return self._fingerprints[image.path]
 
     def is_complete(self, image: Input) -> bool:
         """Tell whether this very image was segmented before and all its masks are still what was written."""
         record = self._by_name.get(folded(image.name))
-        if record is None or record["sha256"] != self.fingerprint(image.path):
+        if record is None or record["sha256"] != self.fingerprint(image):
             return False
         files = record["files"].items()
         return all((self._out / name).is_file() and sha256_file(self._out / name) == sha for name, sha in files)
@@ -67,7 +67,7 @@ class Records:
     def set_aside(self, image: Input) -> None:
         """Rename the masks of what this image was before it changed, so that nobody takes them for its own."""
         record = self._by_name.get(folded(image.name))
-        if record is None or record["sha256"] == self.fingerprint(image.path):
+        if record is None or record["sha256"] == self.fingerprint(image):
             return
         for name in record["files"]:
             old = self._out / name
@@ -76,16 +76,16 @@ class Records:
 
     def add(self, image: Input, facts: Mapping[str, Any]) -> None:
         """Record that an image was segmented; ``facts`` name its files and their hashes."""
-        record = {"name": image.name, "sha256": self.fingerprint(image.path), **facts}
-        self._by_name[folded(image.name)] = self._append(image.path, record)
+        record = {"name": image.name, "sha256": self.fingerprint(image), **facts}
+        self._by_name[folded(image.name)] = self._append(image, record)
 
-    def fail(self, path: Path, reason: str) -> None:
+    def fail(self, image: Found, reason: str) -> None:
         """Record that an image could not be segmented."""
-        self._append(path, {"failed": reason})
+        self._append(image, {"failed": reason})
         self.write_failed()
 
-    def _append(self, path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-        record = {"image": _key(path), **facts}
+    def _append(self, image: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
+        record = {"image": _key(image), **facts}
         append_line(self._out / RECORDS, json.dumps(record, sort_keys=True))
         self._by_image[record["image"]] = record
         return record
@@ -102,8 +102,8 @@ class Records:
             writer.writerows([neutral_cell(path), neutral_cell(reason)] for path, reason in failed)
 
 
-def _key(path: Path) -> str:
-    return str(path.resolve())
+def _key(image: Found) -> str:
+    return str(image.path.resolve())
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,9 @@ class Predict(Settings):
     axes: str | None = None
     """Order of the axes in the files, where the files do not say."""
 
+    pattern: str | None = None
+    """How one file per channel is named, such as {name}_{channel}.tif."""
+
     tile: Annotated[int, Field(ge=64)] = 512
     """Side of a window, pixels."""
 
@@ -39,7 +42,7 @@ class Predict(Settings):
     """What to do with images whose pixel size differs from the training images' by more than a tenth."""
 
     nan: Literal["refuse", "fill"] = "refuse"
-    """What to do with pixels that are not numbers: refuse the image, or take them for zero."""
+    """What to do with pixels that are not numbers: refuse the image, or take their channel's lowest value."""
 
     fill_missing: bool = False
     """Take tiles or chunks of which a file stores nothing for empty, as programs leave them out. Else refuse them."""

@@ -23,11 +23,8 @@ def _by_number(names: dict[str, str]) -> dict[str, str]:
     return names
 
 
-class Images(Settings):
-    """Where the images are and how to read them."""
-
-    data: Path
-    """Folder with images/ and, where they exist, labels/ of the same stems; or a CSV manifest."""
+class Reading(Settings):
+    """How the files of a data set are read."""
 
     channels: tuple[str, ...] | None = None
     """Names of the files' channels, in file order, where the files do not name them."""
@@ -42,13 +39,24 @@ class Images(Settings):
     """Take tiles or chunks of which a file stores nothing for empty, as programs leave them out. Else refuse them."""
 
     nan: Literal["refuse", "fill"] = "refuse"
-    """What to do with pixels that are not numbers: leave the image out, or take their channel's lowest value."""
+    """What to do with pixels that are not numbers: refuse the image, or take their channel's lowest value."""
 
     label_kind: Literal["instances", "binary", "classes", "bits"] | None = None
     """What the values of label images mean, where it cannot be seen from them."""
 
     structure: str = "cell"
     """Name of what is labelled, where labels/ has no sub-folder that names it."""
+
+
+class Place(Settings):
+    """Where a data set is."""
+
+    data: Path
+    """Folder with images/ and, where they exist, labels/ of the same stems; or a CSV manifest."""
+
+
+class Images(Reading, Place):
+    """Where the images are and how to read them."""
 
     value_names: Annotated[dict[str, str], BeforeValidator(_by_text), AfterValidator(_by_number)] | None = None
     """Names of classes or bits by their number in the label images, as 1 = "liver". None names those found."""
