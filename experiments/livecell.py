@@ -7,6 +7,7 @@ folds of the first seeds.
 """
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,20 @@ from segdistill.training.validation import entry_maps
 HELA = tuple(f"HeLa_joint_set{number}" for number in range(1, 6))
 SHIFT = {"3T3": "3T3_set1", "BMDM": "BMDM", "MCF10A": "MCF10A", "RAW264.7": "RAW40X_set1"}
 CHANNELS = ("nucleus", "phase")
+MAIN = "unet-resnet18"
+"""The student of which every arm is trained; of the others baseline and student. And the teacher's network."""
 
-PROTOCOL = Protocol(steps=400, batch_size=4, crop=128, ema=0.99, validations=8, precision="bf16-mixed")
-"""Fixed before the first fold was scored."""
+PROTOCOL = Protocol(
+    steps=400,
+    batch_size=4,
+    crop=128,
+    learning_rate=3e-3,
+    intensity=0.4,
+    ema=0.99,
+    validations=8,
+    precision="bf16-mixed",
+)
+"""Fixed before the first fold was scored; rate and intensity are the baseline's best (livecell_tuning.py)."""
 
 
 def halve(data: Path, out: Path, names: Sequence[str]) -> None:
@@ -86,12 +98,19 @@ def shift_scores(half: Path, finished: Finished) -> dict[str, Any]:
     return {"shift": scores}
 
 
+def lend_teacher(runs: Path, fold: int, folder: Path) -> None:
+    """Let another student learn from the teachers that were fitted for the main one: data and protocol are equal."""
+    fitted, own = runs / "livecell_phase" / f"resnet18_fold{fold}" / "teachers" / "teacher", folder / "teachers"
+    if fitted.exists() and not own.exists():
+        shutil.copytree(fitted, own / "teacher")
+
+
 def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--student", default="unet-resnet18")
+    parser.add_argument("--student", default=MAIN, help="arms beside baseline and student are for this one only")
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
@@ -100,18 +119,21 @@ def main() -> None:
     for count in range(1, len(given.seeds) + 1):
         for fold in given.folds:
             name = f"livecell_phase/{given.student.removeprefix('unet-')}_fold{fold}"
+            whole = given.student == MAIN
+            if not whole:
+                lend_teacher(given.runs, fold, given.runs / name)
             settings = Distill(
                 data=fold_manifest(half, fold - 1),
                 out=given.runs / name,
                 label_kind="instances",
-                teacher="fit:unet-resnet18",
+                teacher=f"fit:{MAIN}",
                 teacher_channels=CHANNELS,
-                control="fit:unet-resnet18",
+                control=f"fit:{MAIN}" if whole else None,
                 student=given.student,
                 student_channels=CHANNELS[:1],
                 labels=1,
-                all_labels=True,
-                targets_alone=True,
+                all_labels=whole,
+                targets_alone=whole,
                 seeds=tuple(given.seeds[:count]),
                 protocol=PROTOCOL,
             )

@@ -22,13 +22,14 @@ from segdistill.training.entries import make_entry
 from segdistill.training.fit import Recipe, fit
 
 TRAINING, VALIDATION = "RAW40X_set3", "RAW40X_set2"
-RATES = (3e-4, 1e-3, 3e-3)
-INTENSITIES = (0.2, 0.4)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
+STRENGTHS = (0.2, 0.4, 0.6, 0.8)
+"""Of the random changes of the student's intensities."""
 SEEDS = (0, 1)
 
 
 def main() -> None:
-    """Train baselines: each rate with each strength of augmentation, then the best one longer, and in float32."""
+    """Train baselines at each rate, each strength of augmentation at the best; the best longer, and in float32."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
@@ -62,20 +63,24 @@ def main() -> None:
         print(f"{name}: {found:.4f}", flush=True)
         return found
 
-    grid = {
-        (rate, intensity): score(f"rate_{rate:g}_intensity_{intensity:g}", learning_rate=rate, intensity=intensity)
-        for rate in RATES
-        for intensity in INTENSITIES
+    rates = {rate: score(f"rate_{rate:g}_intensity_0.2", learning_rate=rate, intensity=0.2) for rate in RATES}
+    rate = max(rates, key=rates.__getitem__)
+    strengths = {
+        strength: score(f"rate_{rate:g}_intensity_{strength:g}", learning_rate=rate, intensity=strength)
+        for strength in STRENGTHS
     }
-    rate, intensity = max(grid, key=grid.__getitem__)
-    best = {"learning_rate": rate, "intensity": intensity}
+    best = {"learning_rate": rate, "intensity": max(strengths, key=strengths.__getitem__)}
     scores = {
-        "grid": [{"learning_rate": r, "intensity": i, "dice": value} for (r, i), value in grid.items()],
-        "best": best,
-        "twice the steps": score("longer", **best, steps=2 * PROTOCOL.steps),
-        "float32": score("float32", **best, precision="32-true"),
+        "by_rate_strength_0.2": rates,
+        "by_strength_best_rate": strengths,
+        "best_otherwise": {
+            "as above": strengths[best["intensity"]],
+            "twice the steps": score("longer", **best, steps=2 * PROTOCOL.steps),
+            "float32": score("float32", **best, precision="32-true"),
+        },
     }
-    write_json(RESULTS / "livecell_tuning.json", {"steps": PROTOCOL.steps, "seeds": SEEDS, **scores})
+    found = {f"best_{name}": value for name, value in best.items()}
+    write_json(RESULTS / "livecell_tuning.json", {"steps": PROTOCOL.steps, "seeds": SEEDS, **found, **scores})
 
 
 if __name__ == "__main__":

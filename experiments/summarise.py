@@ -12,6 +12,7 @@ from results_page.sections import study_section
 from results_page.speed import benchmark_sections, read_benchmarks
 from results_page.stored import Result, make_study, read_results
 from results_page.tuning import tuning_section
+from results_page.ways import ways_section
 from segdistill.files import whole_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,7 +72,7 @@ def make_page(
 
     Args:
         results: What was kept, by name.
-        results_folder: Where it was kept; the tuning of the demo is read from there too.
+        results_folder: Where it was kept; tunings and the comparison of objects are read from there too.
         benchmarks_folder: Where the benchmarks were kept.
 
     Returns:
@@ -79,8 +80,18 @@ def make_page(
     """
     folds = folds_of(results)
     pictures = _pictures(results)
-    parts = [HEADER, *_single("demo", results, pictures), *tuning_section(results_folder / "demo_tuning.json")]
+    parts = [HEADER, *_single("demo", results, pictures)]
+    parts += tuning_section(
+        results_folder / "demo_tuning.json",
+        title="Tuning of the demo, before its ladder",
+        command="python experiments/demo_tuning.py --runs RUNS",
+    )
     parts += ["## `livecell_phase`: nucleus and phase teach the nucleus alone"]
+    parts += tuning_section(
+        results_folder / "livecell_tuning.json",
+        title="Tuning of the baseline, before the first fold, on fields that are scored nowhere",
+        command="python experiments/livecell_tuning.py --data DATA --runs RUNS",
+    )
     parts += hela_sections(
         folds, {student: f"results/{name}" for student in folds if (name := _hela_file(student)) in pictures}
     )
@@ -90,6 +101,10 @@ def make_page(
     known = {*EXPERIMENTS, *(result.name for own in folds.values() for result in own.values())}
     for name in sorted(set(results) - known):
         parts += _single(name, results, pictures)
+    parts += ["## Objects: seeds from boundaries or from distances (`bbbc038`)"]
+    parts += ways_section(
+        results_folder / "nuclei.json", command="python experiments/nuclei.py --data DATA --runs RUNS"
+    )
     parts += ["## Benchmarks", *benchmark_sections(read_benchmarks(benchmarks_folder))]
     parts += ["## The paper's own, on other data", *paper_section()]
     return "\n\n".join(parts) + "\n", pictures

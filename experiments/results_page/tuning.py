@@ -1,4 +1,4 @@
-"""How the demo's protocol was chosen: whatever its tuning kept, as tables."""
+"""How a protocol was chosen: whatever its tuning kept, as tables."""
 
 import json
 from collections.abc import Mapping
@@ -8,21 +8,20 @@ from results_page.words import listed, table
 from segdistill.report.wording import as_percent
 
 
-def tuning_section(path: Path) -> list[str]:
-    """Return the validation scores of the tuning.
+def tuning_section(path: Path, *, title: str, command: str) -> list[str]:
+    """Return the validation scores of a tuning.
 
     Args:
         path: JSON: names to values, and titles to tables of scores (choice to score, or choice to arm
             to score). A missing file gives no section.
+        title: What was tuned, and when.
+        command: Makes the file.
     """
     if not path.exists():
         return []
     content = json.loads(path.read_text(encoding="utf-8"))
     plain = [f"{_words(key)} {value}" for key, value in content.items() if not isinstance(value, Mapping)]
-    parts = [
-        f"**Tuning of the demo, before its ladder** (arms without a teacher; validation Dice %; {listed(plain)};"
-        " command: `python experiments/demo_tuning.py --runs RUNS`)"
-    ]
+    parts = [f"**{title}** (arms without a teacher; validation Dice %; {listed(plain)}; command: `{command}`)"]
     return [*parts, *(_scores(key, value) for key, value in content.items() if isinstance(value, Mapping))]
 
 
