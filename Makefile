@@ -41,6 +41,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/data_wait.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/large_image.py
+	$(BIN)/python benchmarks/objects.py
 
 clean:
 	rm -rf $(VENV) dist build runs

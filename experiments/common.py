@@ -11,7 +11,8 @@ from typing import Any
 from segdistill import __version__
 from segdistill.files import whole_file, write_json
 from segdistill.settings import Distill
-from segdistill.study.main_job import Finished, distill
+from segdistill.study.conclusion import Finished
+from segdistill.study.main_job import distill
 from segdistill.study.provenance import processor
 
 RESULTS = Path(__file__).parent / "results"

@@ -7,6 +7,7 @@ folds of the first seeds.
 """
 
 import argparse
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from common import run, write_manifest
+from common import RESULTS, run, write_manifest
 from segdistill.data.datasets import read_dataset
 from segdistill.data.labels import output_names
 from segdistill.data.readers import read_image
@@ -25,7 +26,7 @@ from segdistill.evaluation import score_case
 from segdistill.networks.model import load_model
 from segdistill.settings import Distill, Protocol
 from segdistill.study.arms import RULE, mask_planes
-from segdistill.study.main_job import Finished
+from segdistill.study.conclusion import Finished
 from segdistill.training.entries import make_entry
 from segdistill.training.validation import entry_maps
 
@@ -35,17 +36,24 @@ CHANNELS = ("nucleus", "phase")
 MAIN = "unet-resnet18"
 """The student of which every arm is trained; of the others baseline and student. And the teacher's network."""
 
-PROTOCOL = Protocol(
-    steps=400,
-    batch_size=4,
-    crop=128,
-    learning_rate=3e-3,
-    intensity=0.4,
-    ema=0.99,
-    validations=8,
-    precision="bf16-mixed",
-)
-"""Fixed before the first fold was scored; rate and intensity are the baseline's best (livecell_tuning.py)."""
+PROTOCOL = Protocol(steps=400, batch_size=4, crop=128, ema=0.99, validations=8, precision="bf16-mixed")
+"""Of every arm. Rate and augmentation are the fold's own, as livecell_tuning.py found them for the baseline."""
+TEACHER_STEPS = 800
+
+TUNING = RESULTS / "livecell_tuning.json"
+
+
+def fields_of_fold(fold: int) -> tuple[list[str], str, str]:
+    """Return the training fields, the validation field and the test field of a fold, counted from 1."""
+    test, validation = HELA[fold - 1], HELA[fold % len(HELA)]
+    return [name for name in HELA if name not in {test, validation}], validation, test
+
+
+def protocol_of_fold(fold: int) -> Protocol:
+    """Return the protocol that tuning chose for a fold."""
+    if not TUNING.exists():
+        raise SystemExit(f"There is no {TUNING}: run experiments/livecell_tuning.py first.")
+    return PROTOCOL.model_copy(update=json.loads(TUNING.read_text("utf-8"))["chosen"][str(fold)])
 
 
 def halve(data: Path, out: Path, names: Sequence[str]) -> None:
@@ -64,19 +72,20 @@ def halve(data: Path, out: Path, names: Sequence[str]) -> None:
         tifffile.imwrite(target, pixels, ome=True, metadata={"axes": "CYX", "Channel": {"Name": list(CHANNELS)}})
 
 
-def fold_manifest(half: Path, test: int) -> Path:
+def fold_manifest(half: Path, fold: int) -> Path:
     """Write the manifest of the fold that leaves one HeLa field out."""
-    splits = {test: "test", (test + 1) % len(HELA): "validation"}
+    _, validation, test = fields_of_fold(fold)
+    splits = {test: "test", validation: "validation"}
     rows = [
         {
             "image": f"images/{name}.tif",
             "label": f"labels/{name}.tif",
             "group": name,
-            "split": splits.get(number, "train"),
+            "split": splits.get(name, "train"),
         }
-        for number, name in enumerate(HELA)
+        for name in HELA
     ]
-    return write_manifest(half / f"fold{test + 1}.csv", rows)
+    return write_manifest(half / f"fold{fold}.csv", rows)
 
 
 def shift_scores(half: Path, finished: Finished) -> dict[str, Any]:
@@ -123,7 +132,7 @@ def main() -> None:
             if not whole:
                 lend_teacher(given.runs, fold, given.runs / name)
             settings = Distill(
-                data=fold_manifest(half, fold - 1),
+                data=fold_manifest(half, fold),
                 out=given.runs / name,
                 label_kind="instances",
                 teacher=f"fit:{MAIN}",
@@ -135,7 +144,8 @@ def main() -> None:
                 all_labels=whole,
                 targets_alone=whole,
                 seeds=tuple(given.seeds[:count]),
-                protocol=PROTOCOL,
+                protocol=protocol_of_fold(fold),
+                teacher_steps=TEACHER_STEPS,
             )
             run(name, settings, extra=lambda finished: shift_scores(half, finished))
 

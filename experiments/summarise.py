@@ -89,8 +89,9 @@ def make_page(
     parts += ["## `livecell_phase`: nucleus and phase teach the nucleus alone"]
     parts += tuning_section(
         results_folder / "livecell_tuning.json",
-        title="Tuning of the baseline, before the first fold, on fields that are scored nowhere",
+        title="Tuning of the baseline, in each fold on its validation field",
         command="python experiments/livecell_tuning.py --data DATA --runs RUNS",
+        without=("chosen",),
     )
     parts += hela_sections(
         folds, {student: f"results/{name}" for student in folds if (name := _hela_file(student)) in pictures}

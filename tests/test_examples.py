@@ -2,16 +2,28 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.settings import Distill, read_toml, validated
+from segdistill.settings import Distill, Study, read_toml, validated
+from segdistill.study.cells import cells_of
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.toml"))
+FOLDER = Path(__file__).parents[1] / "examples"
+STUDIES = sorted(FOLDER.glob("study_*.toml"))
+RECIPES = sorted(set(FOLDER.glob("*.toml")) - set(STUDIES))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_example_is_a_sound_recipe(path):
     settings = validated(Distill, {"data": "images", "out": "runs/x", **read_toml(path)})
     assert {arm.role for arm in settings.arms()} >= {"baseline", "student", "control"}
 
 
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_has_what_a_claim_needs(path):
+    settings = validated(Study, {"out": "runs/x", **read_toml(path)})
+    assert {cell.arm.role for cell in cells_of(settings)} >= {"baseline", "student", "control", "all-labels"}
+    assert len(settings.seeds) >= 5
+    assert {arm.teacher for arm in settings.arms} - {None} == set(settings.teachers)
+
+
 def test_there_are_examples():
-    assert EXAMPLES
+    assert RECIPES
+    assert STUDIES

@@ -6,9 +6,9 @@ import numpy as np
 
 from results_page.stored import METRICS, Study
 from results_page.words import between, listed, points
-from segdistill.evaluation import ScoreTable
+from segdistill.evaluation import Gain, ScoreTable, gain_of
 from segdistill.report.wording import as_count, as_percent
-from segdistill.study.account import MAIN, TEACHER, Gain, gain_of
+from segdistill.study.account import MAIN, TEACHER
 
 ORDER = ("baseline", "student", TEACHER)
 """What distillation promises, from the worst to the best."""

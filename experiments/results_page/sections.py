@@ -18,10 +18,10 @@ from results_page.words import (
     spread_over_fields,
     table,
 )
-from segdistill.evaluation import ScoreTable, mean_sd
+from segdistill.evaluation import Gain, ScoreTable, mean_sd
 from segdistill.report import Spread
 from segdistill.report.wording import as_percent, as_size, as_spread
-from segdistill.study.account import MAIN, TEACHER, Gain
+from segdistill.study.account import MAIN, TEACHER
 
 SHOWN = 8
 """With more fields their table is folded."""

@@ -1,14 +1,14 @@
 """How a protocol was chosen: whatever its tuning kept, as tables."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from results_page.words import listed, table
 from segdistill.report.wording import as_percent
 
 
-def tuning_section(path: Path, *, title: str, command: str) -> list[str]:
+def tuning_section(path: Path, *, title: str, command: str, without: Sequence[str] = ()) -> list[str]:
     """Return the validation scores of a tuning.
 
     Args:
@@ -16,10 +16,12 @@ def tuning_section(path: Path, *, title: str, command: str) -> list[str]:
             to score). A missing file gives no section.
         title: What was tuned, and when.
         command: Makes the file.
+        without: Names in it that are for other scripts.
     """
     if not path.exists():
         return []
-    content = json.loads(path.read_text(encoding="utf-8"))
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    content = {key: value for key, value in kept.items() if key not in without}
     plain = [f"{_words(key)} {value}" for key, value in content.items() if not isinstance(value, Mapping)]
     parts = [f"**{title}** (arms without a teacher; validation Dice %; {listed(plain)}; command: `{command}`)"]
     return [*parts, *(_scores(key, value) for key, value in content.items() if isinstance(value, Mapping))]

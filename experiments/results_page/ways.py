@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from results_page.words import between, listed, percent_spread, points, table
-from segdistill.evaluation import ScoreTable
-from segdistill.study.account import gain_of
+from segdistill.evaluation import ScoreTable, gain_of
 
 SHIPPED = "boundaries"
 

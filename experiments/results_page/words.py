@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from segdistill.evaluation import Interval, Ratio, ScoreTable, mean_sd
+from segdistill.evaluation import Gain, Interval, Ratio, ScoreTable, mean_sd
 from segdistill.report import Spread
 from segdistill.report.wording import NONE, as_percent, as_share, as_spread
-from segdistill.study.account import Gain
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,4 +1,5 @@
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segdistill.errors import ConfigError, DataError, UnknownName
-from segdistill.evaluation import FolderScores, pair_up, score_folders, spreads, write_scores
+from segdistill.evaluation import METRICS, OF_MASKS, FolderScores, pair_up, score_folders, spreads, write_scores
 
 SHAPE = (6, 9)
 
@@ -42,6 +43,16 @@ def score(root: Path, **options) -> FolderScores:
 
 def values(scores: FolderScores, field: str) -> dict[str, float]:
     return {row["metric"]: row["value"] for row in scores.rows if row["field"] == field}
+
+
+def worst(objects: bool = True) -> dict[str, float]:
+    """Return what a missing prediction of a field of SHAPE is worth."""
+    chosen = (METRICS[name] for name in OF_MASKS if objects or not METRICS[name].needs_objects)
+    return {metric.name: metric.worst(math.hypot(*SHAPE)) for metric in chosen}
+
+
+def best(objects: bool = True) -> dict[str, float]:
+    return {name: 1.0 if METRICS[name].higher_is_better else 0.0 for name in worst(objects)}
 
 
 @pytest.fixture
@@ -121,8 +132,12 @@ def test_a_missing_prediction_has_the_worst_scores_even_where_nothing_is_labelle
     write(root / "lab/empty.png", mask())
     found = score(root)
     assert found.missing == ("A", "empty")
-    assert set(values(found, "A").values()) == set(values(found, "empty").values()) == {0.0}
-    assert [spread.mean for spread in spreads(found.rows)] == [pytest.approx(1 / 3)] * 7
+    assert values(found, "A") == values(found, "empty") == worst()
+    assert worst()["hd95"] == math.sqrt(6 * 6 + 9 * 9)
+    # Of three fields one is perfect: a third of the way from the worst to the best.
+    assert {spread.metric: spread.mean for spread in spreads(found.rows)} == pytest.approx(
+        {name: (2 * worst()[name] + best()[name]) / 3 for name in OF_MASKS}
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +155,7 @@ def test_a_prediction_that_cannot_be_used_is_named_and_has_the_worst_scores(root
     assert path.as_posix() in found.failed["A"]
     with pytest.raises(DataError, match=message):
         raise DataError(found.failed["A"])
-    assert set(values(found, "A").values()) == {0.0}
+    assert values(found, "A") == worst()
 
 
 def test_a_label_that_cannot_be_used_is_named_and_has_no_scores(root):
@@ -164,7 +179,7 @@ def test_predictions_of_objects_are_compared_with_masks_by_their_pixels(tmp_path
     write(tmp_path / "lab/A.png", (mask(LEFT, RIGHT) > 0).astype(np.uint8) * 255)
     write(tmp_path / "pred/A.png", mask(LEFT, RIGHT))
     found = score(tmp_path, prediction_kind="instances")
-    assert values(found, "A") == {"dice": 1, "iou": 1, "precision": 1, "recall": 1}
+    assert values(found, "A") == best(objects=False)
     assert any("objects are taken together" in note for note in found.notes)
 
 
@@ -179,7 +194,7 @@ def test_objects_are_scored_as_masks_where_predictions_are_masks(root):
     write(root / "lab/A.png", mask(LEFT, RIGHT))
     write(root / "pred/A.png", (mask(LEFT, RIGHT) > 0).astype(np.uint8))
     write(root / "pred/many.tif", np.ones(SHAPE, np.uint8))
-    assert set(values(score(root, prediction_kind="binary"), "A")) == {"dice", "iou", "precision", "recall"}
+    assert set(values(score(root, prediction_kind="binary"), "A")) == set(best(objects=False))
     found = score(root)  # nothing says that these are masks: each is one object, and this one matches the right half
     assert values(found, "A")["ap50"] == pytest.approx(1 / 2)
     assert any("no prediction tells two objects apart" in note for note in found.notes)
@@ -234,7 +249,7 @@ def test_pixels_that_do_not_count_are_left_out(tmp_path):
     for masks in ({"ignore": tmp_path / "ignore"}, {"field_of_view": tmp_path / "fov"}):
         pairing = pair_up(tmp_path / "pred", tmp_path / "lab", **masks)
         found = score_folders(pairing, structure="cell", label_kind="binary", prediction_kind="instances")
-        assert set(values(found, "A").values()) == {1.0}
+        assert values(found, "A") == best(objects=False)
 
 
 @pytest.mark.parametrize(("array", "message"), [(mask(), "No pixel"), (mask(shape=(5, 9)), "5 × 9")])
@@ -253,9 +268,8 @@ def test_the_kind_of_labels_is_told_by_files_beyond_the_sample(tmp_path):
         write(tmp_path / f"pred/A{index:02}.npy", mask())
     write(tmp_path / "lab/A37.npy", np.arange(1, 55, dtype=np.uint16).reshape(SHAPE))
     found = score(tmp_path)
-    assert len(values(found, "A37")) == 7
-    assert values(found, "A37")["ap50"] == 0
-    assert values(found, "A00") == dict.fromkeys(values(found, "A00"), 1)  # both are empty
+    assert values(found, "A37") == worst()  # nothing was predicted
+    assert values(found, "A00") == best()  # both are empty
 
 
 @settings(max_examples=20, deadline=None)
@@ -271,7 +285,7 @@ def test_the_spread_does_not_depend_on_the_order_of_fields(data, scores):
     (spread,), (shuffled,) = spreads(rows), spreads(data.draw(st.permutations(rows)))
     assert spread == shuffled
     assert spread.mean == pytest.approx(np.mean(scores))
-    assert spread.lowest[1] == min(scores)
+    assert spread.worst[1] == min(scores)
     assert (spread.sd is None) == (spread.interval is None) == (len(scores) == 1)
 
 
@@ -289,4 +303,10 @@ def test_the_file_of_scores_has_every_field_and_no_formula(root):
     assert {row["empty"] for row in rows if row["field"] == "'=1+1"} == {"missing"}
     (lost,) = [row for row in rows if row["field"] == "B"]
     assert lost["value"] == ""
+    assert {(row["metric"], row["unit"], row["better"]) for row in rows if row["field"] == "many"} >= {
+        ("dice", "0 to 1", "higher"),
+        ("hd95", "px", "lower"),
+        ("nsd", "0 to 1, 2 px", "higher"),
+        ("splits", "0 to 1", "lower"),
+    }
     assert "B.png" in lost["reason"]

@@ -131,3 +131,16 @@ def test_refusals():
         resampled_means([np.ones((0, 4))])
     with pytest.raises(ConfigError, match="level"):
         percentile_interval(ones[0], level=95.0)
+
+
+def test_lengths_of_different_units_are_never_averaged():
+    rows = [record(3.0) | {"unit": "px"}, record(1.5, field="b") | {"unit": "µm"}]
+    with pytest.raises(DataError, match="px and in µm"):
+        score_tables(rows)
+
+
+def test_rows_from_before_there_were_units_are_shares():
+    old, new = record(0.5), record(0.25, field="b") | {"unit": "0 to 1"}
+    table = score_tables([old, new])["student", "cell", "dice"]
+    assert table.unit == summarise(table).unit == "0 to 1"
+    assert score_tables([record(3.0) | {"unit": "px"}])["student", "cell", "dice"].unit == "px"

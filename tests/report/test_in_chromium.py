@@ -145,6 +145,23 @@ def test_the_first_screen_holds_verdict_and_ladders(browser, address):
         assert 0 <= left < right <= 1280
 
 
+def test_a_long_verdict_leaves_room_for_the_first_ladder(browser, tmp_path, content):
+    careful = (
+        "The data cannot tell whether distillation helped on simulated tissue: +2.0 points of Dice, at 78.7 % (95 %"
+        " interval −0.7 to +4.6; 9 of 12 fields better; paired test p 0.125).",
+        "With these 12 fields and 2 seeds a difference below 3.1 points could not have been seen reliably.",
+        "2 seeds; five are wanted for a claim.",
+        "The teacher reaches 94.7 %; the student recovers 83 % of that and closes 11 % of the gap to it.",
+        "A control teacher, which knows no more than the student's channels, bought +3.8 points, so the gain is no"
+        " evidence that knowledge of the other channels came through (student minus control −1.8 points, 95 % interval"
+        " −3.2 to −0.7).",
+        "Labels saved: 31 (95 % interval 5 to more than 53).",
+    )
+    write_report(tmp_path / "long.html", content(gallery=(), answer="unclear", verdict=careful))
+    browser.open((tmp_path / "long.html").as_uri(), width=1280, height=800)
+    assert browser.ask("document.querySelector('#ladder .plot').getBoundingClientRect().bottom") <= 800
+
+
 def centres(browser, selector):
     """Return [class, x, y] of the middle of every element, in the page's order."""
     return browser.ask(

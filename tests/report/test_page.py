@@ -145,7 +145,11 @@ def test_text_of_users_is_only_text(tmp_path, content, rung, case):
         verdict=(EVIL,),
         notes=(EVIL,),
         ladders=(ladder,),
-        arms=tuple(replace(arm, name=EVIL, setting=EVIL) for arm in content().arms),
+        comparisons=tuple(
+            replace(row, metric=EVIL, first=EVIL, second=EVIL, words=EVIL, claim=EVIL) for row in content().comparisons
+        ),
+        remarks=(EVIL,),
+        arms=tuple(replace(arm, name=EVIL, setting=EVIL, labels_saved=EVIL) for arm in content().arms),
         gallery=(case(EVIL, "best", seed=0, shape=(20, 30)),),
         runs=tuple(replace(run, arm=EVIL) for run in content().runs[:2]),
         provenance=(Facts(title=EVIL, values={EVIL: EVIL}),),
@@ -164,6 +168,7 @@ def test_formulas_in_names_are_neutralised_in_every_table(tmp_path, content, run
         gallery=(),
         ladders=(replace(content().ladders[0], rungs=(rung(name, "student", 0.5, ""),), baseline=None, teacher=None,
                          student=None),),
+        comparisons=tuple(replace(row, first=name) for row in content().comparisons),
         arms=tuple(replace(arm, name=name) for arm in content().arms),
         runs=(run(name, "student", 0, steps=10),),
     )  # fmt: skip
@@ -183,8 +188,49 @@ def test_every_drawing_and_table_can_be_taken_away(full):
     files = [link["download"] for link in read(full).of("a") if "download" in link]
     assert files[:2] == ["ladder.csv", "ladder_2.csv"]
     assert "arms.csv" in files
+    assert "comparisons.csv" in files
     assert "curve_Loss_term_distillation.csv" in files
-    assert len(files) == len(set(files)) == 2 + 1 + 9
+    assert len(files) == len(set(files)) == 2 + 1 + 1 + 9
+
+
+def table_of(path, name):
+    (link,) = [link["href"] for link in read(path).of("a") if link.get("download") == name]
+    return list(csv.DictReader(io.StringIO(base64.b64decode(link.split(",", 1)[1]).decode("utf-8-sig"), newline="")))
+
+
+def test_every_number_of_a_comparison_is_shown_and_can_be_taken_away(full):
+    words = read(full).words()
+    for wanted in (
+        "Within a margin of 2 points",
+        "student − baseline the teacher's targets, beside the same labels Dice +5.8 +3.8 to +7.8 11 of 12 < 0.001 0.002"
+        " 2.90 2.20 to 3.70 2.6 better",
+        "student − all-labels the student, against all labels without a teacher Dice −0.6 −2.6 to +1.4 7 of 12 0.340"
+        " 0.340 −0.30 −1.00 to 0.50 2.6 none",
+        "student − baseline the teacher's targets, beside the same labels AP@0.5 −3.1",
+    ):
+        assert wanted in words, wanted
+    row = table_of(full, "comparisons.csv")[0]
+    assert row["p"] == row["smallest p"] == repr(2 / 4096)
+    shown = [float(row[name]) for name in ("difference", "low", "detectable difference")]
+    assert shown == pytest.approx([0.058, 0.038, 0.026])
+
+
+def test_ratios_have_their_intervals_and_labels_saved_a_column_where_there_are_any(full, tmp_path, content):
+    words = read(full).words()
+    assert "89 % 88 to 90" in words
+    assert "35 % 31 to 39" in words
+    assert "34 (95 % interval −4 to more than 106)" in words
+    assert table_of(full, "arms.csv")[2]["gap_closed low"] == "0.31"
+    without = tuple(replace(arm, labels_saved="") for arm in content().arms)
+    write_report(tmp_path / "a.html", empty(arms=without))
+    assert "Labels saved" not in read(tmp_path / "a.html").words()
+
+
+def test_a_comparison_of_one_field_has_dashes(tmp_path, comparison):
+    gone = dict.fromkeys(("ends", "p", "smallest_p", "holm", "effect", "effect_ends", "detectable"))
+    row = comparison("a", "b", 0.1, **gone, fields=1, better=1, words="", claim="none")
+    write_report(tmp_path / "a.html", empty(comparisons=(row,)))
+    assert "a − b Dice +10.0 – 1 of 1 – – – – none" in read(tmp_path / "a.html").words()
 
 
 def test_an_empty_report_says_what_it_lacks(tmp_path):
@@ -196,6 +242,7 @@ def test_an_empty_report_says_what_it_lacks(tmp_path):
         "No ladder: no arm was handed in.",
         "No cases: no picture was handed in.",
         "No scores of single fields were handed in.",
+        "No two arms were compared.",
         "No training log was handed in.",
         "Nothing was dropped.",
         "No licence was handed in",

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from segdistill.report.content import Spread
 from segdistill.report.tables import csv_download
-from segdistill.report.wording import as_count, as_number, as_percent, as_share, as_size, as_spread
+from segdistill.report.wording import (
+    as_between,
+    as_count,
+    as_number,
+    as_p,
+    as_percent,
+    as_points,
+    as_share,
+    as_size,
+    as_spread,
+)
 
 
 def read_csv(download):
@@ -36,6 +46,20 @@ def test_there_is_a_word_for_every_kind_of_missing_number():
     assert as_spread(Spread(mean=None)) == as_share(None) == as_number(None) == as_size(None) == as_percent(None) == "–"
     assert as_spread(Spread(mean=float("nan"), sd=0.1)) == as_share(float("inf")) == "not finite"
     assert as_spread(Spread(mean=0.5, sd=0.0)) == "50.0 ± 0.0"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.00051, "+0.1"), (-0.00051, "−0.1"), (-0.0001, "0.0"), (0.0, "0.0"), (1.0, "+100.0")]
+)
+def test_points_have_a_sign_unless_they_are_none(value, text):
+    assert as_points(value) == text
+
+
+def test_p_values_are_never_zero():
+    assert [as_p(value) for value in (0.0, 0.00099, 0.001, 0.0496)] == ["< 0.001", "< 0.001", "0.001", "0.050"]
+    assert as_p(None) == as_points(None) == "–"
+    assert as_between(None, 0.5) == ""
+    assert as_between(0.123, 0.456, digits=1) == "12.3 to 45.6"
 
 
 def test_minus_is_a_minus_sign_and_plurals_are_right():

@@ -123,12 +123,20 @@ def test_missing_weights_are_told_with_hub_target_and_command(name, hub, file):
     message = str(refusal.value)
     assert f"https://huggingface.co/{hub}" in message
     assert f"hf download {hub} {file} config.json --local-dir {Path('weights') / name}" in message
+    assert f"segdistill weights fetch {name}" in message
     assert "--teacher-weights" in message
 
 
 def test_a_wrong_path_is_told(tmp_path):
     with pytest.raises(EnvironmentFault, match=r"nowhere holds none"):
         find_weights("sam-vit-b", tmp_path / "nowhere", download=True)
+
+
+def test_a_folder_may_hold_the_authors_own_file(tmp_path):
+    (tmp_path / "sam_vit_b_01ec64.pth").touch()
+    assert find_weights("sam-vit-b", tmp_path, download=False).name == "sam_vit_b_01ec64.pth"
+    with pytest.raises(EnvironmentFault):
+        find_weights("sam-vit-h", tmp_path, download=False)
 
 
 @pytest.mark.usefixtures("nothing_cached")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -112,3 +114,20 @@ def test_a_crop_larger_than_its_field_counts_only_the_field():
     batch = made.collate(made.batch(0, 0, 1), 0, CPU)
     assert 0 < batch.counts.sum() < batch.counts.numel()
     assert batch.image.shape == (4, 1, 16, 16)
+
+
+def test_channels_are_left_blank_in_half_of_the_crops_whoever_draws_them():
+    both = [replace(entry(name), image=np.ones((2, 20, 31), np.float32)) for name in "abc"]
+    objective = Objective(CELL, (0, 1), True, DISTILLATION["probability_mse"], True)
+    module = Taught(build_student("unet-tiny", channels=2, outputs=2), build_weighting("fixed", objective.terms))
+    drawing = replace(problem([entry("a")]).drawing, dropped=1)
+    made = Distilling(module, objective, training=both, validation=[], drawing=drawing, weight_decay=0.1)
+    blank = []
+    for step in range(50):
+        crops = made.batch(step, 0, 1)
+        image = made.collate(crops, step, CPU).image
+        assert (image[:, 0] == 1).all()
+        blank += [not part.any() for part in image[:, 1]]
+        for place, crop in enumerate(crops):  # alone or among others, a crop is the same
+            assert torch.equal(made.collate([crop], step, CPU).image[0], image[place])
+    assert 70 <= sum(blank) <= 130  # of 200, one in two

@@ -11,7 +11,7 @@ from segdistill.training.objective import Batch, Objective, grouped, taught_outp
 CELL = (Structure("cell", True),)
 
 
-def make_batch(size=4, *, seed=0, known=None, taught=None):
+def make_batch(size=4, *, seed=0, known=None, taught=None, stains=0):
     draw = torch.Generator().manual_seed(seed)
     return Batch(
         image=torch.rand(size, 1, 6, 9, generator=draw),
@@ -20,6 +20,7 @@ def make_batch(size=4, *, seed=0, known=None, taught=None):
         target=torch.rand(size, 2, 6, 9, generator=draw),
         taught=torch.ones(size) if taught is None else taught,
         counts=(torch.rand(size, 6, 9, generator=draw) > 0.2).float(),
+        stains=torch.rand(size, stains, 6, 9, generator=draw),
     )
 
 
@@ -132,3 +133,15 @@ def test_terms_that_are_off_are_not_there(changes, terms):
     aim = objective(**changes)
     assert aim.terms == terms
     assert set(grouped(reduced(aim, torch.randn(4, 2, 6, 9), make_batch()))) == set(terms)
+
+
+def test_predicted_channels_are_the_last_scores_and_touch_no_other_term():
+    batch, plain = make_batch(2, stains=1), make_batch(2)
+    scores = torch.randn(2, 3, 6, 9)
+    with_stain, without = objective(stains=1), objective()
+    assert with_stain.terms == (*without.terms, "stains")
+    values, others = with_stain.values(scores, batch), without.values(scores[:, :2], plain)
+    torch.testing.assert_close(values["stains"], (scores[:, 2:].sigmoid() - batch.stains) ** 2)
+    for name, value in others.items():
+        torch.testing.assert_close(values[name], value)
+    torch.testing.assert_close(with_stain.weights(batch)["stains"], batch.counts[:, None])

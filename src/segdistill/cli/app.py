@@ -14,6 +14,7 @@ from segdistill.errors import ConfigError, UnknownName
 COMMANDS = {
     "demo": "The whole story offline, on simulated multiplexed tissue, in minutes.",
     "distill": "The main job: teach a small student, and say what the teacher bought.",
+    "study": "Compare arms, students, label budgets and seeds; run what is missing.",
     "predict": "Segment images of any size with a student.",
     "evaluate": "Score masks against labels, whoever made them.",
     "check": "Read every image and label and say what would go wrong.",
@@ -21,6 +22,8 @@ COMMANDS = {
     "simulate": "Write simulated multiplexed tissue with its labels.",
     "models": "List the students, with their sizes.",
     "teachers": "List the teachers, with their licences.",
+    "weights": "List, fetch or verify the weights of teachers.",
+    "datasets": "List public data sets, fetch one, or write the manifest of one.",
 }
 
 _OPTIONS = ("--config", "--help", "--version")

@@ -1,18 +1,25 @@
 """Scoring files against files: what ``segdistill predict``, or any other tool, left in a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Int32, Shaped
 
 from segdistill.data.case import shown
 from segdistill.data.labels import read_labels
-from segdistill.errors import DataError
+from segdistill.errors import ConfigError, DataError
+from segdistill.evaluation.calibration import Reliability, count_reliability
+from segdistill.evaluation.lengths import TOLERANCE_PIXELS, Lengths
+from segdistill.evaluation.maps import Map
 from segdistill.evaluation.meaning import Meaning, find_meaning
+from segdistill.evaluation.metrics import OF_MASKS
 from segdistill.evaluation.pairing import Pair, Pairing
 from segdistill.evaluation.scores import score_case
 from segdistill.evaluation.summary import Record
+
+PIXEL_LENGTHS = Lengths(TOLERANCE_PIXELS, {})
+"""Lengths in pixels, in every field."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,12 @@ class FolderScores:
     notes: tuple[str, ...] = ()
     """What was inferred, and what looks odd."""
 
+    without_map: Mapping[str, str] = field(default_factory=dict)
+    """Name of a label whose probability map is missing or cannot be used, where maps were given, to the reason."""
+
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    """By structure, of the pixels of all fields whose map can be used; empty where no maps were given."""
+
 
 def score_folders(
     pairing: Pairing,
@@ -45,6 +58,9 @@ def score_folders(
     label_kind: str | None = None,
     prediction_kind: str | None = None,
     arm: str = "prediction",
+    metrics: Sequence[str] = OF_MASKS,
+    lengths: Lengths = PIXEL_LENGTHS,
+    maps: Mapping[str, Map] | None = None,
 ) -> FolderScores:
     """Return the scores of every pair.
 
@@ -55,16 +71,21 @@ def score_folders(
             infers it.
         prediction_kind: The same of the predictions. None: that of the labels; see ``find_meaning``.
         arm: Who made the predictions, for the rows.
+        metrics: Names of scores, of ``METRICS``; those of objects are given for instances only.
+        lengths: In what lengths are told; see ``find_lengths``.
+        maps: Probability maps by the labels' names; see ``find_maps``. None: there are none.
 
     Raises:
-        ConfigError: The kinds cannot be inferred or compared.
-        UnknownName: There is no such kind.
+        ConfigError: The kinds cannot be inferred or compared, or what was asked for has no score.
+        UnknownName: There is no such kind or score.
         DataError: No label can be used.
     """
     meaning = find_meaning(pairing.pairs, structure=structure, label_kind=label_kind, prediction_kind=prediction_kind)
     rows: list[Record] = []
     failed: dict[str, str] = {}
     unscored: dict[str, str] = {}
+    without_map: dict[str, str] = {}
+    reliability: dict[str, Reliability] = {}
     several = {"label": False, "prediction": False}
     for pair in pairing.pairs:
         try:
@@ -76,13 +97,32 @@ def score_folders(
         prediction = _prediction(pair, meaning, label.shape[1:], failed)
         several["label"] |= _several(label)
         several["prediction"] |= _several(prediction)
-        scores = score_case(prediction, label, meaning.structures, counts=counts)
+        probability = None
+        if maps is not None:
+            try:
+                probability = _probability(maps[pair.name], pair, label, counts, meaning, reliability)
+            except DataError as error:
+                without_map[pair.name] = str(error)
+        scores = score_case(
+            prediction,
+            label,
+            meaning.structures,
+            counts=counts,
+            metrics=metrics,
+            ruler=lengths.ruler(pair.label),
+            probability=probability,
+        )
         rows += [Record(**row, arm=arm, seed=0, field=pair.name) for row in scores]
+    if not rows and len(unscored) < len(pairing.pairs):
+        raise ConfigError(
+            f"{structure}: labels are {meaning.label} and predictions {meaning.prediction}, so none of these scores"
+            f" can be given: {', '.join(metrics)}. Ask for others, or for none to have them all."
+        )
     if not rows:
         raise DataError(f"None of the {len(unscored)} labels can be used. {shown(unscored.values(), most=3)}")
     missing = tuple(pair.name for pair in pairing.pairs if pair.prediction is None and pair.name not in unscored)
     notes = (*meaning.notes, *_oddities(meaning, several))
-    return FolderScores(tuple(rows), missing, failed, unscored, pairing.alone, notes)
+    return FolderScores(tuple(rows), missing, failed, unscored, pairing.alone, notes, without_map, reliability)
 
 
 def _prediction(
@@ -100,12 +140,35 @@ def _prediction(
     return prediction
 
 
+def _probability(
+    found: Map,
+    pair: Pair,
+    label: Int32[np.ndarray, "k y x"],
+    counts: Bool[np.ndarray, "y x"] | None,
+    meaning: Meaning,
+    reliability: dict[str, Reliability],
+) -> Shaped[np.ndarray, "k y x"]:
+    """Return the probability map of a field, after adding its pixels to the table of each structure.
+
+    Raises:
+        DataError: There is none, or it cannot be used; then nothing is added.
+    """
+    maps = found.read(meaning.structures)
+    _refuse_other_shape(str(found.path), maps.shape[1:], pair, label.shape[1:])
+    own = [count_reliability(each, plane > 0, counts=counts) for each, plane in zip(maps, label, strict=True)]
+    for structure, each in zip(meaning.structures, own, strict=True):
+        reliability[structure.name] = reliability[structure.name] + each if structure.name in reliability else each
+    return maps
+
+
 def _counts(pair: Pair, shape: tuple[int, ...]) -> Bool[np.ndarray, "y x"] | None:
     """Return which pixels of a field count; None: all.
 
     Raises:
         DataError: A mask cannot be used, or nothing counts.
     """
+    if pair.ignore is None and pair.field_of_view is None:
+        return None
     counts = np.ones(shape, dtype=bool)
     for path, excludes in ((pair.ignore, True), (pair.field_of_view, False)):
         if path is not None:
@@ -135,7 +198,7 @@ def _several(array: Int32[np.ndarray, "k y x"] | None) -> bool:
 def _oddities(meaning: Meaning, several: Mapping[str, bool]) -> list[str]:
     if meaning.compared.kind == "instances" and several["label"] and not several["prediction"]:
         return [
-            f"{meaning.compared.name}: no prediction tells two objects apart, so scores of objects (ap50, f1, pq) say"
+            f"{meaning.compared.name}: no prediction tells two objects apart, so scores of objects (ap50, pq, ...) say"
             " little. If predictions are masks, use --prediction-kind binary."
         ]
     return []

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from segdistill.errors import ConfigError
+from segdistill.evaluation.assignment import assign
 from segdistill.evaluation.checks import check_grids, check_ids
-from segdistill.evaluation.conventions import Empty, empty_side, share
+from segdistill.evaluation.conventions import Empty, empty_side, fault_share, share
 from segdistill.evaluation.pairs import PairTable, count_pairs
 
 THRESHOLDS: tuple[float, ...] = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -42,10 +43,33 @@ class Matching:
     merges: int
     """Predicted objects that hold most of each of two or more labelled ones."""
 
+    meetings: "Meetings"
+    """Every pair of a predicted and a labelled object that share a pixel, matched or not."""
+
     @property
     def empty(self) -> Empty:
         """Which side is empty."""
         return empty_side(self.n_prediction, self.n_label)
+
+
+@dataclass(frozen=True, eq=False)
+class Meetings:
+    """Pairs of a predicted and a labelled object that share pixels."""
+
+    prediction: Int64[np.ndarray, "m"]
+    """Ids in the prediction."""
+
+    label: Int64[np.ndarray, "m"]
+    """Ids in the label."""
+
+    pixels: Int64[np.ndarray, "m"]
+    """How many pixels the two share."""
+
+    iou: Float64[np.ndarray, "m"]
+    """Intersection over union, above 0."""
+
+    total: int
+    """Pixels of all predicted and of all labelled objects, added; those without a partner too."""
 
 
 def match(prediction: Ids, label: Ids, *, counts: Ids | None = None) -> Matching:
@@ -141,6 +165,63 @@ def panoptic_quality(matching: Matching) -> float:
     return share(2 * float(matching.iou.sum()), matching.n_prediction + matching.n_label, matching.empty)
 
 
+def split_share(matching: Matching) -> float:
+    """Return the share of labelled objects that are split: that hold most of each of several predicted ones.
+
+    Args:
+        matching: From ``match``.
+
+    Returns:
+        0 to 1, lower is better: 0 if there is no object on either side, 1 if on one only.
+
+    >>> split_share(match(np.array([[1, 1, 2, 2, 0]]), np.array([[9, 9, 9, 9, 8]])))
+    0.5
+    """
+    return fault_share(matching.splits, matching.n_label, matching.empty)
+
+
+def merge_share(matching: Matching) -> float:
+    """Return the share of predicted objects that are merged: that hold most of each of several labelled ones.
+
+    Args:
+        matching: From ``match``.
+
+    Returns:
+        0 to 1, lower is better: 0 if there is no object on either side, 1 if on one only.
+
+    >>> merge_share(match(np.array([[9, 9, 9, 9, 0]]), np.array([[1, 1, 2, 2, 8]])))
+    1.0
+    """
+    return fault_share(matching.merges, matching.n_prediction, matching.empty)
+
+
+def aji_plus(matching: Matching) -> float:
+    """Return the aggregated Jaccard index with every object used at most once, 0 to 1.
+
+    Objects that share pixels are assigned one to one so that the sum of IoU is greatest; of assignments
+    that are equal to one part in 10⁹, the one that shares most pixels. The pixels that assigned objects
+    share are divided by those of their unions and of all objects without a partner.
+
+    Args:
+        matching: From ``match``.
+
+    Returns:
+        1 if there is no object on either side, 0 if on one only.
+
+    Source:
+        Kumar et al. 2017, IEEE TMI 36(7), for AJI; Graham et al. 2019, HoVer-Net, arXiv:1812.06499, for
+        the assignment, which they call AJI+.
+
+    >>> round(aji_plus(match(np.array([[7, 7, 7, 0]]), np.array([[0, 2, 2, 0]]))), 3)
+    0.667
+    """
+    meetings, pixels = matching.meetings, matching.meetings.pixels
+    weight = meetings.iou + 1e-9 * pixels / pixels.max(initial=1)
+    first, second = (np.unique(ids, return_inverse=True)[1] for ids in (meetings.prediction, meetings.label))
+    shared = int(pixels[assign(first, second, weight)].sum())
+    return share(shared, meetings.total - shared, matching.empty)
+
+
 def _matches(matching: Matching, threshold: float) -> int:
     if not 0.5 <= threshold < 1:
         raise ConfigError(
@@ -198,6 +279,13 @@ def _match(meetings: PairTable, prediction: _Side, label: _Side) -> Matching:
         n_label=int(np.count_nonzero(label.kept)),
         splits=_several(second[mostly_in_label]),
         merges=_several(first[mostly_in_prediction]),
+        meetings=Meetings(
+            meetings.prediction[kept],
+            meetings.label[kept],
+            meetings.pixels[kept],
+            iou[kept],
+            int(prediction.area[prediction.kept].sum() + label.area[label.kept].sum()),
+        ),
     )
 
 

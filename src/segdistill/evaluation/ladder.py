@@ -1,11 +1,10 @@
 """What distillation bought: recovery and the share of the gap that it closed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from segdistill.errors import DataError
+from segdistill.evaluation.crossed import check_same
 from segdistill.evaluation.statistics import Interval, percentile_interval, resampled_means
 from segdistill.evaluation.summary import ScoreTable
 
@@ -46,7 +45,7 @@ def recovery(student: ScoreTable, teacher: ScoreTable, *, resamples: int = 2000,
     >>> recovery(table(0.25), table(0.5)).value
     0.5
     """
-    _check_same(student, teacher)
+    check_same(student, teacher)
     if not teacher.values.mean() > 0:
         return Ratio(None, None, "the teacher scores 0")
     above, below = resampled_means([student.values, teacher.values], resamples=resamples, seed=seed)
@@ -78,7 +77,7 @@ def gap_closed(
     >>> round(gap_closed(table(0.75, 0.8), table(0.6, 0.7), table(0.9, 0.9)).value, 3)
     0.5
     """
-    _check_same(student, baseline, teacher)
+    check_same(student, baseline, teacher)
     means = [float(table.values.mean()) for table in (student, baseline, teacher)]
     gap = means[2] - means[1]
     if gap <= 0:
@@ -105,21 +104,3 @@ def _interval(table: ScoreTable, above: np.ndarray, below: np.ndarray) -> Interv
     if len(table.fields) < 2 or not (below > 0).all():
         return None
     return percentile_interval(above / below, level=LEVEL)
-
-
-def _check_same(first: ScoreTable, *others: ScoreTable) -> None:
-    """Refuse tables of different fields, or of different seeds where there are several."""
-    tables: Sequence[ScoreTable] = (first, *others)
-    for table in others:
-        if table.fields != first.fields:
-            strange = sorted(set(table.fields) ^ set(first.fields))
-            raise DataError(
-                f"The arms were not scored on the same fields; these are missing from one: {', '.join(strange)}."
-                " Compare arms on the same test set."
-            )
-    seeds = {table.seeds for table in tables if len(table.seeds) > 1}
-    if len(seeds) > 1:
-        raise DataError(
-            f"The arms were trained with different seeds: {' and '.join(map(str, sorted(seeds)))}."
-            " Run the same seeds in every arm; a frozen teacher has one."
-        )

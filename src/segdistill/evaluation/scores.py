@@ -1,8 +1,8 @@
 """The scores of one image: rows of structure, metric and value."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import TypedDict
+from collections.abc import Sequence
+from math import hypot
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Integer, Shaped
@@ -10,13 +10,10 @@ from jaxtyping import Bool, Integer, Shaped
 from segdistill.data.labels import Structure
 from segdistill.errors import ShapeError
 from segdistill.evaluation.checks import check_ids
-from segdistill.evaluation.conventions import WORST, Empty
-from segdistill.evaluation.instances import Matching, average_precision, f1, match, panoptic_quality
-from segdistill.evaluation.overlap import OVERLAP_METRICS, count_overlap
-
-INSTANCE_METRICS: Mapping[str, Callable[[Matching], float]] = MappingProxyType(
-    {"ap50": average_precision, "f1": f1, "pq": panoptic_quality}
-)
+from segdistill.evaluation.conventions import Empty
+from segdistill.evaluation.metrics import USUAL, Metric, metrics_of
+from segdistill.evaluation.plane import Plane
+from segdistill.evaluation.ruler import PIXELS, Ruler
 
 
 class Row(TypedDict):
@@ -26,13 +23,16 @@ class Row(TypedDict):
     """Name of the structure."""
 
     metric: str
-    """dice, iou, precision, recall; for instances also ap50, f1, pq."""
+    """Name of the score; ``METRICS`` says what it is."""
 
     value: float
-    """0 to 1."""
+    """In the unit."""
 
     empty: Empty
     """What was empty: nothing, both, label, prediction; or missing."""
+
+    unit: NotRequired[str]
+    """Such as "0 to 1", "px" or "µm". Rows that were kept before there were lengths have none: "0 to 1"."""
 
 
 def score_case(
@@ -42,65 +42,66 @@ def score_case(
     *,
     counts: Bool[np.ndarray, "y x"] | None = None,
     known: Bool[np.ndarray, "k"] | None = None,
+    metrics: Sequence[str] = USUAL,
+    ruler: Ruler = PIXELS,
+    probability: Shaped[np.ndarray, "..."] | None = None,
 ) -> list[Row]:
-    """Return every score of one image.
+    """Return the scores of one image.
 
     Args:
         prediction: One plane per structure: ids for instances, else 0 and 1. None: there is no
-            prediction, which is worth 0 in every score, even where nothing is labelled.
+            prediction, which has the worst of every score, even where nothing is labelled.
         label: Planes in the same order.
         structures: What the planes show.
         counts: True where a pixel counts. None: everywhere.
         known: True for structures that are labelled in this image; others get no rows. None: all.
+        metrics: Names of scores, of ``METRICS``. Those of objects are given for instances only.
+        ruler: In what lengths are told, and how far apart contours may lie.
+        probability: Maps of foreground in the order of the planes, 0 to 1, for scores of calibration.
+            None: there is no map, and such scores are the worst where they are asked for.
 
     Raises:
         ShapeError: The shapes differ, or there is not one plane per structure.
-        DataError: Planes are not integers, ids are negative, or no pixel counts.
+        DataError: Planes are not integers, ids are negative, probabilities are none, or no pixel counts.
+        UnknownName: There is no such score.
+        ConfigError: No score is asked for.
 
     >>> cell = np.array([[[1, 1, 0, 2]]])
     >>> [row["metric"] for row in score_case(cell, cell, [Structure("cell", instances=True)])]
     ['dice', 'iou', 'precision', 'recall', 'ap50', 'f1', 'pq']
     """
     _check_planes(prediction, label, structures, known)
+    _check_shape(probability, label, "probability map")
     rows: list[Row] = []
-    for plane, structure in enumerate(structures):
-        if known is not None and not known[plane]:
+    for place, structure in enumerate(structures):
+        wanted = metrics_of(structure, metrics)
+        if known is not None and not known[place]:
             continue
-        if prediction is None:
-            rows += _missing(structure)
-        else:
-            rows += _score_plane(prediction[plane], label[plane], structure, counts)
+        check_ids(label[place], "label")
+        if prediction is not None:
+            check_ids(prediction[place], "prediction")
+        mask = label[place] if prediction is None else prediction[place]  # stands in; no score looks at it then
+        plane = Plane(mask, label[place], counts, ruler, None if probability is None else probability[place])
+        missing = {False: prediction is None, True: probability is None}
+        rows += (_score(plane, structure, metric, missing=missing[metric.needs_probability]) for metric in wanted)
     return rows
 
 
-def metrics_of(structure: Structure) -> tuple[str, ...]:
-    """Return the names of a structure's metrics, in order."""
-    return (*OVERLAP_METRICS, *(INSTANCE_METRICS if structure.instances else ()))
+def _score(plane: Plane, structure: Structure, metric: Metric, *, missing: bool) -> Row:
+    if missing:
+        diagonal = hypot(*plane.label.shape) * plane.ruler.pixel
+        return _row(structure, metric, metric.worst(diagonal), "missing", plane.ruler)
+    return _row(structure, metric, metric.measure(plane), metric.empty(plane), plane.ruler)
 
 
-def _score_plane(
-    prediction: Shaped[np.ndarray, "y x"],
-    label: Integer[np.ndarray, "y x"],
-    structure: Structure,
-    counts: Bool[np.ndarray, "y x"] | None,
-) -> Iterable[Row]:
-    check_ids(prediction, "prediction")
-    check_ids(label, "label")
-    matching = match(prediction, label, counts=counts) if structure.instances else None
-    overlap = count_overlap(prediction > 0, label > 0, counts=counts)
-    yield from (_row(structure, name, metric(overlap), overlap.empty) for name, metric in OVERLAP_METRICS.items())
-    if matching is not None:
-        yield from (
-            _row(structure, name, metric(matching), matching.empty) for name, metric in INSTANCE_METRICS.items()
-        )
-
-
-def _missing(structure: Structure) -> list[Row]:
-    return [_row(structure, metric, WORST, "missing") for metric in metrics_of(structure)]
-
-
-def _row(structure: Structure, metric: str, value: float, empty: Empty) -> Row:
-    return {"structure": structure.name, "metric": metric, "value": value, "empty": empty}
+def _row(structure: Structure, metric: Metric, value: float, empty: Empty, ruler: Ruler) -> Row:
+    return {
+        "structure": structure.name,
+        "metric": metric.name,
+        "value": value,
+        "empty": empty,
+        "unit": metric.unit(ruler.unit, ruler.tolerance),
+    }
 
 
 def _check_planes(
@@ -114,8 +115,12 @@ def _check_planes(
         raise ShapeError(
             f"There are {len(structures)} structures but {len(label)} planes of labels. Give one plane per structure."
         )
-    if prediction is not None and prediction.shape != label.shape:
+    _check_shape(prediction, label, "prediction")
+
+
+def _check_shape(given: Shaped[np.ndarray, "..."] | None, label: Integer[np.ndarray, "k y x"], name: str) -> None:
+    if given is not None and given.shape != label.shape:
         raise ShapeError(
-            f"The prediction is {prediction.shape} and the label {label.shape} (structure, y, x)."
+            f"The {name} is {given.shape} and the label {label.shape} (structure, y, x)."
             " They must be of one image at one size; nothing is resized here."
         )

@@ -84,6 +84,11 @@ def bootstrap_interval(
 ) -> Interval | None:
     """Return the interval of the mean over fields and seeds, by two-way bootstrap.
 
+    Of few seeds or fields it is too narrow, because a handful of draws shows less spread than there is: where
+    seeds make all the spread, it holds the truth in some 76 of 100 studies of three seeds, 83 of five and 91
+    of ten (simulated). The noise of single pairs of seed and field, which it counts up to three times, works
+    the other way.
+
     Args:
         values: One score per seed and field, or differences of two arms'.
         level: Confidence, above 0 and below 1.
@@ -115,10 +120,19 @@ def percentile_interval(samples: Float[np.ndarray, "n"], *, level: float) -> Int
     Raises:
         ConfigError: The level is out of range.
     """
-    if not 0 < level < 1:
-        raise ConfigError(f"The confidence level is {level}. Choose one between 0 and 1, such as 0.95.")
+    check_level(level)
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), level)
+
+
+def check_level(level: float) -> None:
+    """Refuse a confidence that is no share.
+
+    Raises:
+        ConfigError: The level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ConfigError(f"The confidence level is {level}. Choose one between 0 and 1, such as 0.95.")
 
 
 def _draw(

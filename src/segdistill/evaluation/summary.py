@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
+from typing import NotRequired
 
 import numpy as np
 from jaxtyping import Float64
 
 from segdistill.errors import DataError
+from segdistill.evaluation.metrics import SHARE
 from segdistill.evaluation.scores import Row
 from segdistill.evaluation.statistics import Interval, bootstrap_interval, mean_sd
 
@@ -32,6 +34,9 @@ class Record(Row):
     field: str
     """The acquired image (or patient) that this is of; several rows may share it."""
 
+    group: NotRequired[str]
+    """What the field belongs to (a patient, a slide), where somebody said so."""
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
@@ -44,10 +49,13 @@ class ScoreTable:
     """In alphabetical order."""
 
     values: Float64[np.ndarray, "seed field"]
-    """0 to 1."""
+    """In the unit."""
 
     empties: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """How many rows, over all seeds, had something empty, by what; see ``conventions``."""
+
+    unit: str = SHARE
+    """Of every value, such as "0 to 1", "px" or "µm"; a share and a length are never averaged together."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class FieldSummary:
     """Name of the field."""
 
     mean: float
-    """Over seeds, 0 to 1."""
+    """Over seeds, in the table's unit."""
 
     sd: float | None
     """Standard deviation over seeds (n − 1); None for one seed."""
@@ -69,7 +77,7 @@ class Summary:
     """What a table comes to."""
 
     mean: float
-    """Over fields and seeds, 0 to 1."""
+    """Over fields and seeds, in the table's unit."""
 
     sd: float | None
     """Standard deviation over seeds (n − 1) of the mean over fields; None for one seed."""
@@ -83,6 +91,9 @@ class Summary:
     empties: Mapping[str, int]
     """How many rows, over all seeds, had something empty, by what."""
 
+    unit: str = SHARE
+    """Of means, spread and interval."""
+
 
 def score_tables(records: Iterable[Record]) -> dict[Key, ScoreTable]:
     """Return one table per arm, structure and metric.
@@ -91,8 +102,9 @@ def score_tables(records: Iterable[Record]) -> dict[Key, ScoreTable]:
         records: Rows of scores. Several of one field under one seed are averaged.
 
     Raises:
-        DataError: A score is not finite, or a seed lacks a field that another seed has: a missing
-            prediction must be scored as such (``score_case(None, ...)``), never left out.
+        DataError: A score is not finite, the units of one score differ, or a seed lacks a field that
+            another seed has: a missing prediction must be scored as such (``score_case(None, ...)``),
+            never left out.
     """
     grouped: defaultdict[Key, list[Record]] = defaultdict(list)
     for record in records:
@@ -116,7 +128,17 @@ def summarise(table: ScoreTable) -> Summary:
     mean, sd = mean_sd(table.values)
     by_field = (mean_sd(table.values[:, [index]]) for index in range(len(table.fields)))
     fields = tuple(FieldSummary(name, *each) for name, each in zip(table.fields, by_field, strict=True))
-    return Summary(mean, sd, bootstrap_interval(table.values), fields, table.empties)
+    return Summary(mean, sd, bootstrap_interval(table.values), fields, table.empties, table.unit)
+
+
+def _unit(key: Key, records: list[Record]) -> str:
+    units = sorted({record.get("unit", SHARE) for record in records})
+    if len(units) > 1:
+        raise DataError(
+            f"The {key[2]} of {key[1]!r} by {key[0]!r} is given in {' and in '.join(units)}, and no mean can be taken"
+            " of both. Score all fields with one unit and one tolerance."
+        )
+    return units[0]
 
 
 def _table(key: Key, records: list[Record]) -> ScoreTable:
@@ -133,4 +155,4 @@ def _table(key: Key, records: list[Record]) -> ScoreTable:
         )
     values = np.array([[np.mean(cells[seed, name]) for name in fields] for seed in seeds], np.float64)
     empties = Counter(record["empty"] for record in records if record["empty"])
-    return ScoreTable(tuple(seeds), tuple(fields), values, MappingProxyType(dict(empties)))
+    return ScoreTable(tuple(seeds), tuple(fields), values, MappingProxyType(dict(empties)), _unit(key, records))

@@ -3,6 +3,7 @@
 from segdistill.report.content import (
     Answer,
     ArmRow,
+    ComparisonRow,
     Convention,
     Dropped,
     Facts,
@@ -22,6 +23,7 @@ from segdistill.report.page import write_report
 __all__ = [
     "Answer",
     "ArmRow",
+    "ComparisonRow",
     "Convention",
     "Dropped",
     "Facts",

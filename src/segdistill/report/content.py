@@ -122,11 +122,20 @@ class ArmRow:
     recovery: float | None = None
     """Score over the teacher's, fraction."""
 
+    recovery_ends: tuple[float, float] | None = None
+    """Ends of its 95 % interval, fractions; None: no interval."""
+
     gap_closed: float | None = None
     """Share of the gap closed, fraction."""
 
+    gap_closed_ends: tuple[float, float] | None = None
+    """Ends of its 95 % interval, fractions; None: no interval."""
+
     labels_used: int | None = None
     """Labelled images used anywhere for this arm."""
+
+    labels_saved: str = ""
+    """Labels saved, in words because it may be a bound; empty: not measured."""
 
     parameters: int | None = None
     """Parameters of the whole network."""
@@ -139,6 +148,59 @@ class ArmRow:
 
     train_minutes: float | None = None
     """Wall-clock minutes of training, mean over seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """The difference of two arms, first minus second, with all that it rests on."""
+
+    metric: str
+    """Name of the score."""
+
+    first: str
+    """An arm's name."""
+
+    second: str
+    """An arm's name."""
+
+    words: str = ""
+    """What the difference speaks of."""
+
+    difference: float
+    """Positive where the first is better, fraction."""
+
+    ends: tuple[float, float] | None = None
+    """Ends of its 95 % interval over fields and seeds, fractions; None: one field."""
+
+    better: int
+    """Fields on which the first is better, averaged over seeds."""
+
+    fields: int
+    """All fields."""
+
+    seeds: int
+    """Seeds of each arm."""
+
+    p: float | None = None
+    """Of the paired test over fields; None: one field."""
+
+    smallest_p: float | None = None
+    """The smallest that the test could have given."""
+
+    holm: float | None = None
+    """p value corrected for all comparisons of this metric."""
+
+    effect: float | None = None
+    """Cohen's d_z over fields; None: one field, or all differences equal."""
+
+    effect_ends: tuple[float, float] | None = None
+    """Ends of its 95 % interval."""
+
+    detectable: float | None = None
+    """The difference that so many fields and seeds would mostly have shown, fraction; None: too few fields for any."""
+
+    claim: str
+    """"better", "worse", or "none"."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -309,6 +371,12 @@ class ReportContent:
 
     notes: tuple[str, ...] = ()
     """What must be known to read the result rightly."""
+
+    comparisons: tuple[ComparisonRow, ...] = ()
+    """The table of comparisons, metric by metric."""
+
+    remarks: tuple[str, ...] = ()
+    """Sentences above that table."""
 
     arms: tuple[ArmRow, ...] = ()
     """The table of arms."""

@@ -77,8 +77,10 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "ladders": [view_ladder(ladder, axis, name=name) for ladder, name in zip(content.ladders, names, strict=False)],
         "from_zero": axis.low <= 0,
         "fields": [view for ladder in content.ladders if (view := view_fields(ladder))],
+        "comparisons_csv": _comparisons_csv(content),
         "metrics": _metrics(content),
         "arms_csv": _arms_csv(content),
+        "any_saved": any(arm.labels_saved for arm in content.arms),
         "cases": [view_case(case, side=side) for case in content.gallery],
         "curves": view_curves(content.runs),
         "curve_arms": view_legend(content.runs),
@@ -92,10 +94,10 @@ def _metrics(content: ReportContent) -> list[str]:
 def _arms_csv(content: ReportContent) -> Download:
     metrics = _metrics(content)
     scores = [name for metric in metrics for name in (metric, f"{metric} sd")]
+    ratios = [name for ratio in ("recovery", "gap_closed") for name in (ratio, f"{ratio} low", f"{ratio} high")]
     numbers = (
-        "recovery",
-        "gap_closed",
         "labels_used",
+        "labels_saved",
         "parameters",
         "encoder_parameters",
         "gigamacs_per_megapixel",
@@ -105,8 +107,26 @@ def _arms_csv(content: ReportContent) -> Download:
     for arm in content.arms:
         found = [arm.scores.get(metric) for metric in metrics]
         means = [value for score in found for value in ((score.mean, score.sd) if score else (None, None))]
-        rows.append([arm.setting, arm.name, arm.role, *means, *(getattr(arm, number) for number in numbers)])
-    return csv_download("arms", ["setting", "arm", "role", *scores, *numbers], rows)
+        shares = [arm.recovery, *_ends(arm.recovery_ends), arm.gap_closed, *_ends(arm.gap_closed_ends)]
+        rows.append([arm.setting, arm.name, arm.role, *means, *shares, *(getattr(arm, number) for number in numbers)])
+    return csv_download("arms", ["setting", "arm", "role", *scores, *ratios, *numbers], rows)
+
+
+def _comparisons_csv(content: ReportContent) -> Download:
+    header = ["metric", "first", "second", "difference", "low", "high", "fields better", "fields", "seeds"]
+    header += ["p", "smallest p", "p after Holm", "d_z", "d_z low", "d_z high", "detectable difference", "claim"]
+    rows: list[list[Cell]] = [
+        [
+            *(row.metric, row.first, row.second, row.difference, *_ends(row.ends), row.better, row.fields, row.seeds),
+            *(row.p, row.smallest_p, row.holm, row.effect, *_ends(row.effect_ends), row.detectable, row.claim),
+        ]
+        for row in content.comparisons
+    ]
+    return csv_download("comparisons", header, rows)
+
+
+def _ends(ends: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    return (None, None) if ends is None else ends
 
 
 def _resource(name: str) -> str:

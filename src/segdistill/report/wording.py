@@ -35,6 +35,51 @@ def as_share(value: float | None) -> str:
     return f"{text} %" if value is not None and math.isfinite(value) else text
 
 
+def as_points(difference: float | None) -> str:
+    """Return a difference of fractions in points of a percentage, with its sign.
+
+    >>> as_points(-0.004), as_points(0.0123), as_points(1e-9), as_points(None)
+    ('−0.4', '+1.2', '0.0', '–')
+    """
+    points = as_percent(None if difference is None else abs(difference))
+    if difference is None or not math.isfinite(difference) or points == "0.0":
+        return points
+    return f"{'+' if difference > 0 else '−'}{points}"
+
+
+def as_p(value: float | None) -> str:
+    """Return a p value with three digits, or that it is smaller.
+
+    >>> as_p(0.03125), as_p(0.00002), as_p(1.0), as_p(None)
+    ('0.031', '< 0.001', '1.000', '–')
+    """
+    if value is None:
+        return NONE
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def as_effect(value: float | None) -> str:
+    """Return a number without a unit with two digits after the point, fewer where it is large.
+
+    >>> as_effect(-0.5), as_effect(1.137), as_effect(120.4), as_effect(None)
+    ('−0.50', '1.14', '120', '–')
+    """
+    if value is None or not math.isfinite(value) or abs(value) >= 10:
+        return as_number(value).replace("-", "−")
+    return f"{value:.2f}".replace("-", "−")
+
+
+def as_between(low: float | None, high: float | None, *, digits: int = 0) -> str:
+    """Return the ends of an interval of fractions, in percent; empty where there is none.
+
+    >>> as_between(0.81, 0.853), as_between(-0.1, 0.2), as_between(None, None)
+    ('81 to 85', '−10 to 20', '')
+    """
+    if low is None or high is None:
+        return ""
+    return f"{as_percent(low, digits=digits)} to {as_percent(high, digits=digits)}"
+
+
 def as_spread(score: Spread | None) -> str:
     """Return a score in percent, with ± its standard deviation where there is one.
 

@@ -10,7 +10,9 @@ from segdistill.settings.evaluate import Evaluate
 from segdistill.settings.predict import Predict
 from segdistill.settings.run_folder import RunFolder, open_run
 from segdistill.settings.source import Images, Source
-from segdistill.settings.targets import Targets, TeacherChoice
+from segdistill.settings.study import Study, StudyArm
+from segdistill.settings.targets import Targets
+from segdistill.settings.teacher import TeacherChoice, TeacherSpec
 
 __all__ = [
     "Arm",
@@ -23,8 +25,11 @@ __all__ = [
     "RunFolder",
     "Settings",
     "Source",
+    "Study",
+    "StudyArm",
     "Targets",
     "TeacherChoice",
+    "TeacherSpec",
     "open_run",
     "read_toml",
     "validated",

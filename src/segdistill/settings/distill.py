@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from segdistill.settings.base import Settings
 from segdistill.settings.source import Fraction, Source
-from segdistill.settings.targets import TeacherChoice
+from segdistill.settings.teacher import TeacherChoice, TeacherSpec
 
 Role = Literal["baseline", "student", "control", "all-labels", "all-labels student", "targets alone"]
 Positive = Annotated[int, Field(gt=0)]
@@ -68,6 +68,11 @@ class Protocol(Settings):
     """How often in a run the student is validated; the best is kept."""
 
 
+def teachers_protocol(protocol: Protocol, teacher_steps: int | None) -> Protocol:
+    """Return how teachers that are fitted in a run are trained: as its students, but for the steps."""
+    return protocol if teacher_steps is None else protocol.model_copy(update={"steps": teacher_steps})
+
+
 class Arm(Settings):
     """One way of making a student."""
 
@@ -77,8 +82,8 @@ class Arm(Settings):
     role: Role
     """What the arm stands for in the account."""
 
-    teacher: Literal["teacher", "control"] | None = None
-    """Whose targets the arm learns from. None: labels only."""
+    teacher: str | None = None
+    """Whose targets the arm learns from, by its name in the study. None: labels only."""
 
     labels: Annotated[int, Field(ge=0)] | None = None
     """How many labelled training images it may use. None is all of them."""
@@ -91,6 +96,12 @@ class Arm(Settings):
 
     weighting: Literal["uncertainty", "bounded", "fixed"] = "uncertainty"
     """How the terms are weighed: learnt, learnt in the bounded form, or one each."""
+
+    dropped_channels: tuple[str, ...] = ()
+    """Channels that the network sees too, left blank at random while it trains and always in use."""
+
+    predicted_channels: tuple[str, ...] = ()
+    """Channels that the network learns to predict beside its masks, while it trains."""
 
     @model_validator(mode="after")
     def _learns_something(self) -> "Arm":
@@ -138,6 +149,12 @@ class Distill(TeacherChoice, Source):
     protocol: Protocol = Protocol()
     """How the students are trained."""
 
+    teacher_steps: Positive | None = None
+    """Optimiser steps of teachers that are fitted here, which may train longer. None: as many as the students."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """A loss of Dice that is put up with when an arm is said to do as well as another, fraction."""
+
     device: str = "auto"
     """cpu, cuda, mps, or auto for the best there is."""
 
@@ -156,6 +173,18 @@ class Distill(TeacherChoice, Source):
                 " the teacher may see. Use grid, probe or tuned"
             )
         return self
+
+    def teachers(self) -> dict[str, TeacherSpec]:
+        """Return the teachers by the names that arms call them by."""
+        teachers = {"teacher": self.first_teacher}
+        if self.control is not None:
+            teachers["control"] = TeacherSpec(
+                teacher=self.control,
+                channels=self.student_channels,
+                weights=self.control_weights,
+                prompting=self.prompting,
+            )
+        return teachers
 
     def arms(self) -> tuple[Arm, ...]:
         """Return the arms that these settings ask for, baseline first."""

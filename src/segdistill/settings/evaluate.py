@@ -1,7 +1,9 @@
 """Settings of the scoring of files."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from segdistill.settings.base import Settings
 
@@ -12,7 +14,7 @@ class Evaluate(Settings):
     """Score masks against labels, whoever made them."""
 
     out: Path | None = None
-    """CSV file for every score of every field. New: nothing is overwritten. None writes none."""
+    """CSV file for every score of every field, and the conventions beside it. Nothing is overwritten. None: none."""
 
     label_kind: LabelKind | None = None
     """What the values of label images mean, where it cannot be seen from them."""
@@ -31,3 +33,18 @@ class Evaluate(Settings):
 
     field_of_view: Path | None = None
     """Folder of masks, paired like labels; pixels that are 0 in them do not count."""
+
+    metrics: tuple[str, ...] = ()
+    """Scores to give, such as dice hd95 pq. Empty: all there are; ece needs --probabilities."""
+
+    pixel_size: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Side of a pixel, micrometres. None: as the label files say; unless all of them do, distances are in pixels."""
+
+    tolerance: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Distance of contours that nsd allows, and width of boundary_dice's bands. None: 1 µm, or 2 px in pixels."""
+
+    probabilities: Path | None = None
+    """Folder of probability maps, as predict writes them, for ece and the reliability table. None: neither."""
+
+    groups: Path | None = None
+    """CSV file with the columns field and group (a patient, a slide): means are over groups. None: over fields."""

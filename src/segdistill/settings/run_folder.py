@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ from segdistill.files import write_json
 
 SETTINGS_FILE = "settings.json"
 LOCK_FILE = ".lock"
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class FolderInUse(EnvironmentFault):
+    """Another process works in this folder."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,31 @@ def open_run(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str
         yield RunFolder(path, resumed=_claim(path, settings, ignoring))
 
 
+@contextmanager
+def my_turn(path: Path, *, notice: Callable[[str], None]) -> Iterator[None]:
+    """Hold a folder that several processes of one study write to, after waiting for whoever holds it.
+
+    Args:
+        path: Made where it is missing. Nothing in it is read or refused.
+        notice: Told once if there is somebody to wait for.
+
+    Raises:
+        EnvironmentFault: It cannot be written.
+    """
+    _make(path)
+    told = False
+    while True:
+        with _opened(path) as handle:
+            if _take(handle):
+                _sign(handle)
+                yield
+                return
+            if not told:
+                notice(f"Waiting for process {_holder(handle)}, which works in {path} …")
+                told = True
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
 def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -65,22 +96,33 @@ def _make(path: Path) -> None:
         raise EnvironmentFault(f"The folder {path} cannot be made: {error.strerror}. Choose another --out.") from error
 
 
-def _claim(path: Path, settings: Mapping[str, Any], ignoring: frozenset[str]) -> bool:
+def refuse_others(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str] = frozenset()) -> bool:
+    """Refuse a folder that holds something else than a run with these settings; return whether it holds that.
+
+    Args:
+        path: May be missing.
+        settings: Resolved settings, JSON values only.
+        ignoring: Dotted names of settings that may differ; of a name that holds others, all of them.
+
+    Raises:
+        ConfigError: Other settings began this folder (the differences are named), or it holds files
+            but no run.
+    """
     record = path / SETTINGS_FILE
     if not record.exists():
-        foreign = sorted(p.name for p in path.iterdir() if p.name != LOCK_FILE and not p.name.endswith(".partial"))
+        there = path.iterdir() if path.exists() else ()
+        foreign = sorted(p.name for p in there if p.name != LOCK_FILE and not p.name.endswith(".partial"))
         if foreign:
             raise ConfigError(
                 f"{path} is not empty and holds no run ({', '.join(foreign[:3])}{' …' if foreign[3:] else ''})."
                 " Choose a new folder for --out: nothing is overwritten."
             )
-        write_json(record, dict(settings))
         return False
     before, now = _flat(json.loads(record.read_text(encoding="utf-8"))), _flat(json.loads(json.dumps(dict(settings))))
     differences = [
         f"{name}: {before.get(name, 'not set')} there, {now.get(name, 'not set')} here"
-        for name in sorted({*before, *now} - ignoring)
-        if before.get(name) != now.get(name)
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name) and not _is_among(name, ignoring)
     ]
     if differences:
         raise ConfigError(
@@ -89,6 +131,17 @@ def _claim(path: Path, settings: Mapping[str, Any], ignoring: frozenset[str]) ->
             + "\nChoose a new folder for --out, or the settings that began this one."
         )
     return True
+
+
+def _claim(path: Path, settings: Mapping[str, Any], ignoring: frozenset[str]) -> bool:
+    resumed = refuse_others(path, settings, ignoring=ignoring)
+    if not resumed:
+        write_json(path / SETTINGS_FILE, dict(settings))
+    return resumed
+
+
+def _is_among(name: str, names: frozenset[str]) -> bool:
+    return any(name == each or name.startswith(f"{each}.") for each in names)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -103,22 +156,33 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
+    with _opened(path) as handle:
+        if not _take(handle):
+            raise FolderInUse(
+                f"Another run works in {path} (process {_holder(handle)}). Wait for it, stop it, or choose another"
+                " --out."
+            )
+        _sign(handle)
+        yield
+
+
+def _opened(path: Path) -> IO[str]:
     try:
-        handle = (path / LOCK_FILE).open("a+", encoding="utf-8")
+        return (path / LOCK_FILE).open("a+", encoding="utf-8")
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be written: {error.strerror}. Choose another --out.") from error
-    with handle:
-        if not _take(handle):
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
-            raise EnvironmentFault(
-                f"Another run works in {path} (process {holder}). Wait for it, stop it, or choose another --out."
-            )
-        handle.seek(0)
-        handle.truncate()
-        handle.write(str(os.getpid()))
-        handle.flush()
-        yield
+
+
+def _holder(handle: IO[str]) -> str:
+    handle.seek(0)
+    return handle.read().strip() or "unknown"
+
+
+def _sign(handle: IO[str]) -> None:
+    handle.seek(0)
+    handle.truncate()
+    handle.write(str(os.getpid()))
+    handle.flush()
 
 
 def _take(handle: IO[str]) -> bool:

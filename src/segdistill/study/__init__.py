@@ -3,13 +3,16 @@
 from segdistill.plugins import lazy_exports
 
 _WHERE = {
-    "Finished": "main_job",
+    "Finished": "conclusion",
     "check_targets": "targets_job",
     "demo": "demonstration",
     "distill": "main_job",
-    "headline": "main_job",
+    "conclude_study": "study_account",
+    "headline": "conclusion",
     "make_account": "account",
     "make_targets": "targets_job",
+    "study": "study_job",
+    "study_headline": "study_account",
     "verdict_on": "verdict",
 }
 __getattr__ = lazy_exports(__name__, _WHERE)

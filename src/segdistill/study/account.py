@@ -5,16 +5,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segdistill.errors import DataError
-from segdistill.evaluation import Interval, Ratio, ScoreTable, bootstrap_interval, gap_closed, recovery, score_tables
+from segdistill.evaluation import Gain, Ratio, ScoreTable, equal_labels, gain_of, gap_closed, recovery, score_tables
 from segdistill.evaluation.summary import Record
 from segdistill.settings import Arm
+from segdistill.study.saved import Saved
 
 MAIN = "dice"
 """The metric of the ladder."""
 
 TEACHER = "teacher"
 """Name of the teacher's own row in every table."""
+
+STUDENT = "student"
+"""Name of the arm that the main job is about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +36,17 @@ class ArmAccount:
     gap: Ratio | None
     """Share of the gap closed between baseline and teacher; None for those two."""
 
-    gain: "Gain | None"
+    gain: Gain | None
     """Against the baseline of the same labels; None for the baseline and the teacher."""
+
+    baseline: str | None
+    """Name of that baseline; None where there is none."""
+
+    budget: int | None
+    """Labelled training images that it was allowed; None: all, or the teacher, which is allowed none here."""
+
+    saved: Saved | None
+    """Labels saved; None without a teacher, or where baselines of fewer than two label budgets were run."""
 
 
 @dataclass(frozen=True)
@@ -60,28 +72,6 @@ class Labels:
     def total(self) -> int | None:
         """All of them, each once; None where the teacher's are not known."""
         return None if self.teacher is None else self.training + self.validation + self.teacher - self.shared
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A difference of two arms on the same units and seeds."""
-
-    mean: float
-    """First minus second."""
-
-    interval: Interval | None
-    """95 % by bootstrap over seeds and units; None with one unit."""
-
-    better: int
-    """Units on which the first is better, averaged over seeds."""
-
-    units: int
-    """All units."""
-
-    @property
-    def clear(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.interval is not None and (self.interval.low > 0 or self.interval.high < 0)
 
 
 def arm_tables(records: Iterable[Record]) -> dict[str, dict[str, ScoreTable]]:
@@ -110,26 +100,6 @@ def _mean_over_structures(tables: Sequence[ScoreTable]) -> ScoreTable:
     return replace(tables[0], fields=units, values=np.nanmean(stacked, axis=0))
 
 
-def gain_of(first: ScoreTable, second: ScoreTable) -> Gain:
-    """Return how much better the first arm is than the second.
-
-    Raises:
-        DataError: The arms have other units or seeds.
-
-    >>> table = lambda *scores: ScoreTable((0,), ("a", "b"), np.array([scores]))
-    >>> gain_of(table(0.75, 0.8), table(0.5, 0.8)).mean
-    0.125
-    """
-    if first.fields != second.fields or (first.seeds != second.seeds and len(second.seeds) > 1):
-        raise DataError(
-            f"Two arms cannot be compared: one has units {first.fields} and seeds {first.seeds}, the other"
-            f" {second.fields} and {second.seeds}. Run both on the same."
-        )
-    difference = first.values - second.values
-    by_unit = difference.mean(axis=0)
-    return Gain(float(by_unit.mean()), bootstrap_interval(difference), int((by_unit > 0).sum()), len(by_unit))
-
-
 def make_account(records: Sequence[Record], arms: Sequence[Arm], labels: Mapping[str, Labels]) -> dict[str, ArmAccount]:
     """Return the account of a study, by arm, the teacher among them where it was scored.
 
@@ -143,24 +113,68 @@ def make_account(records: Sequence[Record], arms: Sequence[Arm], labels: Mapping
     account = {}
     for arm in arms:
         own = tables[arm.name]
-        other = _baseline_of(arm, arms)
+        other = baseline_of(arm, arms)
         baseline = None if other is None else tables[other.name][MAIN]
         account[arm.name] = ArmAccount(
-            arm.name,
-            arm.role,
-            own,
-            labels[arm.name],
-            None if teacher is None else recovery(own[MAIN], teacher[MAIN]),
-            None if teacher is None or baseline is None else gap_closed(own[MAIN], baseline, teacher[MAIN]),
-            None if baseline is None else gain_of(own[MAIN], baseline),
+            name=arm.name,
+            role=arm.role,
+            tables=own,
+            labels=labels[arm.name],
+            recovery=None if teacher is None else recovery(own[MAIN], teacher[MAIN]),
+            gap=None if teacher is None or baseline is None else gap_closed(own[MAIN], baseline, teacher[MAIN]),
+            gain=None if baseline is None else gain_of(own[MAIN], baseline),
+            baseline=None if other is None else other.name,
+            budget=arm.labels,
+            saved=_saved(arm, arms, tables, labels),
         )
     if teacher is not None:
-        account[TEACHER] = ArmAccount(TEACHER, "teacher", teacher, labels[TEACHER], None, None, None)
+        account[TEACHER] = _teacher(teacher, labels[TEACHER])
     return account
 
 
-def _baseline_of(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
-    """Return the arm without a teacher that has the same labels; None for such an arm itself."""
+def _teacher(tables: Mapping[str, ScoreTable], labels: Labels) -> ArmAccount:
+    return ArmAccount(
+        name=TEACHER,
+        role="teacher",
+        tables=tables,
+        labels=labels,
+        recovery=None,
+        gap=None,
+        gain=None,
+        baseline=None,
+        budget=None,
+        saved=None,
+    )
+
+
+def baseline_of(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
+    """Return the arm without a teacher that has the same labels; None for such an arm itself.
+
+    Of several, the one with the same other terms: nothing but the teacher should differ.
+    """
+    return None if arm.teacher is None else _closest(arm, [other for other in arms if other.labels == arm.labels])
+
+
+def _closest(arm: Arm, others: Sequence[Arm]) -> Arm | None:
+    untaught = [other for other in others if other.teacher is None]
+    return min(untaught, key=lambda other: _unlike(arm, other)) if untaught else None
+
+
+def _unlike(arm: Arm, other: Arm) -> int:
+    return (arm.boundary != other.boundary) + (arm.weighting != other.weighting)
+
+
+def _saved(
+    arm: Arm, arms: Sequence[Arm], tables: Mapping[str, Mapping[str, ScoreTable]], labels: Mapping[str, Labels]
+) -> Saved | None:
+    """Return the labels that an arm saved, where baselines of two budgets or more are there to say so."""
     if arm.teacher is None:
         return None
-    return next((other for other in arms if other.teacher is None and other.labels == arm.labels), None)
+    budgets = dict.fromkeys(other.labels for other in arms)
+    same = (_closest(arm, [other for other in arms if other.labels == budget]) for budget in budgets)
+    baselines = {labels[other.name].training: other.name for other in same if other is not None}
+    if len(baselines) < 2:
+        return None
+    curve = {training: tables[name][MAIN] for training, name in baselines.items()}
+    validation = labels[next(iter(baselines.values()))].validation
+    return Saved(equal_labels(tables[arm.name][MAIN], curve), validation, labels[arm.name].total)

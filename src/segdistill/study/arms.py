@@ -12,10 +12,14 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int32
 
+from segdistill.data.channels import BLANK
 from segdistill.data.labels import Structure, output_names
 from segdistill.data.normalisation import PercentileRule, rule_to_json
 from segdistill.data.sample import Sample
 from segdistill.evaluation import score_case
+from segdistill.evaluation.lengths import TOLERANCE_MICROMETRES
+from segdistill.evaluation.metrics import METRICS
+from segdistill.evaluation.ruler import PIXELS, Ruler
 from segdistill.evaluation.summary import Record
 from segdistill.files import write_json
 from segdistill.inference.halo import measure_fast_halo, measure_reach
@@ -27,7 +31,7 @@ from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
 from segdistill.study.preparation import Prepared, labelled_budget
 from segdistill.study.teaching import Teaching
-from segdistill.training.entries import Entry, make_entry, taught, unlabelled
+from segdistill.training.entries import Entry, make_entry, taught, unlabelled, with_stains
 from segdistill.training.fit import Fitted, Recipe, fit
 from segdistill.training.validation import entry_maps, entry_view
 
@@ -89,10 +93,9 @@ def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
     """
     folder = bench.folder / "arms" / arm.name / str(seed)
     labels = labels_of(bench, arm, seed)
-    done = folder / DONE
-    if done.exists():
-        content = json.loads(done.read_text(encoding="utf-8"))
-        return ArmRun(arm, seed, folder, content["records"], labels, content["facts"])
+    before = read_arm(folder, arm, seed, labels, notice=bench.notice)
+    if before is not None:
+        return before
     started = time.monotonic()
     entries = arm_entries(bench, arm, seed)
     recipe = Recipe(arm, bench.protocol, bench.student, bench.structures)
@@ -106,8 +109,25 @@ def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
         "validation": fitted.outcome.best_score,
         "thresholds": fitted.thresholds,
     }
-    write_json(done, {"records": records, "facts": facts})
+    write_json(folder / DONE, {"records": records, "facts": facts})
     return ArmRun(arm, seed, folder, records, labels, facts)
+
+
+def read_arm(folder: Path, arm: Arm, seed: int, labels: Labels, *, notice: Notice) -> ArmRun | None:
+    """Return an arm that was run before; None where it was not, or what it left is damaged, which is told."""
+    done = folder / DONE
+    if not done.exists():
+        return None
+    try:
+        content = json.loads(done.read_text(encoding="utf-8"))
+        run = ArmRun(arm, seed, folder, content["records"], labels, content["facts"])
+    except (ValueError, KeyError, TypeError) as error:
+        notice(f"{done} is damaged ({error}): this run is finished again.")
+        return None
+    if not (folder / "model" / "model.json").exists():
+        notice(f"{folder / 'model'} is missing: this run is finished again.")
+        return None
+    return run
 
 
 def arm_entries(bench: Bench, arm: Arm, seed: int) -> tuple[list[Entry], list[Entry]]:
@@ -121,12 +141,13 @@ def arm_entries(bench: Bench, arm: Arm, seed: int) -> tuple[list[Entry], list[En
     teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
     training = []
     for name in bench.prepared.split["train"]:
-        entry = bench.entries[name] if name in budget else unlabelled(bench.entries[name])
+        seen = training_view(bench, arm, name)
+        entry = seen if name in budget else unlabelled(seen)
         if teaching is not None and name in teaching.targets:
             training.append(taught(entry, teaching.targets[name]))
-        elif entry.labelled:
+        elif entry.labelled or entry.stains is not None:
             training.append(entry)
-    validation = [bench.entries[name] for name in bench.prepared.split["validation"]]
+    validation = [view_in_use(bench, arm, name) for name in bench.prepared.split["validation"]]
     if arm.labels == 0 and teaching is not None:
         validation = [
             taught(unlabelled(entry), teaching.targets[entry.name])
@@ -134,6 +155,28 @@ def arm_entries(bench: Bench, arm: Arm, seed: int) -> tuple[list[Entry], list[En
             if entry.name in teaching.targets
         ]
     return training, validation
+
+
+def training_view(bench: Bench, arm: Arm, name: str) -> Entry:
+    """Return a field as an arm sees it while it trains."""
+    sample, entry = bench.prepared.samples[name], bench.entries[name]
+    if arm.dropped_channels:
+        entry = make_entry(sample, channels=(*bench.channels, *arm.dropped_channels), rule=RULE)
+    if arm.predicted_channels:
+        entry = with_stains(entry, sample, channels=arm.predicted_channels, rule=RULE)
+    return entry
+
+
+def view_in_use(bench: Bench, arm: Arm, name: str) -> Entry:
+    """Return a field as an arm's student sees it in use: the student's channels, and nothing for those it may lack."""
+    if not arm.dropped_channels:
+        return bench.entries[name]
+    return make_entry(bench.prepared.samples[name], channels=channels_in_use(bench, arm), rule=RULE)
+
+
+def channels_in_use(bench: Bench, arm: Arm) -> tuple[str, ...]:
+    """Return the channels that an arm's student is given in use."""
+    return (*bench.channels, *(BLANK for _ in arm.dropped_channels))
 
 
 def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
@@ -145,6 +188,9 @@ def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
     teaching = bench.teachings[arm.teacher]
     seen = teaching.contract.labels_seen
     shared = len(budget) + validation if teaching.fitted_here else 0
+    if teaching.contract.oracle and seen is not None:
+        read = {name for name in bench.prepared.split["train"] if name in teaching.targets}
+        seen, shared = seen + len(read), shared + len(budget & read)
     return Labels(len(budget), validation, seen, shared, teaching.contract.oracle)
 
 
@@ -152,9 +198,8 @@ def score_student(bench: Bench, arm: Arm, seed: int, fitted: Fitted) -> list[Rec
     """Return the scores of a student on every labelled test field."""
     records: list[Record] = []
     for sample in bench.prepared.labelled("test"):
-        maps = entry_maps(
-            fitted.network, bench.entries[sample.name], outputs=len(output_names(bench.structures)), device="cpu"
-        )
+        view = view_in_use(bench, arm, sample.name)
+        maps = entry_maps(fitted.network, view, outputs=len(output_names(bench.structures)), device="cpu")
         records += score_maps(bench.prepared, sample, maps, fitted.thresholds, arm.name, seed)
     return records
 
@@ -170,9 +215,26 @@ def score_maps(
     """Return the scores of one field; without maps it counts as missed."""
     structures = prepared.dataset.structures
     masks = None if maps is None else mask_planes(maps, structures, thresholds)
-    rows = score_case(masks, sample.planes, structures, counts=sample.counts, known=sample.known)
+    foreground = [output_names(structures).index(structure.name) for structure in structures]
+    rows = score_case(
+        masks,
+        sample.planes,
+        structures,
+        counts=sample.counts,
+        known=sample.known,
+        metrics=tuple(METRICS),
+        ruler=ruler_of(prepared, sample),
+        probability=None if maps is None else maps[foreground],
+    )
     unit = prepared.groups[sample.name]
     return [Record(**row, arm=arm, seed=seed, field=unit) for row in rows]
+
+
+def ruler_of(prepared: Prepared, sample: Sample) -> Ruler:
+    """Return how lengths are measured in a field: in micrometres where the pixel size of every test field is known."""
+    if any(each.image.pixel_size is None for each in prepared.labelled("test")):
+        return PIXELS
+    return Ruler(sample.image.pixel_size, tolerance=TOLERANCE_MICROMETRES)
 
 
 def mask_planes(
@@ -187,12 +249,12 @@ def make_card(bench: Bench, arm: Arm, seed: int, fitted: Fitted, labels: Labels)
     """Return the card of a student."""
     teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
     sizes = {bench.prepared.samples[name].image.pixel_size for name in bench.prepared.split["train"]}
-    validation = [bench.entries[name] for name in bench.prepared.split["validation"]]
-    views = [entry_view(entry) for entry in validation]
+    views = [entry_view(view_in_use(bench, arm, name)) for name in bench.prepared.split["validation"]]
+    channels = channels_in_use(bench, arm)
     fast, agreement = measure_fast_halo(fitted.network, views, outputs=len(output_names(bench.structures)), tile=512)
     return ModelCard(
         architecture=bench.student,
-        channels=bench.channels,
+        channels=channels,
         normalisation=rule_to_json(RULE),
         pixel_size=next(iter(sizes)) if len(sizes) == 1 else None,
         structures=bench.structures,
@@ -203,7 +265,7 @@ def make_card(bench: Bench, arm: Arm, seed: int, fitted: Fitted, labels: Labels)
         labels_used=labels.total or labels.training + labels.validation,
         provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement},
         notes=card_notes(labels, teaching),
-        halo={"exact": reach_of(bench.student, len(bench.channels), len(output_names(bench.structures))), "fast": fast},
+        halo={"exact": reach_of(bench.student, len(channels), len(output_names(bench.structures))), "fast": fast},
     )
 
 

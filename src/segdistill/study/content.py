@@ -8,9 +8,11 @@ import numpy as np
 
 from segdistill.engine import read_log
 from segdistill.evaluation import CONVENTIONS, Interval, ScoreTable, summarise
+from segdistill.evaluation.metrics import USUAL
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import (
     ArmRow,
+    ComparisonRow,
     Convention,
     Dropped,
     Facts,
@@ -23,9 +25,12 @@ from segdistill.report import (
     Rung,
     Spread,
 )
-from segdistill.study.account import MAIN, TEACHER, ArmAccount
+from segdistill.report.wording import as_points
+from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun
-from segdistill.study.verdict import Verdict, signed
+from segdistill.study.comparisons import Compared, comparisons_of, of_role
+from segdistill.study.saved import saved_words
+from segdistill.study.verdict import Verdict
 
 ROLES = {"all-labels student": "student", "targets alone": "student"}
 """Roles of arms that the report draws as another."""
@@ -41,6 +46,10 @@ DESCRIPTIONS = {
     "oracle": "was given the labels: no fair competitor",
 }
 """Arms in plain words, by role."""
+
+
+COMPARED = {MAIN: "Dice", "ap50": "AP@0.5"}
+"""Metrics in which arms are compared, and how they are called. Each is a family of tests by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +74,8 @@ def make_content(
     runs: Sequence[ArmRun],
     gallery: Sequence[GalleryCase],
     told: Told,
+    *,
+    student: str = STUDENT,
 ) -> ReportContent:
     """Return what the report shows, from top to bottom.
 
@@ -74,6 +85,7 @@ def make_content(
         runs: Every arm and seed.
         gallery: Best, median and worst fields.
         told: Everything else.
+        student: Name of the arm that the verdict is on.
     """
     return ReportContent(
         title=told.title,
@@ -81,9 +93,11 @@ def make_content(
         made=told.made,
         answer=verdict.answer,
         verdict=verdict.sentences,
-        headlines=headlines(account),
-        ladders=ladders(account, told.regime),
+        headlines=headlines(account[student]),
+        ladders=ladders(account, told.regime, student),
         notes=told.notes,
+        comparisons=comparison_rows(account, student),
+        remarks=verdict.remarks,
         arms=tuple(arm_row(arm, runs, told.size) for arm in account.values()),
         gallery=tuple(gallery),
         runs=tuple(learning_run(run) for run in runs),
@@ -95,14 +109,13 @@ def make_content(
     )
 
 
-def headlines(account: Mapping[str, ArmAccount]) -> tuple[Headline, ...]:
+def headlines(student: ArmAccount) -> tuple[Headline, ...]:
     """Return the numbers of the first screen."""
-    student = account["student"]
     found = [Headline(value=percent(mean_of(student)), label="student's Dice", detail=between(student.tables[MAIN]))]
     if student.gain is not None:
         found.append(
             Headline(
-                value=f"{signed(student.gain.mean)} points",
+                value=f"{as_points(student.gain.mean)} points",
                 label="gain over the baseline",
                 detail=_interval(student.gain.interval),
             )
@@ -119,29 +132,68 @@ def headlines(account: Mapping[str, ArmAccount]) -> tuple[Headline, ...]:
             f" {'an unknown number' if student.labels.teacher is None else student.labels.teacher} by the teacher",
         )
     )
+    if student.saved is not None and student.saved.labels is not None:
+        value, _, interval = saved_words(student.saved).partition(" (")
+        found.append(Headline(value=value, label="labels saved", detail=interval.removesuffix(")")))
     return tuple(found)
 
 
-def ladders(account: Mapping[str, ArmAccount], regime: str) -> tuple[Ladder, ...]:
+def comparison_rows(account: Mapping[str, ArmAccount], student: str = STUDENT) -> tuple[ComparisonRow, ...]:
+    """Return every comparison, metric by metric, the question about one arm first."""
+    return tuple(
+        comparison_row(name, compared)
+        for metric, name in COMPARED.items()
+        for compared in comparisons_of(account, metric=metric, student=student)
+    )
+
+
+def comparison_row(metric: str, compared: Compared) -> ComparisonRow:
+    """Return one comparison as the report shows it."""
+    found, pair = compared.comparison, compared.pair
+    claim = ("better" if found.gain.mean > 0 else "worse") if compared.claimed else "none"
+    return ComparisonRow(
+        metric=metric,
+        first=pair.first,
+        second=pair.second,
+        words=pair.words,
+        difference=found.gain.mean,
+        ends=_ends(found.gain.interval),
+        better=found.gain.better,
+        fields=found.gain.units,
+        seeds=found.seeds,
+        p=None if found.test is None else found.test.p,
+        smallest_p=None if found.test is None else found.test.smallest,
+        holm=compared.holm,
+        effect=None if found.effect is None else found.effect.value,
+        effect_ends=None if found.effect is None else _ends(found.effect.interval),
+        detectable=found.detectable,
+        claim=claim,
+    )
+
+
+def ladders(account: Mapping[str, ArmAccount], regime: str, student: str = STUDENT) -> tuple[Ladder, ...]:
     """Return the ladder of the regime that was asked for and, where it was run, that with all labels."""
-    few = [arm for arm in account.values() if arm.role in {"baseline", "control", "student", "targets alone"}]
+    own = account[student]
+    roles = {"baseline", "control", "student"}
+    few = [arm for arm in account.values() if arm.role in roles and arm.budget == own.budget]
+    few += of_role(account, "targets alone")
     every = [arm for arm in account.values() if arm.role in {"all-labels", "all-labels student"}]
     teacher = [account[TEACHER]] if TEACHER in account else []
-    made = [_ladder([*few, *teacher], regime, "baseline", "student")]
+    made = [_ladder([*few, *teacher], regime, own)]
     if every:
-        made.append(_ladder([*every, *teacher], "all labels", "all-labels", "all-labels-student"))
+        taught = next((arm for arm in every if arm.role == "all-labels student"), None)
+        made.append(_ladder([*every, *teacher], "all labels", taught))
     return tuple(made)
 
 
-def _ladder(arms: Sequence[ArmAccount], title: str, baseline: str, student: str) -> Ladder:
+def _ladder(arms: Sequence[ArmAccount], title: str, taught: ArmAccount | None) -> Ladder:
     names = [arm.name for arm in arms]
-    taught = next((arm for arm in arms if arm.name == student), None)
     gap = None if taught is None else taught.gap
     return Ladder(
         title=title,
         rungs=tuple(_rung(arm) for arm in arms),
-        baseline=baseline if baseline in names else None,
-        student=student if student in names else None,
+        baseline=taught.baseline if taught is not None and taught.baseline in names else None,
+        student=taught.name if taught is not None and taught.name in names else None,
         teacher=TEACHER if TEACHER in names else None,
         recovery=None if taught is None or taught.recovery is None else taught.recovery.value,
         gap_closed=None if gap is None else gap.value,
@@ -166,9 +218,12 @@ def _rung(arm: ArmAccount) -> Rung:
 
 
 def arm_row(arm: ArmAccount, runs: Sequence[ArmRun], size: StudentFacts) -> ArmRow:
-    """Return an arm's row of the table; the teacher's has no size, which is not the student's."""
+    """Return an arm's row of the table; the teacher's has no size, which is not the student's.
+
+    It has the usual scores; all others, lengths among them, are in scores.csv.
+    """
     own = [run for run in runs if run.arm.name == arm.name]
-    summaries = {metric: summarise(table) for metric, table in arm.tables.items()}
+    summaries = {metric: summarise(table) for metric, table in arm.tables.items() if metric in USUAL}
     is_student = arm.role != "teacher"
     return ArmRow(
         name=arm.name,
@@ -176,8 +231,11 @@ def arm_row(arm: ArmAccount, runs: Sequence[ArmRun], size: StudentFacts) -> ArmR
         setting=f"{arm.labels.training} labels",
         scores={metric: Spread(mean=summary.mean, sd=summary.sd) for metric, summary in summaries.items()},
         recovery=None if arm.recovery is None else arm.recovery.value,
+        recovery_ends=None if arm.recovery is None else _ends(arm.recovery.interval),
         gap_closed=None if arm.gap is None else arm.gap.value,
+        gap_closed_ends=None if arm.gap is None else _ends(arm.gap.interval),
         labels_used=arm.labels.total,
+        labels_saved="" if arm.saved is None else saved_words(arm.saved),
         parameters=size["parameters"] if is_student else None,
         encoder_parameters=size["encoder_parameters"] if is_student else None,
         gigamacs_per_megapixel=size["gigamacs_per_megapixel"] if is_student else None,
@@ -219,6 +277,10 @@ def between(table: ScoreTable) -> str:
     summary = summarise(table)
     spread = "one seed" if summary.sd is None else f"± {100 * summary.sd:.1f} over {len(table.seeds)} seeds"
     return f"{spread}, {len(table.fields)} field{'s' if len(table.fields) != 1 else ''}"
+
+
+def _ends(interval: Interval | None) -> tuple[float, float] | None:
+    return None if interval is None else (interval.low, interval.high)
 
 
 def _interval(interval: Interval | None) -> str:

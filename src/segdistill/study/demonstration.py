@@ -10,7 +10,8 @@ from pathlib import Path
 
 from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.settings import Distill, Protocol
-from segdistill.study.main_job import Finished, distill
+from segdistill.study.conclusion import Finished
+from segdistill.study.main_job import distill
 
 FIELDS = 100
 """Simulated fields: 66 to train on, 6 to validate, 28 to test."""

@@ -15,7 +15,7 @@ from segdistill.data.normalisation import PercentileRule, rule_to_json
 from segdistill.errors import ConfigError
 from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, save_model
-from segdistill.settings import Arm, Distill
+from segdistill.settings import Arm, Protocol
 from segdistill.study.preparation import Prepared
 from segdistill.training.entries import Entry, make_entry
 from segdistill.training.fit import Recipe, fit
@@ -51,8 +51,8 @@ def is_fitted(name: str) -> bool:
 class Fitting:
     """What the teachers of one role are fitted on."""
 
-    settings: Distill
-    """Of the run; the teachers are trained by its protocol."""
+    protocol: Protocol
+    """By which they are trained: the students' own."""
 
     prepared: Prepared
     """The images."""
@@ -105,7 +105,7 @@ def _fit_one(fitting: Fitting, folder: Path, training: Sequence[Entry], validati
     fitting.notice(f"Fitting the teacher {folder.parent.name}/{folder.name} on {len(training)} labelled images …")
     student = fitting.name.removeprefix(PREFIX)
     structures = fitting.prepared.dataset.structures
-    recipe = Recipe(Arm(name="teacher", role="baseline"), fitting.settings.protocol, student, structures)
+    recipe = Recipe(Arm(name="teacher", role="baseline"), fitting.protocol, student, structures)
     fitted = fit(
         folder, recipe, entries=(training, validation), seed=SEED, device=fitting.device, notice=fitting.notice
     )
@@ -114,7 +114,7 @@ def _fit_one(fitting: Fitting, folder: Path, training: Sequence[Entry], validati
         channels=fitting.channels,
         normalisation=rule_to_json(_RULE),
         structures=structures,
-        crop=fitting.settings.protocol.crop,
+        crop=fitting.protocol.crop,
         thresholds=fitted.thresholds,  # pyright: ignore[reportArgumentType]  (checked by the card)
         labels_used=len(training) + len(validation),
         notes=(f"Fitted on {len(training)} labelled images, chosen on {len(validation)}.",),

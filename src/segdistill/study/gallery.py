@@ -16,20 +16,24 @@ from segdistill.study.teaching import Teaching
 from segdistill.training.validation import entry_maps
 
 
-def make_gallery(bench: Bench, runs: Sequence[ArmRun], *, per_rank: int = 2) -> list[GalleryCase]:
+def make_gallery(
+    bench: Bench, runs: Sequence[ArmRun], *, arms: Mapping[str, str | None], teacher: str | None, per_rank: int = 2
+) -> list[GalleryCase]:
     """Return the cases to show: ranked by the student's Dice of its first seed.
 
     Args:
         bench: What all arms share.
-        runs: Every arm and seed; the first of "student" and of "baseline" are shown.
+        runs: Every arm and seed; the first seed of each arm is shown.
+        arms: "student", and "baseline" or None, to the names of the arms that are shown as such.
+        teacher: Whose view and maps are shown, by its name in the study. None: nobody's.
         per_rank: How many of the best, of those about the median, and of the worst; fewer where
             there are few fields.
     """
     samples = bench.prepared.labelled("test")
-    shown = {role: next((run for run in runs if run.arm.name == role), None) for role in ("baseline", "student")}
+    shown = {role: next((run for run in runs if run.arm.name == name), None) for role, name in arms.items()}
     masks = {role: _masks(bench, run, samples) for role, run in shown.items() if run is not None}
     scores = [_dice(planes, sample) for planes, sample in zip(masks["student"], samples, strict=True)]
-    teaching = bench.teachings.get("teacher")
+    teaching = None if teacher is None else bench.teachings[teacher]
     return [
         _case(bench, samples[place], rank, {role: made[place] for role, made in masks.items()}, teaching)
         for rank, place in _ranked(scores, per_rank)

@@ -17,7 +17,7 @@ from segdistill.data.case import image_files
 from segdistill.files import sha256_array, write_json
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import Dropped, Facts, Licence
-from segdistill.settings import Distill
+from segdistill.settings import Settings
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.content import Told
 
@@ -33,24 +33,35 @@ PACKAGES = (
 )
 
 
-def tell(settings: Distill, bench: Bench, size: StudentFacts, *, notes: Sequence[str], command: str) -> Told:
+def tell(
+    settings: Settings,
+    bench: Bench,
+    size: StudentFacts,
+    *,
+    title: str,
+    labels: int | None,
+    notes: Sequence[str],
+    command: str,
+) -> Told:
     """Return everything about a run that is not a score.
 
     Args:
         settings: Of the run.
         bench: What its arms shared.
         size: Of the student.
+        title: Of the report.
+        labels: Labelled training images of the arm that the report is about; None is all.
         notes: Beside what is known here.
         command: That makes it again.
     """
     split = bench.prepared.split
     data = image_hashes(bench)
     return Told(
-        title=f"{settings.student} on {', '.join(settings.student_channels)}, taught by {settings.teacher}",
+        title=title,
         run_id=run_identity(settings, data)[:12],
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         command=command,
-        regime=regime(settings, bench),
+        regime=regime(bench, labels),
         notes=(*notes, *teacher_notes(bench), *bench.prepared.notes),
         provenance=(
             Facts(title="Versions", values=versions()),
@@ -61,7 +72,7 @@ def tell(settings: Distill, bench: Bench, size: StudentFacts, *, notes: Sequence
                     part: f"{len(split[part])} images, {len(bench.prepared.labelled(part))} labelled" for part in split
                 },
             ),
-            Facts(title="Protocol", values={name: str(value) for name, value in settings.protocol.resolved().items()}),
+            Facts(title="Protocol", values={name: str(value) for name, value in bench.protocol.resolved().items()}),
             Facts(title="Hashes of the images", values=data),
         ),
         licences=licences(bench),
@@ -70,11 +81,11 @@ def tell(settings: Distill, bench: Bench, size: StudentFacts, *, notes: Sequence
     )
 
 
-def regime(settings: Distill, bench: Bench) -> str:
+def regime(bench: Bench, labels: int | None) -> str:
     """Return in words how many labels there are and on how many images the teacher spoke."""
     every = len(bench.prepared.labelled("train"))
     images = len(bench.prepared.split["train"])
-    used = every if settings.labels is None else settings.labels
+    used = every if labels is None else labels
     if used == 0:
         return f"no labels, targets on {images} images"
     return f"{used} labelled images, targets on {images}"
@@ -118,7 +129,7 @@ def image_hashes(bench: Bench) -> dict[str, str]:
     return {name: sha256_array(sample.image.array)[:16] for name, sample in sorted(bench.prepared.samples.items())}
 
 
-def run_identity(settings: Distill, data: Mapping[str, str]) -> str:
+def run_identity(settings: Settings, data: Mapping[str, str]) -> str:
     """Return the identity of a run: equal settings on equal images give an equal one."""
     decisive = {name: value for name, value in settings.resolved().items() if name not in {"out", "device"}}
     return hashlib.sha256(json.dumps([decisive, dict(data)], sort_keys=True).encode()).hexdigest()
@@ -155,7 +166,7 @@ def dropped(bench: Bench) -> tuple[Dropped, ...]:
     return (*images, *targets)
 
 
-def write_run(path: Path, settings: Distill, bench: Bench, runs: Sequence[ArmRun], told: Told) -> None:
+def write_run(path: Path, settings: Settings, bench: Bench, runs: Sequence[ArmRun], told: Told) -> None:
     """Write the record of a run beside its results."""
     content: dict[str, Any] = {
         "run_id": told.run_id,

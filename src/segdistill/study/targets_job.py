@@ -10,6 +10,7 @@ from segdistill.data.readers import open_image
 from segdistill.engine import select_device
 from segdistill.errors import ConfigError, DataError
 from segdistill.settings import Images, Targets
+from segdistill.settings.shard import part_of
 from segdistill.study.fitted import is_fitted
 from segdistill.study.preparation import open_dataset, read_field
 from segdistill.study.stores import fill_store
@@ -61,7 +62,7 @@ def make_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Store
         filling,
         title=f"Targets of {settings.teacher}",
         shape_of=lambda name: _shape_of(cases[name], dataset, settings),
-        part=settings.part,
+        part=part_of(settings.shard),
         notice=notice,
     )
     return Stored(folder, summary)

@@ -3,21 +3,20 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
-from segdistill.settings import Distill
+from segdistill.settings import Protocol, TeacherSpec
 from segdistill.study.fitted import Fitting, Fold, fit_teachers, is_fitted
 from segdistill.study.preparation import Prepared
+from segdistill.study.shuffling import reading
 from segdistill.study.stores import fill_store, header_in
 from segdistill.targets import Filling, Key, TargetStore, create_store, image_key, load_maps, store_folder
 from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
 from segdistill.teachers.load import load_teacher
 
 Notice = Callable[[str], None]
-TeacherRole = Literal["teacher", "control"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,44 +51,72 @@ class Teaching:
         return load_maps(self.targets[case][output])
 
 
-def teach(settings: Distill, prepared: Prepared, role: TeacherRole, *, device: str, notice: Notice) -> Teaching:
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A teacher that is to speak about the images of a study."""
+
+    name: str
+    """What the arms of the study call it."""
+
+    spec: TeacherSpec
+    """Which it is, what it sees and how it is asked."""
+
+    run: Path
+    """Folder of the study: teachers that are fitted here and targets are kept in it."""
+
+    protocol: Protocol
+    """By which it is trained, if it is fitted here."""
+
+    device: str
+    """Where it runs."""
+
+    notice: Notice
+    """Told what it will take."""
+
+    targets: Path | None = None
+    """Folder that `segdistill targets` wrote. None: in the study's."""
+
+
+def teach(asked: Asked, prepared: Prepared) -> Teaching:
     """Let a teacher say what it has to say of every image, or read what it said before.
 
-    What a teacher said for `segdistill targets` is read where the settings name its folder; what is
-    missing or damaged there is made there.
+    What a teacher said for `segdistill targets` is read where that folder is named; what is missing
+    or damaged there is made there.
 
     Args:
-        settings: Of the run.
+        asked: The teacher.
         prepared: The images.
-        role: "teacher", which sees its own channels, or "control", which sees the student's.
-        device: Where the teacher runs.
-        notice: Told what it will take.
 
     Raises:
         SegdistillError: The teacher cannot be had, or does not suit the images.
     """
-    teachers, fold_of, channels = _teachers(settings, prepared, role, device=device, notice=notice)
+    spec, notice = asked.spec, asked.notice
+    teachers, fold_of = _teachers(asked, prepared)
     contract = teachers[0].contract
-    shared = None if fold_of else settings.targets  # nobody else can know a teacher that was fitted here
-    root = settings.out / "targets" if shared is None else shared
-    header = header_in(root, *(teacher.contract for teacher in teachers))
-    store = create_store(store_folder(root, header), header)
+    store = _store(asked, teachers, fitted_here=fold_of is not None)
     filling = Filling(
         teachers=teachers,
         names=sorted(prepared.samples),
-        read=prepared.samples.__getitem__,
+        read=reading(prepared, spec.shuffled),
         structures=prepared.dataset.structures,
         fold_of=fold_of,
     )
-    keys = {name: Key(image_key(prepared.samples[name].image)) for name in filling.names}
+    keys = {name: Key(image_key(filling.read(name).image)) for name in filling.names}
     failed: dict[str, str] = {}
     if fold_of or contract.oracle or not _has_all(store, keys.values()):
-        title = f"Targets of the {role} {contract.name}"
+        title = f"Targets of the {asked.name} {contract.name}"
         shapes = {name: sample.image.array.shape[1:] for name, sample in prepared.samples.items()}
         summary = fill_store(store, filling, title=title, shape_of=shapes.__getitem__, notice=notice)
         failed = {failure.case: failure.reason for failure in summary.failed}
     targets = {name: store.maps(key) for name, key in keys.items() if store.has(key)}
-    return Teaching(contract, channels, targets, failed, fold_of is not None)
+    return Teaching(contract, spec.channels, targets, failed, fold_of is not None)
+
+
+def _store(asked: Asked, teachers: Sequence[Teacher], *, fitted_here: bool) -> TargetStore:
+    shared = None if fitted_here else asked.targets  # nobody else can know a teacher that was fitted here
+    root = asked.run / "targets" if shared is None else shared
+    header = header_in(root, *(teacher.contract for teacher in teachers))
+    return create_store(store_folder(root, header), header)
 
 
 def _has_all(store: TargetStore, keys: Iterable[Key]) -> bool:
@@ -97,31 +124,30 @@ def _has_all(store: TargetStore, keys: Iterable[Key]) -> bool:
     return all(store.has(key) for key in keys)
 
 
-def _teachers(
-    settings: Distill, prepared: Prepared, role: TeacherRole, *, device: str, notice: Notice
-) -> tuple[list[Teacher], Mapping[str, int] | None, tuple[str, ...]]:
-    """Return the teacher, or one per fold with the case to fold table, and the channels that they see."""
-    name = settings.teacher if role == "teacher" else settings.control or ""
-    channels = settings.teacher_channels if role == "teacher" else settings.student_channels
-    weights: Path | None = settings.teacher_weights if role == "teacher" else settings.control_weights
-    structures = prepared.dataset.structures
-    if is_fitted(name):
-        folder = settings.out / "teachers" / role
-        folds = fit_teachers(Fitting(settings, prepared, name, channels, folder, device, notice))
+def _teachers(asked: Asked, prepared: Prepared) -> tuple[list[Teacher], Mapping[str, int] | None]:
+    """Return the teacher, or one per fold with the case to fold table."""
+    spec, structures, device = asked.spec, prepared.dataset.structures, asked.device
+    if is_fitted(spec.teacher):
+        folder = asked.run / "teachers" / asked.name
+        fitting = Fitting(asked.protocol, prepared, spec.teacher, spec.channels, folder, device, asked.notice)
+        folds = fit_teachers(fitting)
         loaded: list[Teacher] = [
-            Renamed(load_teacher(f"model:{fold.model}", channels=channels, structures=structures, device=device), name)
+            Renamed(
+                load_teacher(f"model:{fold.model}", channels=spec.channels, structures=structures, device=device),
+                spec.teacher,
+            )
             for fold in folds
         ]
-        return loaded, _fold_of(folds, prepared), channels
+        return loaded, _fold_of(folds, prepared)
     teacher = load_teacher(
-        name,
-        channels=channels,
+        spec.teacher,
+        channels=spec.channels,
         structures=structures,
-        prompting=settings.prompting,
-        weights=weights,
+        prompting=spec.prompting,
+        weights=spec.weights,
         device=device,
     )
-    return [teacher], None, channels
+    return [teacher], None
 
 
 class Renamed:

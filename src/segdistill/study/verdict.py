@@ -1,13 +1,20 @@
 """The verdict in plain words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from segdistill.evaluation import Interval, Ratio
-from segdistill.study.account import MAIN, TEACHER, ArmAccount, Gain, gain_of
+from segdistill.evaluation import ALPHA, MARGIN, Comparison, Gain, Interval, NonInferiority, Ratio, non_inferiority
+from segdistill.evaluation.sign_flips import smallest_p
+from segdistill.report.wording import as_count, as_p, as_points
+from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
+from segdistill.study.comparisons import Compared, comparisons_of, of_role
+from segdistill.study.saved import saved_sentence, saved_words
 
 Answer = Literal["yes", "no", "unclear", "untested"]
+
+SEEDS = 5
+"""Seeds that a claim should rest on."""
 
 
 @dataclass(frozen=True)
@@ -15,47 +22,92 @@ class Verdict:
     """Whether distillation helped, and the sentences that say so."""
 
     answer: Answer
+
     sentences: tuple[str, ...]
+    """The answer first, then what it needs to be read rightly."""
+
+    remarks: tuple[str, ...] = ()
+    """What else the comparisons say, for readers who go on."""
 
 
-def verdict_on(account: Mapping[str, ArmAccount], *, simulated: bool) -> Verdict:
-    """Return the verdict on the arm "student".
+def verdict_on(
+    account: Mapping[str, ArmAccount], *, simulated: bool, margin: float = MARGIN, student: str = STUDENT
+) -> Verdict:
+    """Return the verdict on an arm.
 
     Args:
         account: By arm.
         simulated: Whether the images are simulated; then the first sentence says so.
+        margin: A loss of Dice that is put up with, fraction, > 0; printed wherever it is used.
+        student: Name of the arm.
 
-    A gain is claimed only where its 95 % interval over fields and seeds excludes zero.
+    That a teacher helped or hurt is said only where the 95 % interval over fields and seeds excludes zero
+    and the paired test over fields has p ≤ 0.05. All further differences are held to the p value that is
+    corrected for their number.
     """
-    student = account["student"]
-    score = _points(student.tables[MAIN].values.mean())
+    own = account[student]
+    score = _percent(own.tables[MAIN].values.mean())
     where = " on simulated tissue" if simulated else ""
-    if student.gain is None:
-        return Verdict(
-            "untested",
-            (
-                f"The student reaches {score} Dice{where}. There is no baseline with the same labels,"
-                " so what the teacher bought was not tested.",
-                *_teacher_sentences(student, account),
-            ),
+    compared = comparisons_of(account, student=student)
+    asked = next((each for each in compared if each.pair.asked), None)
+    if asked is None:
+        answer: Answer = "untested"
+        first = [
+            f"The student reaches {score} Dice{where}. There is no baseline with the same labels,"
+            " so what the teacher bought was not tested."
+        ]
+    else:
+        answer, first = _on_question(asked.comparison, score, where)
+    sentences = [*first, *_teacher_sentences(own, account), *_control_sentences(account, compared, own)]
+    remarks = _margin_sentences(account, student, margin)
+    if own.saved is not None:
+        remarks.append(saved_sentence(own.saved))
+        sentences += [] if own.saved.labels is None else [f"Labels saved: {saved_words(own.saved)}."]
+    return Verdict(answer, tuple(sentences), tuple(remarks))
+
+
+def _on_question(found: Comparison, score: str, where: str) -> tuple[Answer, list[str]]:
+    gain = found.gain
+    size = f"{100 * abs(gain.mean):.1f} points of Dice"
+    basis = f"({basis_words(found)})"
+    careful = _on_few(found)
+    if not found.is_claimed():
+        first = f"The data cannot tell whether distillation helped{where}: {as_points(gain.mean)} points of Dice"
+        return "unclear", [f"{first}, at {score} {basis}.", *_on_detectable(found), *careful]
+    if gain.mean > 0:
+        return "yes", [f"Distillation helped{where}: {size} more, to {score} {basis}.", *careful]
+    return "no", [f"Distillation hurt{where}: {size} less, at {score} {basis}.", *careful]
+
+
+def _on_detectable(found: Comparison) -> list[str]:
+    """Return how large a difference could have been seen at all."""
+    if found.detectable is None:
+        return []
+    seeds = as_count(found.seeds, "seed")
+    return [
+        f"With these {as_count(found.gain.units, 'field')} and {seeds} a difference below"
+        f" {100 * found.detectable:.1f} points could not have been seen reliably."
+    ]
+
+
+def _on_few(found: Comparison) -> list[str]:
+    """Return what too few fields or seeds mean for the answer."""
+    sentences = []
+    if found.test is None:
+        sentences.append("One field says nothing about other fields: there is no interval, no test and no claim.")
+    elif smallest_p(found.gain.units) > ALPHA:
+        least = as_p(smallest_p(found.gain.units))
+        sentences.append(
+            f"With {as_count(found.gain.units, 'field')} a paired test cannot give p below {least},"
+            " so no claim can be made; six fields are the least."
         )
-    answer, first = _on_gain(student.gain, score, where)
-    return Verdict(answer, (first, *_teacher_sentences(student, account), *_control_sentences(account)))
-
-
-def _on_gain(gain: Gain, score: str, where: str) -> tuple[Answer, str]:
-    between = _interval(gain.interval)
-    basis = f"{gain.better} of {gain.units} fields better"
-    size = f"{abs(100 * gain.mean):.1f} points of Dice"
-    if gain.clear and gain.mean > 0:
-        return "yes", f"Distillation helped{where}: {size} more, to {score} ({between}; {basis})."
-    if gain.clear:
-        return "no", f"Distillation hurt{where}: {size} less, at {score} ({between}; {basis})."
-    return (
-        "unclear",
-        f"The data cannot tell whether distillation helped{where}: {signed(gain.mean)} points of Dice, at {score}"
-        f" ({between}; {basis}).",
-    )
+    elif found.gain.clear and not found.is_claimed():
+        sentences.append(
+            f"The interval alone would make a claim; the paired test over fields does not (p {as_p(found.test.p)})."
+        )
+    if found.seeds < SEEDS:
+        sentences.append(f"{as_count(found.seeds, 'seed')}; five are wanted for a claim.")
+    return sentences
 
 
 def _teacher_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -> list[str]:
@@ -64,7 +116,7 @@ def _teacher_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -
     teacher = account[TEACHER]
     name = "oracle, which was given the labels," if teacher.labels.oracle else "teacher"
     sentence = (
-        f"The {name} reaches {_points(teacher.tables[MAIN].values.mean())}; the student recovers"
+        f"The {name} reaches {_percent(teacher.tables[MAIN].values.mean())}; the student recovers"
         f" {_ratio(student.recovery)} of that"
     )
     if student.gap is None:
@@ -72,37 +124,68 @@ def _teacher_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -
     return [f"{sentence} and closes {_ratio(student.gap)} of the gap to it."]
 
 
-def _control_sentences(account: Mapping[str, ArmAccount]) -> list[str]:
-    """Return what the student has beyond a control, whose teacher knows no more channels than the student."""
-    control = next((arm for arm in account.values() if arm.role == "control"), None)
-    if control is None or control.gain is None:
-        return []
-    beyond = gain_of(account["student"].tables[MAIN], control.tables[MAIN])
-    bought = f"A control teacher, which sees only the student's channels, bought {signed(control.gain.mean)} points"
-    difference = f"student minus control {signed(beyond.mean)} points, {_interval(beyond.interval)}"
-    if beyond.clear and beyond.mean > 0:
-        return [f"{bought}; beyond that, the other channels brought something ({difference})."]
-    return [f"{bought}, so the gain is no evidence that knowledge of the other channels came through ({difference})."]
+def _control_sentences(
+    account: Mapping[str, ArmAccount], compared: Sequence[Compared], student: ArmAccount
+) -> list[str]:
+    """Return what the student has beyond controls, whose teachers know no more channels than the student."""
+    against = {each.pair.second: each for each in compared if each.pair.first == student.name}
+    return [
+        _on_control(control.gain, against[control.name])
+        for control in of_role(account, "control")
+        if control.gain is not None and control.name in against
+    ]
 
 
-def signed(difference: float) -> str:
-    """Return a difference of scores in points, with its sign.
+def _on_control(bought: Gain, beyond: Compared) -> str:
+    gain = beyond.comparison.gain
+    had = f"A control teacher, which knows no more than the student's channels, bought {as_points(bought.mean)} points"
+    difference = f"student minus control {as_points(gain.mean)} points, {interval_words(gain.interval)}"
+    if beyond.claimed and gain.mean > 0:
+        return f"{had}; beyond that, the other channels brought something ({difference})."
+    return f"{had}, so the gain is no evidence that knowledge of the other channels came through ({difference})."
 
-    >>> signed(-0.004)
-    '−0.4'
+
+def _margin_sentences(account: Mapping[str, ArmAccount], student: str, margin: float) -> list[str]:
+    """Return whether the student comes near all labels, and the control near the student."""
+    own = account[student]
+    tested = [(own, arm, "the same network with all labels and no teacher") for arm in of_role(account, "all-labels")]
+    tested += [(arm, own, "the student") for arm in of_role(account, "control") if arm.budget == own.budget]
+    return [
+        margin_sentence(first.name, words, non_inferiority(first.tables[MAIN], second.tables[MAIN], margin=margin))
+        for first, second, words in tested
+    ]
+
+
+def margin_sentence(first: str, second: str, found: NonInferiority) -> str:
+    """Return in words whether an arm is worse than another by less than a margin."""
+    margin = f"a margin of {100 * found.margin:g} points of Dice"
+    basis = f"({as_points(found.gain.mean)} points, {interval_words(found.gain.interval)})"
+    if found.answer == "shown":
+        return f"Within {margin}, {first} does no worse than {second} {basis}."
+    if found.answer == "worse":
+        return f"By more than {margin}, {first} does worse than {second} {basis}."
+    return f"Whether {first} stays within {margin} of {second}, the data cannot tell {basis}."
+
+
+def basis_words(found: Comparison) -> str:
+    """Return what a difference rests on: interval, fields, test."""
+    words = f"{interval_words(found.gain.interval)}; {found.gain.better} of {found.gain.units} fields better"
+    return words if found.test is None else f"{words}; paired test p {as_p(found.test.p)}"
+
+
+def interval_words(interval: Interval | None) -> str:
+    """Return an interval of a difference, in points.
+
+    >>> interval_words(Interval(-0.01, 0.023, 0.95)), interval_words(None)
+    ('95 % interval −1.0 to +2.3', 'one field, so no interval')
     """
-    points = f"{100 * abs(difference):.1f}"
-    return points if points == "0.0" else f"{'+' if difference > 0 else '−'}{points}"
-
-
-def _points(score: float) -> str:
-    return f"{100 * score:.1f} %"
-
-
-def _interval(interval: Interval | None) -> str:
     if interval is None:
         return "one field, so no interval"
-    return f"95 % interval {signed(interval.low)} to {signed(interval.high)}"
+    return f"95 % interval {as_points(interval.low)} to {as_points(interval.high)}"
+
+
+def _percent(score: float) -> str:
+    return f"{100 * score:.1f} %"
 
 
 def _ratio(ratio: Ratio) -> str:

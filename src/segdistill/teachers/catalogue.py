@@ -2,7 +2,8 @@
 
 Source:
     Labels and sizes: Kirillov et al. 2023, arXiv:2304.02643 (SAM, SA-1B); Ma et al. 2024, Segment
-    anything in medical images, Nature Communications 15 (MedSAM).
+    anything in medical images, Nature Communications 15 (MedSAM); Israel et al. 2023, bioRxiv
+    2023.11.17.567630 (CellSAM).
 """
 
 import json
@@ -16,6 +17,7 @@ from segdistill import plugins
 from segdistill.data.channels import BLANK
 from segdistill.teachers.contract import Prompting
 from segdistill.teachers.published import PUBLISHED, download_command
+from segdistill.teachers.weight_files import WEIGHTS, fetch_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,18 @@ _KINDS = (
 )
 
 
+_CELLSAM = KnownTeacher(
+    name="cellsam",
+    what="SAM ViT-B for cells, which finds its boxes by itself: no prompt, no label",
+    channels=_SAM_CHANNELS,
+    size=1024,
+    licence=WEIGHTS["cellsam"].licence,
+    labels="people's outlines of cells in TissueNet, BBBC038 and others",
+    weights=fetch_command("cellsam"),
+    megabytes=WEIGHTS["cellsam"].item.megabytes,
+)
+
+
 def known_teachers() -> tuple[KnownTeacher, ...]:
     """Return every teacher of this package, then the kinds named by a prefix, then other packages' teachers.
 
@@ -121,6 +135,7 @@ def known_teachers() -> tuple[KnownTeacher, ...]:
             "SAM ViT-B, tuned on medical images to answer boxes",
             labels="1.57 million medical image-mask pairs",
         ),
+        _CELLSAM,
         *_KINDS,
         *(_of_plugin(name) for name in sorted(plugins.names("teacher"))),
     )

@@ -7,6 +7,7 @@ from typing import get_args
 from segdistill import plugins
 from segdistill.data.labels import Structure
 from segdistill.errors import UnknownName
+from segdistill.teachers.cellsam import build_cellsam_teacher
 from segdistill.teachers.contract import Prompting, Teacher
 from segdistill.teachers.maps import build_maps
 from segdistill.teachers.model import build_model
@@ -20,6 +21,7 @@ Build = Callable[[Request], Teacher]
 BUILTIN: Mapping[str, Build] = {
     **dict.fromkeys(PUBLISHED, build_published),
     **dict.fromkeys(EMBEDDED, build_embedded),
+    "cellsam": build_cellsam_teacher,
 }
 """Teachers that have a name of their own."""
 

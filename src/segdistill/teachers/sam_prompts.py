@@ -1,5 +1,6 @@
 """Three ways to get dense maps out of a promptable SAM; a fourth, the probe, has a file of its own."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -54,12 +55,27 @@ def boxes(encoded: Encoded, labels: Int[np.ndarray, "y x"], *, batch: int = 32) 
         labels: Instances, 0 is background. None at all gives maps of zeros.
         batch: Boxes decoded at once.
     """
-    corners = _label_boxes(labels)
+    corners = _label_boxes(labels).to(encoded.embedding.device)
+    return union_in_boxes(encoded, to_square_xy(corners.reshape(-1, 2), encoded.square).reshape(-1, 4), batch=batch)
+
+
+def union_in_boxes(
+    encoded: Encoded, boxes: Float[Tensor, "n 4"], *, predicted_iou: float = -math.inf, batch: int = 32
+) -> Parts:
+    """Return the union of the masks that SAM finds in some boxes.
+
+    Args:
+        encoded: The image.
+        boxes: First and last corner, (x, y, x, y) in pixels of the square. None at all gives maps of zeros.
+        predicted_iou: Masks are kept whose predicted IoU is at least this.
+        batch: Boxes decoded at once.
+    """
     union = _Union(encoded.square.original)
-    for (chunk,) in _batches(corners.to(encoded.embedding.device), size=batch):
-        box = to_square_xy(chunk.reshape(-1, 2), encoded.square).reshape(1, -1, 4)
-        scores, _ = encoded.decode(several=False, input_boxes=box)
-        union.add(torch.sigmoid(from_square(scores[:, 0], encoded.square)))
+    for (chunk,) in _batches(boxes, size=batch):
+        scores, predicted = encoded.decode(several=False, input_boxes=chunk[None])
+        low = scores[:, 0][predicted[:, 0] >= predicted_iou]
+        if len(low):  # torch does not resample nothing
+            union.add(torch.sigmoid(from_square(low, encoded.square)))
     return union.parts
 
 

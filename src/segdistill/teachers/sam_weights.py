@@ -17,6 +17,7 @@ from segdistill.files import sha256_file
 from segdistill.teachers.published import PUBLISHED, download_command, pinned_sha256
 from segdistill.teachers.sam_layout import from_original_layout, is_original_layout, with_shared_positions
 from segdistill.teachers.sam_sizes import FULL_SIZE, encoder_of, full_size_config, resize_positions, resized_config
+from segdistill.teachers.weight_files import fetch_command
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -33,7 +34,7 @@ def find_weights(name: str, weights: Path | None, *, download: bool) -> Path:
         EnvironmentFault: The weights are not here; the message says how to get them.
     """
     if weights is not None:
-        return weights_file(weights, missing=_how_to_get(name, weights))
+        return weights_file(weights, missing=_how_to_get(name, weights), others=(PUBLISHED[name].original,))
     source = PUBLISHED[name]
     for file in _FILES:
         cached = try_to_load_from_cache(source.hub, file)
@@ -47,19 +48,20 @@ def find_weights(name: str, weights: Path | None, *, download: bool) -> Path:
         raise EnvironmentFault(f"{_how_to_get(name, None)} The download failed: {error}") from error
 
 
-def weights_file(path: Path, *, missing: str) -> Path:
+def weights_file(path: Path, *, missing: str, others: tuple[str, ...] = ()) -> Path:
     """Return the file of weights at a path: the path itself, or what a folder in the hub's layout holds.
 
     Args:
         path: A file or a folder.
         missing: What to tell the user if there is none.
+        others: Names that the file in a folder may have beside those of the hub.
 
     Raises:
         EnvironmentFault: There is no such file.
     """
     if path.is_file():
         return path
-    for file in _FILES:
+    for file in (*_FILES, *others):
         if (path / file).is_file():
             return path / file
     raise EnvironmentFault(missing)
@@ -73,7 +75,7 @@ def _how_to_get(name: str, wanted: Path | None) -> str:
     where = f"{wanted} holds none" if wanted else "none are in the local cache of the Hugging Face hub"
     return (
         f"Teacher {name!r} needs its weights, about {source.megabytes} MB, and {where}."
-        f" Get https://huggingface.co/{source.hub}: run"
+        f" Run `{fetch_command(name)}`; or get https://huggingface.co/{source.hub}: run"
         f" `{download_command(name, str(folder))}`, or take the authors'"
         f" {source.original}{sha256}; then name them with --teacher-weights {folder}."
         " Nothing is downloaded without being asked for."
@@ -116,6 +118,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ) from error
     except (SafetensorError, RuntimeError, EOFError) as error:
         raise DataError(f"{path} is not a whole file of weights: {error}. Copy or download it again.") from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]  # some trainers wrap it
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} holds a {type(state).__name__}, not a table of tensors by name (a state_dict).")
     plain = {str(key): value for key, value in state.items()}
@@ -162,7 +166,7 @@ def build_sam(config: SamConfig, state: Mapping[str, Tensor], *, size: int | Non
     """
     with torch.device("meta"):
         expected = {key: tuple(value.shape) for key, value in SamModel(config).state_dict().items()}
-    _check(expected, state, source)
+    check_fits(expected, state, source)
     if size is not None:
         state = resize_positions(dict(state), config, size)
         config = resized_config(config, size)
@@ -173,7 +177,17 @@ def build_sam(config: SamConfig, state: Mapping[str, Tensor], *, size: int | Non
     return model.eval().requires_grad_(False)
 
 
-def _check(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Tensor], source: str) -> None:
+def check_fits(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Tensor], source: str) -> None:
+    """Refuse weights that are not exactly those that an architecture wants.
+
+    Args:
+        expected: Key to shape.
+        state: The weights.
+        source: Where they come from, for messages.
+
+    Raises:
+        DataError: A weight is missing, unexpected or of another shape; all are named.
+    """
     missing = [f"{key} {shape}" for key, shape in expected.items() if key not in state]
     unexpected = [f"{key} {tuple(value.shape)}" for key, value in state.items() if key not in expected]
     other = [

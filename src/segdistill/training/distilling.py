@@ -29,6 +29,9 @@ from segdistill.training.entries import Entry
 from segdistill.training.objective import Batch, Objective, Parts, grouped
 from segdistill.training.validation import mean_dice
 
+_DROPS = 7
+"""Sets the drawing of blank channels apart from every other that begins with the same numbers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
@@ -58,6 +61,9 @@ class Drawing:
     jitter: Jitter | None
     """Changes of the student's intensities; None leaves them alone."""
 
+    dropped: int = 0
+    """How many of the image's last channels are each left blank in half of the crops."""
+
 
 @dataclass(frozen=True, eq=False)
 class Crop:
@@ -70,6 +76,7 @@ class Crop:
     planes: np.ndarray
     counts: np.ndarray
     target: np.ndarray
+    stains: np.ndarray
 
 
 class Taught(nn.Module):
@@ -190,6 +197,7 @@ class Distilling:
         if self.drawing.jitter is not None:
             slots = [crop.slot for crop in samples]
             image = jitter_intensity(image, seed=self.drawing.seed, step=step, slots=slots, ranges=self.drawing.jitter)
+        image = self._with_blanks(image, samples, step)
         structures = self.objective.structures
         apart = [structure.instances for structure in structures]
         known = np.stack([np.repeat(c.entry.known, [1 + a for a in apart]) for c in samples]).astype(np.float32)
@@ -200,7 +208,19 @@ class Distilling:
             target=taken([crop.target for crop in samples], nearest=False),
             taught=torch.tensor([float(bool(crop.entry.target)) for crop in samples], device=device),
             counts=taken([crop.counts[None] for crop in samples], nearest=True)[:, 0].float(),
+            stains=taken([crop.stains for crop in samples], nearest=False),
         )
+
+    def _with_blanks(self, image: Tensor, samples: list[Crop], step: int) -> Tensor:
+        """Leave channels blank at random; which ones is a function of (seed, step, slot)."""
+        last = self.drawing.dropped
+        if not last:
+            return image
+        kept = np.ones(image.shape[:2], np.float32)
+        for place, crop in enumerate(samples):
+            draw = np.random.default_rng((self.drawing.seed, step, crop.slot, _DROPS)).random(last)
+            kept[place, -last:] = draw < 0.5
+        return image * torch.from_numpy(kept).to(image.device)[:, :, None, None]
 
     def weights(self, batch: Batch) -> Parts:
         """Return the total weight of every part in one micro-batch."""
@@ -250,7 +270,14 @@ def _cut(entry: Entry, slot: int, view: View, taught: Sequence[str]) -> Crop:
         pad_mirrored(entry.planes[part], place),
         pad_uncounted(entry.counts[place.read], place),
         pad_mirrored(_target(entry.target, taught, place.read), place),
+        pad_mirrored(_stains(entry, place.read), place),
     )
+
+
+def _stains(entry: Entry, place: tuple[slice, slice]) -> np.ndarray:
+    if entry.stains is None:
+        return np.zeros((0, *(part.stop - part.start for part in place)), np.float32)
+    return entry.stains[:, *place]
 
 
 def _target(target: Mapping[str, np.ndarray], names: Sequence[str], place: tuple[slice, slice]) -> np.ndarray:

@@ -36,6 +36,9 @@ class Entry:
     target: Mapping[str, Shaped[np.ndarray, "y x"]] = field(default_factory=lambda: NO_TARGET)
     """Output name to the teacher's probability; empty where there is no teacher or it failed."""
 
+    stains: Float[np.ndarray, "s y x"] | None = None
+    """Channels that the student is to predict, 0…1; None where it predicts none."""
+
     @property
     def labelled(self) -> bool:
         """Whether any structure is labelled."""
@@ -56,6 +59,15 @@ def make_entry(sample: Sample, *, channels: Sequence[str], rule: Rule) -> Entry:
     chosen = select(sample.image.array, sample.image.channels, channels, source=sample.image.source)
     low, high = measure_range(sample.image, rule, names=channels)
     return Entry(sample.name, normalise(chosen, low, high), sample.planes, sample.known, sample.counts)
+
+
+def with_stains(entry: Entry, sample: Sample, *, channels: Sequence[str], rule: Rule) -> Entry:
+    """Return the field with channels that the student is to predict.
+
+    Raises:
+        DataError: A channel is missing; those found are named.
+    """
+    return replace(entry, stains=make_entry(sample, channels=channels, rule=rule).image)
 
 
 def unlabelled(entry: Entry) -> Entry:

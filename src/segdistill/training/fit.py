@@ -12,6 +12,7 @@ from segdistill.data.labels import Structure, output_names
 from segdistill.engine import Outcome, Plan, train
 from segdistill.inference.thresholds import tune_thresholds
 from segdistill.networks.build import build_student
+from segdistill.networks.stain_head import WithStains
 from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
 from segdistill.objectives.weighting import build_weighting
 from segdistill.settings import Arm, Protocol
@@ -82,22 +83,24 @@ def fit(
     arm, protocol, structures = recipe.arm, recipe.protocol, recipe.structures
     objective = make_objective(arm, structures, training)
     torch.manual_seed(seed)
+    outputs = len(output_names(structures))
     network = build_student(
         recipe.student,
         channels=len(training[0].image),
-        outputs=len(output_names(structures)),
+        outputs=outputs + objective.stains,
         encoder_weights=protocol.encoder_weights,
     )
+    student = WithStains(network, outputs) if objective.stains else network
     problem = Distilling(
-        Taught(network, build_weighting(arm.weighting, objective.terms)),
+        Taught(student, build_weighting(arm.weighting, objective.terms)),
         objective,
         training=training,
         validation=validation,
-        drawing=make_drawing(protocol, seed=seed),
+        drawing=make_drawing(protocol, seed=seed, dropped=len(arm.dropped_channels)),
         weight_decay=protocol.weight_decay,
     )
     outcome = train(problem, folder, make_plan(protocol, recipe.student, seed=seed, device=device), notice=notice)
-    network.cpu().eval()
+    network = (student.own() if isinstance(student, WithStains) else network).cpu().eval()
     return Fitted(network, tune_thresholds(judged(network, validation, structures, device="cpu"), structures), outcome)
 
 
@@ -114,12 +117,17 @@ def make_objective(arm: Arm, structures: Sequence[Structure], training: Sequence
     check_exclusive(terms, exclusive=False)
     check_anchored(terms, labels)
     return Objective(
-        tuple(structures), taught, labels, distillation_term(arm.distillation) if terms else None, arm.boundary
+        tuple(structures),
+        taught,
+        labels,
+        distillation_term(arm.distillation) if terms else None,
+        arm.boundary,
+        len(arm.predicted_channels),
     )
 
 
-def make_drawing(protocol: Protocol, *, seed: int) -> Drawing:
-    """Return how batches are drawn."""
+def make_drawing(protocol: Protocol, *, seed: int, dropped: int = 0) -> Drawing:
+    """Return how batches are drawn; ``dropped`` of the last channels are left blank at random."""
     return Drawing(
         seed=seed,
         batch_size=protocol.batch_size,
@@ -129,6 +137,7 @@ def make_drawing(protocol: Protocol, *, seed: int) -> Drawing:
         flips=protocol.flips,
         turns=protocol.turns,
         jitter=jitter_of(protocol.intensity),
+        dropped=dropped,
     )
 
 

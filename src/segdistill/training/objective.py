@@ -20,6 +20,7 @@ from segdistill.objectives import (
     boundary_weights,
     image_weights,
     pixel_weights,
+    probability_mse,
     soft_dice,
 )
 
@@ -49,6 +50,9 @@ class Batch:
     counts: Float[Tensor, "b y x"]
     """How much each pixel counts, 0…1."""
 
+    stains: Float[Tensor, "b s y x"]
+    """Channels that the student is to predict, 0…1; s may be 0."""
+
 
 @dataclass(frozen=True, eq=False)
 class Objective:
@@ -60,6 +64,7 @@ class Objective:
         labels: Whether the term on labels is on.
         distillation: The term between student and teacher. None: there is no teacher.
         boundary: Whether the boundary term is on.
+        stains: How many channels the student predicts; its scores have them last.
     """
 
     structures: tuple[Structure, ...]
@@ -67,11 +72,17 @@ class Objective:
     labels: bool
     distillation: Distillation | None
     boundary: bool
+    stains: int = 0
 
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the terms that are on."""
-        on = {"labels": self.labels, "distillation": self.distillation is not None, "boundary": self.boundary}
+        on = {
+            "labels": self.labels,
+            "distillation": self.distillation is not None,
+            "boundary": self.boundary,
+            "stains": self.stains > 0,
+        }
         return tuple(name for name, used in on.items() if used)
 
     @property
@@ -90,11 +101,17 @@ class Objective:
             parts["distillation"] = self.distillation.weigh(_taught(batch))
         if self.boundary:
             parts["boundary"] = boundary_weights(self._border(batch)[1])
+        if self.stains:
+            parts["stains"] = pixel_weights(batch.counts[:, None].expand_as(batch.stains))
         return parts
 
     def values(self, scores: Float[Tensor, "b o y x"], batch: Batch) -> Parts:
         """Return the value map of every part that is on, of the shapes of ``weights``."""
         parts: Parts = {}
+        own = scores.shape[1] - self.stains
+        if self.stains:
+            parts["stains"] = probability_mse(scores[:, own:], batch.stains)
+        scores = scores[:, :own]
         if self.labels:
             counts = _labelled(batch)
             parts["labels.cross_entropy"] = binary_cross_entropy(scores, batch.label)

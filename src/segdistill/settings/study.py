@@ -1,0 +1,132 @@
+"""Settings of a study: arms by students by label budgets by seeds, on one data set."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from segdistill.settings.base import Settings
+from segdistill.settings.distill import Positive, Protocol
+from segdistill.settings.shard import Shard
+from segdistill.settings.source import Source
+from segdistill.settings.teacher import TeacherSpec
+
+Budget = Annotated[int, Field(ge=0)] | Literal["all"]
+"""How many labelled training images may be used."""
+
+
+class StudyArm(Settings):
+    """One arm of a study, at every label budget that it asks for."""
+
+    name: str
+    """Name in tables and folders."""
+
+    teacher: str | None = None
+    """Whose targets it learns from, by its name in this study. None: labels only."""
+
+    labels: tuple[Budget, ...] | None = None
+    """Label budgets of this arm. None takes the study's; 0 is the teacher alone."""
+
+    distillation: str = "probability_mse"
+    """The term between student and teacher."""
+
+    boundary: bool = True
+    """Whether the boundary term is on."""
+
+    weighting: Literal["uncertainty", "bounded", "fixed"] = "uncertainty"
+    """How the terms are weighed: learnt, learnt in the bounded form, or one each."""
+
+    dropped_channels: tuple[str, ...] = ()
+    """Channels that the network sees too, left blank at random while it trains and always in use: a rival."""
+
+    predicted_channels: tuple[str, ...] = ()
+    """Channels that the network learns to predict beside its masks, while it trains: a rival."""
+
+    protocol: dict[str, Any] = Field(default_factory=dict)
+    """What of the protocol differs in this arm. Refused unless ``why`` says why: such arms do not compare."""
+
+    why: str = ""
+    """Why the protocol of this arm differs; printed beside its scores."""
+
+    @model_validator(mode="after")
+    def _declared(self) -> "StudyArm":
+        if self.protocol and not self.why:
+            raise ValueError(
+                f"arm {self.name!r} differs from the protocol of the others in {', '.join(sorted(self.protocol))}, so a"
+                ' comparison with them would not be fair. Leave that out, or declare it with why = "…"'
+            )
+        if self.why and not self.protocol:
+            raise ValueError(f"arm {self.name!r} says why its protocol differs, but it does not differ")
+        if self.teacher is None and self.labels is not None and 0 in self.labels:
+            raise ValueError(f"arm {self.name!r} has neither labels nor a teacher: it has nothing to learn from")
+        return self
+
+
+class Study(Source):
+    """Arms, students, label budgets and seeds on one data set; only what is missing is run."""
+
+    out: Path
+    """Folder of the study. New, or one that a study on the same images began: then it goes on, or is extended."""
+
+    student_channels: tuple[str, ...]
+    """Channels the students see, by name."""
+
+    students: tuple[str, ...] = ("unet-resnet18",)
+    """Names of the students; `segdistill models` lists them."""
+
+    teachers: dict[str, TeacherSpec] = Field(default_factory=dict)
+    """Teachers by the names that arms call them by."""
+
+    arms: tuple[StudyArm, ...]
+    """What is compared."""
+
+    labels: tuple[Budget, ...] = ("all",)
+    """Label budgets: how many labelled training images an arm may use. Smaller ones are part of larger ones."""
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Every arm is trained with each. Five for a claim."""
+
+    protocol: Protocol = Protocol()
+    """How students, and teachers that are fitted here, are trained."""
+
+    teacher_steps: Positive | None = None
+    """Optimiser steps of teachers that are fitted here, which may train longer. None: as many as the students."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """A loss of Dice that is put up with when an arm is said to do as well as another, fraction."""
+
+    shard: Shard = "1/1"
+    """Which part of the runs to do, as k/n: for n processes or machines on one folder, k is 1 to n."""
+
+    device: str = "auto"
+    """cpu, cuda, mps, or auto for the best there is."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        for what, names in (
+            ("arms", [arm.name for arm in self.arms]),
+            ("students", self.students),
+            ("seeds", self.seeds),
+            ("labels", self.labels),
+        ):
+            if not names:
+                raise ValueError(f"{what} must name at least one")
+            if len(set(names)) < len(names):
+                raise ValueError(f"{what} has something twice: {', '.join(map(str, names))}")
+        for arm in self.arms:
+            if arm.teacher is not None and arm.teacher not in self.teachers:
+                known = ", ".join(self.teachers) or "none"
+                raise ValueError(f"arm {arm.name!r} names the teacher {arm.teacher!r}, but the teachers are: {known}")
+            seen = set(arm.dropped_channels + arm.predicted_channels) & set(self.student_channels)
+            if seen:
+                raise ValueError(
+                    f"arm {arm.name!r} drops or predicts {', '.join(sorted(seen))}, which the student sees"
+                )
+            Protocol.model_validate({**self.protocol.model_dump(), **arm.protocol})
+        if all(arm.teacher is not None for arm in self.arms):
+            raise ValueError("no arm is without a teacher, so there is nothing to compare with. Add a baseline")
+        return self
+
+    def protocol_of(self, arm: StudyArm) -> Protocol:
+        """Return the protocol of an arm."""
+        return Protocol.model_validate({**self.protocol.model_dump(), **arm.protocol})

@@ -1,0 +1,62 @@
+"""Settings of one teacher."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from segdistill.settings.base import Settings
+
+Prompting = Literal["boxes", "grid", "probe", "tuned"]
+
+
+class TeacherSpec(Settings):
+    """One teacher: which, what it sees and how it is asked."""
+
+    teacher: str
+    """Name of the teacher; `segdistill teachers` lists them."""
+
+    channels: tuple[str, ...]
+    """Channels it sees, by name."""
+
+    weights: Path | None = None
+    """File or folder of its weights, for teachers that are not embedded."""
+
+    prompting: Prompting | None = None
+    """How a SAM-type teacher is asked. boxes draws them from the labels: an oracle, named so everywhere."""
+
+    shuffled: tuple[str, ...] = ()
+    """Channels that it is shown from another image: a control that keeps their look and breaks their meaning."""
+
+    @model_validator(mode="after")
+    def _shuffles_its_own(self) -> "TeacherSpec":
+        strange = [name for name in self.shuffled if name not in self.channels]
+        if strange:
+            raise ValueError(f"shuffled names {', '.join(strange)}, which the teacher does not see")
+        return self
+
+
+class TeacherChoice(Settings):
+    """Which teacher, what it sees and how it is asked; for commands that have one."""
+
+    teacher: str
+    """Name of the teacher; `segdistill teachers` lists them."""
+
+    teacher_channels: tuple[str, ...]
+    """Channels the teacher sees, by name."""
+
+    teacher_weights: Path | None = None
+    """File or folder of the teacher's weights, for teachers that are not embedded."""
+
+    prompting: Prompting | None = None
+    """How a SAM-type teacher is asked. boxes draws them from the labels: an oracle, named so everywhere."""
+
+    @property
+    def first_teacher(self) -> TeacherSpec:
+        """The teacher, as studies know it."""
+        return TeacherSpec(
+            teacher=self.teacher,
+            channels=self.teacher_channels,
+            weights=self.teacher_weights,
+            prompting=self.prompting,
+        )

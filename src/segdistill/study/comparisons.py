@@ -1,0 +1,117 @@
+"""Every comparison of arms that a study makes: one family for each metric, corrected together."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from segdistill.evaluation import Comparison, compare, holm
+from segdistill.evaluation.metrics import find_metric
+from segdistill.study.account import MAIN, STUDENT, ArmAccount
+
+WORDS = {
+    "student": "the teacher's targets, beside the same labels",
+    "control": "targets of a teacher that knows no more than the student's channels",
+    "all-labels student": "the teacher's targets, beside all labels",
+}
+"""What an arm less its baseline speaks of, by the arm's role."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two arms that are compared, and what their difference speaks of."""
+
+    first: str
+    """An arm's name."""
+
+    second: str
+    """An arm's name; the difference is first minus second."""
+
+    words: str
+    """What the difference speaks of."""
+
+    asked: bool = False
+    """Whether this is the question of the study, fixed before it was run; it is not one pick of many."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A pair, what came out, and how it stands among its family."""
+
+    pair: Pair
+    comparison: Comparison
+
+    holm: float | None
+    """p value corrected for every test of this study and metric; None with one field."""
+
+    @property
+    def claimed(self) -> bool:
+        """Whether a difference is claimed: by its own p value if it was the question, else by the corrected one."""
+        return self.comparison.is_claimed(None if self.pair.asked else self.holm)
+
+
+def comparisons_of(
+    account: Mapping[str, ArmAccount], *, metric: str = MAIN, student: str = STUDENT
+) -> tuple[Compared, ...]:
+    """Return every comparison that the arms of a study allow.
+
+    Args:
+        account: By arm.
+        metric: Which score; arms without it are left out. Where less is better, less is a gain.
+        student: The arm about which the study asks.
+
+    Raises:
+        UnknownName: There is no such score.
+        DataError: Two arms have other fields or seeds than each other.
+    """
+    pairs = [pair for pair in pairs_of(account, student) if _has(account, pair, metric)]
+    more = find_metric(metric).higher_is_better
+    found = [
+        compare(account[pair.first].tables[metric], account[pair.second].tables[metric], higher_is_better=more)
+        for pair in pairs
+    ]
+    tested = [each.test.p for each in found if each.test is not None]
+    # All arms have the same fields: either every pair is tested or none is.
+    corrected = holm(tested) if tested else (None,) * len(found)
+    return tuple(Compared(*each) for each in zip(pairs, found, corrected, strict=True))
+
+
+def pairs_of(account: Mapping[str, ArmAccount], student: str = STUDENT) -> tuple[Pair, ...]:
+    """Return which arms are compared, the question of the study first.
+
+    Every arm with a teacher stands against the same without one; every student against the controls of
+    its budget and against all labels without a teacher; targets alone against the fewest labels.
+    """
+    pairs: dict[tuple[str, str], Pair] = {}
+    for pair in sorted(_pairs(account, student), key=lambda pair: not pair.asked):
+        pairs.setdefault((pair.first, pair.second), pair)
+    return tuple(pairs.values())
+
+
+def _pairs(account: Mapping[str, ArmAccount], student: str) -> Iterator[Pair]:
+    baselines, references = of_role(account, "baseline"), of_role(account, "all-labels")
+    for arm in account.values():
+        if arm.baseline is not None:
+            yield Pair(arm.name, arm.baseline, WORDS.get(arm.role, arm.role), asked=arm.name == student)
+    for arm in of_role(account, "student"):
+        yield from (
+            Pair(arm.name, control.name, "what the teacher sees and the student does not")
+            for control in of_role(account, "control")
+            if control.budget == arm.budget
+        )
+        yield from (
+            Pair(arm.name, each.name, "the student, against all labels without a teacher") for each in references
+        )
+    if baselines:
+        fewest = min(baselines, key=lambda each: each.labels.training)
+        for arm in of_role(account, "targets alone"):
+            yield Pair(arm.name, fewest.name, "targets without one label, against labels without targets")
+    for reference in references:
+        yield from (Pair(reference.name, each.name, "all labels, against fewer; no teacher") for each in baselines)
+
+
+def of_role(account: Mapping[str, ArmAccount], role: str) -> list[ArmAccount]:
+    """Return the arms that stand for something."""
+    return [arm for arm in account.values() if arm.role == role]
+
+
+def _has(account: Mapping[str, ArmAccount], pair: Pair, metric: str) -> bool:
+    return metric in account[pair.first].tables and metric in account[pair.second].tables

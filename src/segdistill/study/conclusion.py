@@ -1,0 +1,150 @@
+"""What is made of runs that are done: scores, the account, the chosen model, the record and the report."""
+
+import csv
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdistill.data.labels import output_names
+from segdistill.evaluation import MARGIN
+from segdistill.evaluation.document import write_conventions
+from segdistill.evaluation.metrics import SHARE
+from segdistill.evaluation.summary import Record
+from segdistill.files import neutral_cell, whole_file
+from segdistill.networks.describe import describe_student
+from segdistill.report import write_report
+from segdistill.settings import Settings
+from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount, Labels, make_account
+from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
+from segdistill.study.content import make_content
+from segdistill.study.gallery import make_gallery
+from segdistill.study.provenance import tell, write_run
+from segdistill.study.verdict import Verdict, verdict_on
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked of runs that are done."""
+
+    settings: Settings
+    """Of the command, as they are recorded."""
+
+    title: str
+    """Of the report."""
+
+    student: str = STUDENT
+    """Name of the arm that the verdict is on."""
+
+    teacher: str | None = "teacher"
+    """The teacher of the ladder, by its name in the study. None: there is none."""
+
+    margin: float = MARGIN
+    """A loss of Dice that is put up with, fraction."""
+
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know beside what is found here."""
+
+    simulated: bool = False
+    """Whether the images are simulated; the verdict then says so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What the runs of one student left."""
+
+    folder: Path
+    """Their folder."""
+
+    account: Mapping[str, ArmAccount]
+    """By arm."""
+
+    verdict: Verdict
+    """In plain words."""
+
+    model: Path
+    """The student's folder: of the seed with the best validation score."""
+
+    report: Path
+    """One HTML file."""
+
+
+def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finished:
+    """Write the scores, the chosen model, the record of the runs and the report into the runs' folder.
+
+    Args:
+        bench: What the runs shared.
+        runs: Every arm and seed.
+        question: What is asked of them.
+    """
+    folder = bench.folder
+    teacher = score_teacher(bench, question.teacher)
+    records = [*teacher, *(record for run in runs for record in run.records)]
+    labels = {run.arm.name: run.labels for run in runs}
+    if question.teacher is not None:
+        contract = bench.teachings[question.teacher].contract
+        labels[TEACHER] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
+    account = make_account(records, list(dict.fromkeys(run.arm for run in runs)), labels)
+    verdict = verdict_on(account, simulated=question.simulated, margin=question.margin, student=question.student)
+    ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
+    write_scores(folder / "scores.csv", records)
+    write_conventions(folder / "scores.csv", unit=ruler.unit, tolerance=ruler.tolerance)
+    asked = [run for run in runs if run.arm.name == question.student]
+    model = keep_best(folder / "model", asked)
+    facts = describe_student(bench.student, channels=len(bench.channels), outputs=len(output_names(bench.structures)))
+    told = tell(
+        question.settings,
+        bench,
+        facts,
+        title=question.title,
+        labels=asked[0].arm.labels,
+        notes=question.notes,
+        command=shlex.join(["segdistill", *sys.argv[1:]]),
+    )
+    write_run(folder / "run.json", question.settings, bench, runs, told)
+    report = folder / "report.html"
+    shown = {"student": question.student, "baseline": account[question.student].baseline}
+    gallery = make_gallery(bench, runs, arms=shown, teacher=question.teacher)
+    write_report(report, make_content(account, verdict, runs, gallery, told, student=question.student))
+    return Finished(folder, account, verdict, model, report)
+
+
+def score_teacher(bench: Bench, name: str | None) -> list[Record]:
+    """Return a teacher's own scores on the test fields, where it gives every map that the student gives."""
+    outputs = output_names(bench.structures)
+    if name is None or any(output not in bench.teachings[name].contract.outputs for output in outputs):
+        return []
+    records: list[Record] = []
+    for sample in bench.prepared.labelled("test"):
+        maps = bench.teachings[name].maps(sample.name, outputs)
+        records += score_maps(bench.prepared, sample, maps, {}, TEACHER, seed=0)
+    return records
+
+
+def keep_best(folder: Path, runs: Sequence[ArmRun]) -> Path:
+    """Copy the student of the seed with the best validation score; the test fields have no say."""
+    best = max(runs, key=lambda run: (run.facts["validation"] or 0.0, -run.seed))
+    for source in sorted((best.folder / "model").iterdir(), key=lambda path: path.name == "model.json"):
+        with whole_file(folder / source.name) as partial:
+            shutil.copyfile(source, partial)
+    return folder
+
+
+def write_scores(path: Path, records: Sequence[Record]) -> None:
+    """Write one row per arm, seed, unit, structure and metric."""
+    columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty"]
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(columns)
+        for record in records:
+            cells = ({"unit": SHARE, **record}[column] for column in columns)
+            writer.writerow([neutral_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def headline(finished: Finished) -> str:
+    """Return the answer as it is printed at the end."""
+    rows = [f"  {arm.name:<20} {100 * arm.tables[MAIN].values.mean():5.1f} %" for arm in finished.account.values()]
+    lines = [*finished.verdict.sentences, "", "Dice on the test fields:", *rows, "", f"Report: {finished.report}"]
+    return "\n".join(lines)

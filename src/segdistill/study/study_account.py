@@ -1,0 +1,116 @@
+"""The account of a study whose runs are done: one per student, and a table of all."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdistill.data.labels import output_names
+from segdistill.evaluation import mean_sd
+from segdistill.files import neutral_cell, whole_file
+from segdistill.networks.describe import describe_student
+from segdistill.settings import Study, StudyArm
+from segdistill.study.account import MAIN, ArmAccount
+from segdistill.study.arms import ArmRun
+from segdistill.study.conclusion import Finished, Question, conclude
+from segdistill.study.study_job import StudyState
+
+COLUMNS = (
+    *("student", "parameters", "arm", "role", "label budget", "labels used", "seeds", "fields"),
+    *("dice", "sd over seeds", "gain", "gain from", "gain to"),
+)
+"""Of summary.csv. The gain is over the baseline of the same budget, with its 95 % interval."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyAccount:
+    """What a study left."""
+
+    summary: Path
+    """A CSV file: one row per student and arm."""
+
+    students: Mapping[str, Finished]
+    """Each student's account, model and report."""
+
+
+def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
+    """Write every student's account and report, and the table of all.
+
+    Args:
+        settings: Of the study.
+        state: With nothing missing.
+    """
+    finished = {}
+    for student, bench in state.benches.items():
+        runs = [run for cell, run in state.runs.items() if cell.student == student]
+        finished[student] = conclude(bench, runs, question_of(settings, student, runs))
+    path = settings.out / "summary.csv"
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(COLUMNS)
+        for student, done in finished.items():
+            outputs = len(output_names(state.benches[student].structures))
+            size = describe_student(student, channels=len(settings.student_channels), outputs=outputs)
+            writer.writerows(_row(student, size["parameters"], arm) for arm in done.account.values())
+    return StudyAccount(path, finished)
+
+
+def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Question:
+    """Return what is asked of the runs of one student.
+
+    The verdict is on the first arm whose teacher sees more than the student, at its smallest budget
+    of labels; where there is none, on the first arm that has a teacher, or on the first of all.
+    """
+    arms = list(dict.fromkeys(run.arm for run in runs))
+    students = sorted((arm for arm in arms if arm.role == "student"), key=lambda arm: arm.labels or float("inf"))
+    others = [arm for arm in arms if arm.role == "all-labels student"]
+    taught = [arm for arm in arms if arm.teacher is not None]
+    asked = next(iter([*students, *others, *taught, *arms]))
+    teacher = asked.teacher
+    by = "" if teacher is None else f", taught by {settings.teachers[teacher].teacher}"
+    declared = tuple(
+        f"Arm {arm.name} differs from the others in {_shown(arm)}. {arm.why}" for arm in settings.arms if arm.protocol
+    )
+    return Question(
+        settings,
+        title=f"{student} on {', '.join(settings.student_channels)}{by}",
+        student=asked.name,
+        teacher=teacher,
+        margin=settings.margin,
+        notes=declared,
+    )
+
+
+def _shown(arm: StudyArm) -> str:
+    return ", ".join(f"{name} ({value})" for name, value in arm.protocol.items())
+
+
+def _row(student: str, parameters: int, arm: ArmAccount) -> list[object]:
+    table = arm.tables[MAIN]
+    mean, sd = mean_sd(table.values)
+    gain = arm.gain
+    interval = None if gain is None else gain.interval
+    budget = "" if arm.role == "teacher" else "all" if arm.budget is None else arm.budget
+    return [
+        neutral_cell(student),
+        parameters if arm.role != "teacher" else "",
+        neutral_cell(arm.name),
+        arm.role,
+        budget,
+        "unknown" if arm.labels.total is None else arm.labels.total,
+        len(table.seeds),
+        len(table.fields),
+        mean,
+        "" if sd is None else sd,
+        "" if gain is None else gain.mean,
+        "" if interval is None else interval.low,
+        "" if interval is None else interval.high,
+    ]
+
+
+def study_headline(account: StudyAccount) -> str:
+    """Return the answers as they are printed at the end."""
+    lines: list[str] = []
+    for student, finished in account.students.items():
+        lines += [f"{student}: {' '.join(finished.verdict.sentences)}", f"  {finished.report}"]
+    return "\n".join([*lines, f"All arms: {account.summary}"])

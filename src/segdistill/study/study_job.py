@@ -1,0 +1,155 @@
+"""A study from end to end: what is missing is run, and where nothing is missing it is accounted for."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from segdistill.engine import select_device
+from segdistill.errors import ConfigError, DataError
+from segdistill.files import write_json
+from segdistill.settings import Study, open_run
+from segdistill.settings.distill import teachers_protocol
+from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, my_turn, refuse_others
+from segdistill.settings.shard import part_of
+from segdistill.study.arms import ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
+from segdistill.study.cells import Cell, cells_of
+from segdistill.study.preparation import Prepared, prepare
+from segdistill.study.teaching import Asked, Teaching, teach
+
+Notice = Callable[[str], None]
+
+MAY_CHANGE = frozenset({"arms", "students", "teachers", "labels", "seeds", "protocol", "margin", "shard", "device"})
+"""What of a study may differ between two calls on one folder: every run keeps, and checks, its own settings."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyState:
+    """How far a study is."""
+
+    folder: Path
+    """Of the study."""
+
+    runs: Mapping[Cell, ArmRun]
+    """What is done, by anybody."""
+
+    missing: tuple[Cell, ...]
+    """What is not."""
+
+    benches: Mapping[str, Bench]
+    """Student to what its runs shared."""
+
+
+def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
+    """Run what is missing of a study.
+
+    Several processes, on several machines, may work in one folder: each takes its shard, and leaves
+    alone what another is at. Whatever is there already is not done again; arms, students, teachers,
+    budgets and seeds may be added to a study that is done.
+
+    Args:
+        settings: Everything that is asked for.
+        notice: Told what happens, line by line.
+
+    Raises:
+        ConfigError: Another study, or another command, began this folder; or an arm that was run
+            before is now defined otherwise.
+        SegdistillError: Anything else that cannot be done as asked; see ``segdistill.errors``.
+    """
+    cells = cells_of(settings)
+    claim(settings, cells, notice=notice)
+    prepared = prepare(settings, notice=notice)
+    benches = make_benches(settings, prepared, notice)
+    number, count = part_of(settings.shard)
+    for cell in cells[number::count]:
+        _run(settings, benches[cell.student], cell)
+    runs = {cell: run for cell in cells if (run := _read(benches[cell.student], cell)) is not None}
+    return StudyState(settings.out, runs, tuple(cell for cell in cells if cell not in runs), benches)
+
+
+def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
+    """Take a folder for a study, or extend the study that is in it.
+
+    Raises:
+        ConfigError: It belongs to something else, lacks arms that were there, or defines one otherwise.
+    """
+    whole = {"command": "study", **settings.resolved()}
+    with my_turn(settings.out, notice=notice):
+        if refuse_others(settings.out, whole, ignoring=MAY_CHANGE):
+            before = json.loads((settings.out / SETTINGS_FILE).read_text(encoding="utf-8"))
+            gone = {arm["name"] for arm in before["arms"]} - {arm.name for arm in settings.arms}
+            if gone:
+                raise ConfigError(
+                    f"The study in {settings.out} has the arms {', '.join(sorted(gone))}, which this one lacks, so this"
+                    " is another study. Add them, or choose a new folder for --out."
+                )
+        for cell in cells:
+            refuse_others(folder_of(settings, cell), cell.settings(settings))
+        write_json(settings.out / SETTINGS_FILE, whole)
+
+
+def folder_of(settings: Study, cell: Cell) -> Path:
+    """Return the folder of a run."""
+    return settings.out / cell.student / "arms" / cell.arm.name / str(cell.seed)
+
+
+def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[str, Bench]:
+    """Return what the runs of each student share; the teachers have spoken."""
+    device = str(select_device(settings.device, notice=notice))
+    asked = {arm.teacher for arm in settings.arms}
+    teachings: dict[str, Teaching] = {}
+    protocol = teachers_protocol(settings.protocol, settings.teacher_steps)
+    for name, spec in settings.teachers.items():
+        if name in asked:
+            with my_turn(settings.out / "teachers" / name, notice=notice):
+                teachings[name] = teach(Asked(name, spec, settings.out, protocol, device, notice), prepared)
+    entries = make_entries(prepared.samples, settings.student_channels)
+    return {
+        student: Bench(
+            folder=settings.out / student,
+            prepared=prepared,
+            protocol=settings.protocol,
+            student=student,
+            channels=settings.student_channels,
+            entries=entries,
+            teachings=teachings,
+            device=device,
+            split_seed=settings.split_seed,
+            notice=notice,
+        )
+        for student in settings.students
+    }
+
+
+def _read(bench: Bench, cell: Cell) -> ArmRun | None:
+    folder = bench.folder / "arms" / cell.arm.name / str(cell.seed)
+    return read_arm(folder, cell.arm, cell.seed, labels_of(bench, cell.arm, cell.seed), notice=bench.notice)
+
+
+def _run(settings: Study, bench: Bench, cell: Cell) -> None:
+    """Do one run, unless it is done or another process is at it; one that is damaged is begun anew."""
+    if _read(bench, cell) is not None:
+        return
+    place = f"{cell.student} {cell.arm.name}, seed {cell.seed}"
+    own = replace(bench, protocol=cell.protocol, notice=lambda text: bench.notice(f"{place}: {text}"))
+    folder = folder_of(settings, cell)
+    try:
+        with open_run(folder, cell.settings(settings)):
+            try:
+                run_arm(own, cell.arm, cell.seed)
+                return
+            except DataError as error:
+                own.notice(f"{error} It is begun anew; what was there is kept beside it.")
+        _set_aside(folder)
+        with open_run(folder, cell.settings(settings)):
+            run_arm(own, cell.arm, cell.seed)
+    except FolderInUse:
+        own.notice("another process is at it.")
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename the folder of a damaged run."""
+    number = 1
+    while (target := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
+        number += 1
+    folder.rename(target)

@@ -1,0 +1,261 @@
+"""A study on small simulated tissue: what it runs, leaves alone, refuses and goes on with."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segdistill.data.simulate import TissueSettings, write_tissue
+from segdistill.errors import ConfigError
+from segdistill.inference.api import predict
+from segdistill.networks.model import load_model
+from segdistill.settings import Distill, Protocol, Study, open_run, validated
+from segdistill.study.arms import DONE, arm_entries
+from segdistill.study.cells import cells_of
+from segdistill.study.main_job import distill
+from segdistill.study.study_account import conclude_study, study_headline
+from segdistill.study.study_job import folder_of, study
+
+TEACHERS = {
+    "full": {"teacher": "sam-tiny-tissue", "channels": ("nucleus", "membrane")},
+    "nucleus": {"teacher": "sam-tiny-tissue-control", "channels": ("nucleus",)},
+    "shuffled": {"teacher": "sam-tiny-tissue", "channels": ("nucleus", "membrane"), "shuffled": ("membrane",)},
+}
+ARMS = ({"name": "baseline"}, {"name": "student", "teacher": "full"})
+
+
+@pytest.fixture(scope="module")
+def tissue(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tissue")
+    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
+    return folder
+
+
+def plan(tissue, out, **changes):
+    usual = {
+        "data": tissue,
+        "out": out,
+        "label_sets": ("cell",),
+        "label_kind": "instances",
+        "student_channels": ("nucleus",),
+        "students": ("unet-tiny",),
+        "teachers": TEACHERS,
+        "arms": ARMS,
+        "labels": (2, "all"),
+        "split": (0.5, 0.25, 0.25),
+        "seeds": (0,),
+        "protocol": {"steps": 2, "batch_size": 2, "crop": 32, "validations": 1},
+        "device": "cpu",
+    }
+    return validated(Study, usual | changes)
+
+
+def times(settings):
+    """When each run was done."""
+    cells = cells_of(settings)
+    return {cell: (folder_of(settings, cell) / DONE).stat().st_mtime_ns for cell in cells}
+
+
+def test_arms_by_budgets_by_seeds_and_what_each_stands_for(tissue, tmp_path):
+    arms = (
+        *ARMS,
+        {"name": "control", "teacher": "nucleus"},
+        {"name": "shuffled", "teacher": "shuffled"},
+        {"name": "alone", "teacher": "full", "labels": (0,)},
+    )
+    cells = cells_of(plan(tissue, tmp_path, arms=arms, seeds=(0, 1)))
+    assert [(cell.arm.name, cell.arm.role) for cell in cells if cell.seed == 0] == [
+        ("baseline-2", "baseline"),
+        ("student-2", "student"),
+        ("control-2", "control"),
+        ("shuffled-2", "control"),
+        ("baseline-all", "all-labels"),
+        ("student-all", "all-labels student"),
+        ("control-all", "control"),
+        ("shuffled-all", "control"),
+        ("alone-0", "targets alone"),
+    ]
+    assert [cell.seed for cell in cells] == [0] * 9 + [1] * 9
+
+
+def test_only_what_is_missing_is_run_and_a_study_can_be_extended(tissue, tmp_path):
+    first = plan(tissue, tmp_path / "s")
+    state = study(first)
+    assert not state.missing
+    assert len(state.runs) == 4
+    before = times(first)
+    more = plan(tissue, tmp_path / "s", arms=(*ARMS, {"name": "shuffled", "teacher": "shuffled"}), seeds=(0, 1))
+    assert len(study(more).runs) == 12
+    after = times(more)
+    assert {cell: after[cell] for cell in before} == before
+
+
+def test_shards_do_their_part_and_together_everything(tissue, tmp_path):
+    first = study(plan(tissue, tmp_path / "s", shard="1/2"))
+    assert [cell.arm.name for cell in first.missing] == ["student-2", "student-all"]
+    second = study(plan(tissue, tmp_path / "s", shard="2/2"))
+    assert not second.missing
+    whole = study(plan(tissue, tmp_path / "whole"))
+    for cell, run in whole.runs.items():
+        assert second.runs[cell].records == run.records
+
+
+def test_the_account_of_a_study(tissue, tmp_path):
+    why = {"name": "longer", "protocol": {"steps": 3}, "why": "To see what more steps bring."}
+    arms = (*ARMS, {"name": "control", "teacher": "nucleus"}, why)
+    settings = plan(tissue, tmp_path / "s", arms=arms, students=("unet-tiny", "unet-mobilenetv3"), seeds=(0, 1))
+    account = conclude_study(settings, study(settings))
+    rows = list(csv.DictReader(account.summary.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 2 * (4 * 2 + 1)
+    assert {(row["arm"], row["role"], row["label budget"]) for row in rows} >= {
+        ("baseline-2", "baseline", "2"),
+        ("student-2", "student", "2"),
+        ("control-2", "control", "2"),
+        ("baseline-all", "all-labels", "all"),
+        ("teacher", "teacher", ""),
+    }
+    by_arm = {row["arm"]: row for row in rows if row["student"] == "unet-tiny"}
+    gain = float(by_arm["student-2"]["dice"]) - float(by_arm["baseline-2"]["dice"])
+    assert float(by_arm["student-2"]["gain"]) == pytest.approx(gain, abs=1e-9)
+    assert by_arm["baseline-2"]["gain"] == ""
+    for student, finished in account.students.items():
+        page = finished.report.read_text(encoding="utf-8")
+        assert student in page
+        assert "Arm longer differs from the others in steps (3). To see what more steps bring." in page
+        scores = csv.DictReader((finished.folder / "scores.csv").read_text(encoding="utf-8").splitlines())
+        assert {row["unit"] for row in scores if row["metric"] == "hd95"} == {"µm"}
+        assert (finished.folder / "scores.conventions.md").exists()
+        assert (finished.model / "model.json").exists()
+    assert str(account.summary) in study_headline(account)
+
+
+def test_what_another_process_is_at_is_left_alone(tissue, tmp_path):
+    settings = plan(tissue, tmp_path / "s", labels=(2,))
+    study(plan(tissue, tmp_path / "s", labels=(2,), shard="2/2"))
+    cell = cells_of(settings)[0]
+    told = []
+    with open_run(folder_of(settings, cell), cell.settings(settings)):
+        state = study(settings, notice=told.append)
+    assert state.missing == (cell,)
+    assert "unet-tiny baseline-2, seed 0: another process is at it." in told
+
+
+def test_a_damaged_run_is_named_and_done_again(tissue, tmp_path):
+    settings = plan(tissue, tmp_path / "s", labels=(2,))
+    records = {cell: run.records for cell, run in study(settings).runs.items()}
+    cell, other = cells_of(settings)
+    folder = folder_of(settings, cell)
+    (folder / DONE).write_text('{"records": [')
+    for path in folder.glob("*.ckpt"):
+        path.write_bytes(b"no checkpoint")
+    told, before = [], times(settings)[other]
+    state = study(settings, notice=told.append)
+    assert {cell: run.records for cell, run in state.runs.items()} == records
+    assert any("done.json is damaged" in line for line in told)
+    assert any("no checkpoint here is whole" in line and "begun anew" in line for line in told)
+    assert (folder.parent / "0.damaged-1").is_dir()
+    assert times(settings)[other] == before
+
+
+def test_another_study_in_the_folder_is_refused(tissue, tmp_path):
+    out = tmp_path / "s"
+    study(plan(tissue, out, labels=(2,)))
+    with pytest.raises(ConfigError, match=r"student_channels.*nucleus.*membrane"):
+        study(plan(tissue, out, labels=(2,), student_channels=("membrane",)))
+    with pytest.raises(ConfigError, match="has the arms student, which this one lacks"):
+        study(plan(tissue, out, arms=({"name": "baseline"},), labels=(2,)))
+    with pytest.raises(ConfigError, match=r"protocol\.steps: 2 there, 3 here"):
+        study(plan(tissue, out, labels=(2,), protocol={"steps": 3, "batch_size": 2, "crop": 32, "validations": 1}))
+    job = Distill(
+        data=tissue, out=out, teacher="fit:unet-tiny", teacher_channels=("nucleus",), student_channels=("nucleus",)
+    )
+    with pytest.raises(ConfigError, match="command: study there, not set here"):
+        distill(job)
+
+
+def test_unequal_protocols_are_refused_unless_declared(tissue, tmp_path):
+    longer = {"name": "longer", "protocol": {"steps": 3}}
+    with pytest.raises(ConfigError, match=r"arm 'longer' differs from the protocol of the others in steps"):
+        plan(tissue, tmp_path, arms=(*ARMS, longer))
+    settings = plan(tissue, tmp_path, arms=(*ARMS, {**longer, "why": "to see what more steps bring"}), labels=(2,))
+    assert [cell.protocol.steps for cell in cells_of(settings)] == [2, 2, 3]
+    assert settings.protocol == Protocol(steps=2, batch_size=2, crop=32, validations=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": ()}, "arms must name at least one"),
+        ({"seeds": (1, 1)}, "seeds has something twice"),
+        ({"arms": ({"name": "student", "teacher": "full"},)}, "no arm is without a teacher"),
+        ({"arms": (*ARMS, {"name": "x", "teacher": "fool"})}, "names the teacher 'fool', but the teachers are: full"),
+        ({"arms": (*ARMS, {"name": "x", "protocol": {"stepz": 1}, "why": "."})}, "stepz"),
+        ({"arms": ({"name": "baseline", "labels": (0,)},)}, "neither labels nor a teacher"),
+        ({"teachers": {"full": {**TEACHERS["full"], "shuffled": ("actin",)}}}, "shuffled names actin"),
+    ],
+)
+def test_plans_that_make_no_sense_are_refused(tissue, tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        plan(tissue, tmp_path, **changes)
+
+
+def test_rivals_of_distillation_are_arms(tissue, tmp_path):
+    rivals = (
+        {"name": "dropout", "dropped_channels": ("membrane",)},
+        {"name": "stain", "predicted_channels": ("membrane",)},
+    )
+    settings = plan(tissue, tmp_path / "s", arms=(*ARMS, *rivals), labels=(1,))
+    state = study(settings)
+    folders = {run.arm.name: run.folder for run in state.runs.values()}
+    dropout, stain = (load_model(folders[f"{name}-1"] / "model") for name in ("dropout", "stain"))
+    assert dropout.card.channels == ("nucleus", "blank")
+    assert stain.card.channels == ("nucleus",)
+    image = np.random.default_rng(0).random((1, 40, 40)).astype(np.float32)
+    for model in (dropout, stain):
+        assert predict(model, image, channels=("nucleus",))["cell"].shape == (40, 40)
+    terms = [json.loads(line).get("terms") for line in (folders["stain-1"] / "log.jsonl").read_text().splitlines()]
+    assert any("stains" in each for each in terms if each)
+    bench = state.benches["unet-tiny"]
+    training, _ = arm_entries(bench, next(r.arm for r in state.runs.values() if r.arm.name == "stain-1"), 0)
+    assert len(training) == 4  # the channel is known of unlabelled fields too
+    assert sum(entry.labelled for entry in training) == 1
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_study_job import plan
+from segdistill.study.study_job import study
+study(plan(Path({tissue!r}), Path({out!r}), protocol={protocol!r}), notice=lambda text: print(text, flush=True))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send SIGKILL")
+def test_a_killed_study_goes_on_and_gives_the_same_scores(tissue, tmp_path):
+    protocol = {"steps": 40, "batch_size": 2, "crop": 32, "validations": 1}
+    here = str(Path(__file__).parent)
+    script = SCRIPT.format(tests=here, tissue=str(tissue), out=str(tmp_path / "s"), protocol=protocol)
+    settings = plan(tissue, tmp_path / "s", protocol=protocol)
+    kills = 0
+    for target in cells_of(settings)[1::2]:  # killed while this run is under way
+        folder = folder_of(settings, target)
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+            while not list(folder.glob("*.ckpt")) and process.poll() is None:
+                time.sleep(0.01)
+            assert process.poll() is None, process.stdout.read()
+            process.send_signal(signal.SIGKILL)
+        kills += not (folder / DONE).exists()
+    assert kills
+    going_on = study(settings)
+    whole = study(plan(tissue, tmp_path / "whole", protocol=protocol))
+    assert {cell: run.records for cell, run in going_on.runs.items()} == {
+        cell: run.records for cell, run in whole.runs.items()
+    }
+    assert json.loads((tmp_path / "s" / "settings.json").read_text())["command"] == "study"
