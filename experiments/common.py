@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill import __version__
+from segdistill.evaluation.metrics import USUAL
 from segdistill.files import whole_file, write_json
 from segdistill.settings import Distill
 from segdistill.study.conclusion import Finished
@@ -62,6 +63,7 @@ def summary(settings: Distill, finished: Finished) -> dict[str, Any]:
                 **{
                     metric: {"seeds": list(table.seeds), "fields": list(table.fields), "values": table.values.tolist()}
                     for metric, table in arm.tables.items()
+                    if metric in USUAL
                 },
             }
             for arm in finished.account.values()
