@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import ndimage
-from skimage.segmentation import watershed
 
 from common import RESULTS, machine
 from segdistill.data.datasets import Case, Dataset, read_dataset
@@ -30,7 +29,7 @@ from segdistill.data.splits import split_cases
 from segdistill.engine import train
 from segdistill.evaluation.instances import average_precision, match
 from segdistill.files import write_json
-from segdistill.inference.instances import instances, without_small
+from segdistill.inference.instances import grown, instances, without_small
 from segdistill.networks.build import build_student
 from segdistill.objectives.distillation import distillation_term
 from segdistill.objectives.weighting import build_weighting
@@ -79,7 +78,8 @@ def by_boundaries(maps: Maps, foreground: float, seed: float) -> np.ndarray:
 
 def by_distances(maps: Maps, foreground: float, seed: float) -> np.ndarray:
     """Return objects flooded from where the network's distance is high."""
-    return flooded(maps[0] > foreground, maps[2], seed)
+    mask = maps[0] > foreground
+    return without_small(grown(-maps[2], (maps[2] > seed) & mask, mask), 0)
 
 
 def by_mask(maps: Maps, foreground: float, seed: float) -> np.ndarray:
@@ -88,17 +88,8 @@ def by_mask(maps: Maps, foreground: float, seed: float) -> np.ndarray:
     inside = np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
     pieces = np.asarray(ndimage.label(mask)[0])
     largest = np.append(0, ndimage.maximum(inside, pieces, np.arange(1, pieces.max() + 1)))
-    return flooded(mask, inside / np.maximum(largest[pieces], 1), seed)
-
-
-def flooded(mask: np.ndarray, height: np.ndarray, seed: float) -> np.ndarray:
-    """Return the basins of a height turned upside down, from where it is above the seed; pieces without one stay."""
-    seeds, count = ndimage.label((height > seed) & mask)
-    pieces, most = ndimage.label(mask)
-    seeded = np.zeros(most + 1, bool)
-    seeded[pieces[seeds > 0]] = True
-    markers = np.where(seeded[pieces] | ~mask, seeds, pieces + count)
-    return without_small(watershed(-height, markers=markers, mask=mask), 0)
+    height = inside / np.maximum(largest[pieces], 1)
+    return without_small(grown(-height, (height > seed) & mask, mask), 0)
 
 
 class LastWeights(Distilling):

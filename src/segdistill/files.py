@@ -9,10 +9,11 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from segdistill.errors import EnvironmentFault
 
@@ -115,3 +116,26 @@ def neutral_cell(text: str) -> str:
     ("'=1+1", 'cell_1')
     """
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+def take_lock(handle: IO[str]) -> bool:
+    """Lock an open file for this process, and return whether that went; it does not where another has it.
+
+    The system lets go of it when the process ends, however it ends, or the file is closed.
+
+    Raises:
+        OSError: The disk supports no locks.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            handle.seek(1 << 20)  # a byte far behind any text, so that the file can be read
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

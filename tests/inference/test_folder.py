@@ -206,8 +206,11 @@ def test_one_file_per_channel(tmp_path, bright, discs, tif, failures):
     for name, channel, array in (("A01", "dapi", image), ("A01", "light", image * 0), ("A02", "light", image)):
         tif(tmp_path / "in" / f"{name}_{channel}.tif", array)
     options = Options(device="cpu", pattern="{name}_{channel}.tif")
-    summary = predict_files(bright("dapi"), [tmp_path / "in"], tmp_path / "out", options=options)
+    (tmp_path / "in" / "overview.png").write_bytes(b"")
+    told = []
+    summary = predict_files(bright("dapi"), [tmp_path / "in"], tmp_path / "out", options=options, notice=told.append)
     assert summary.done == ("A01",)
+    assert any("left aside" in line and line.endswith("overview.png.") for line in told)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "A01.tif") > 0, image > 0)
     [(failed, reason)] = failures(tmp_path / "out")
     assert failed == str(tmp_path / "in" / "A02")

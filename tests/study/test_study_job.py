@@ -179,6 +179,16 @@ def test_another_study_in_the_folder_is_refused(tissue, tmp_path):
         distill(job)
 
 
+def test_a_teacher_that_changed_under_its_name_is_refused(tissue, tmp_path):
+    def fitted(seeds, **changes):
+        teacher = {"teacher": "fit:unet-tiny", "channels": ("nucleus", "membrane"), **changes}
+        return plan(tissue, tmp_path / "s", teachers={"full": teacher}, labels=(2,), seeds=seeds)
+
+    assert not study(fitted((0,))).missing
+    with pytest.raises(ConfigError, match=r"teacher\.channels: .*membrane.* there, .*nucleus.* here"):
+        study(fitted((1,), channels=("nucleus",)))  # no run of seed 1 is there to tell
+
+
 def test_unequal_protocols_are_refused_unless_declared(tissue, tmp_path):
     longer = {"name": "longer", "protocol": {"steps": 3}}
     with pytest.raises(ConfigError, match=r"arm 'longer' differs from the protocol of the others in steps"):
@@ -196,6 +206,8 @@ def test_unequal_protocols_are_refused_unless_declared(tissue, tmp_path):
         ({"arms": ({"name": "student", "teacher": "full"},)}, "no arm is without a teacher"),
         ({"arms": (*ARMS, {"name": "x", "teacher": "fool"})}, "names the teacher 'fool', but the teachers are: full"),
         ({"arms": (*ARMS, {"name": "x", "protocol": {"stepz": 1}, "why": "."})}, "stepz"),
+        ({"arms": (*ARMS, {"name": "../x"})}, "should match pattern"),
+        ({"arms": (*ARMS, {"name": "Baseline"})}, "arms has something twice"),
         ({"arms": ({"name": "baseline", "labels": (0,)},)}, "neither labels nor a teacher"),
         ({"teachers": {"full": {**TEACHERS["full"], "shuffled": ("actin",)}}}, "shuffled names actin"),
     ],
@@ -230,9 +242,11 @@ def test_rivals_of_distillation_are_arms(tissue, tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
+import torch
 sys.path.insert(0, {tests!r})
 from test_study_job import plan
 from segdistill.study.study_job import study
+torch.set_num_threads(1)
 study(plan(Path({tissue!r}), Path({out!r}), protocol={protocol!r}), notice=lambda text: print(text, flush=True))
 """
 
@@ -240,21 +254,27 @@ study(plan(Path({tissue!r}), Path({out!r}), protocol={protocol!r}), notice=lambd
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send SIGKILL")
 def test_a_killed_study_goes_on_and_gives_the_same_scores(tissue, tmp_path):
     protocol = {"steps": 40, "batch_size": 2, "crop": 32, "validations": 1}
-    here = str(Path(__file__).parent)
-    script = SCRIPT.format(tests=here, tissue=str(tissue), out=str(tmp_path / "s"), protocol=protocol)
+
+    def command(name):
+        names = {"tests": str(Path(__file__).parent), "tissue": str(tissue), "out": str(tmp_path / name)}
+        return [sys.executable, "-c", SCRIPT.format(**names, protocol=protocol)]
+
     settings = plan(tissue, tmp_path / "s", protocol=protocol)
     kills = 0
     for target in cells_of(settings)[1::2]:  # killed while this run is under way
         folder = folder_of(settings, target)
-        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command("s"), stdout=subprocess.PIPE, text=True) as process:
             while not list(folder.glob("*.ckpt")) and process.poll() is None:
                 time.sleep(0.01)
             assert process.poll() is None, process.stdout.read()
             process.send_signal(signal.SIGKILL)
         kills += not (folder / DONE).exists()
     assert kills
-    going_on = study(settings)
-    whole = study(plan(tissue, tmp_path / "whole", protocol=protocol))
+    for name in ("s", "whole"):  # equal only where as many threads compute, so not in this process
+        subprocess.run(command(name), check=True, capture_output=True)
+    before = times(settings)
+    going_on, whole = study(settings), study(plan(tissue, tmp_path / "whole", protocol=protocol))
+    assert times(settings) == before  # read back, nothing was run
     assert {cell: run.records for cell, run in going_on.runs.items()} == {
         cell: run.records for cell, run in whole.runs.items()
     }

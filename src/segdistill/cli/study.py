@@ -26,7 +26,8 @@ def study(plan: Path, *, out: Path | None = None, shard: str | None = None, devi
     settings = validated(Study, {**read_toml(plan), **{name: value for name, value in given.items() if value}})
     state = floor.study(settings, notice=say)
     if state.missing:
-        say(f"{len(state.missing)} of {len(state.missing) + len(state.runs)} runs are missing: call again to go on.")
+        every = len(state.missing) + len(state.runs)
+        say(f"{len(state.missing)} of {every} runs are missing: run the other shards, or call again.")
         return 1
     print(floor.study_headline(floor.conclude_study(settings, state)))
     return 0

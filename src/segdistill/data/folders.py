@@ -15,10 +15,10 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from segdistill.data.case import SPLIT_WORDS, Case, Split, shown, stem
 from segdistill.data.readers.ome_zarr import is_zarr
@@ -143,9 +143,28 @@ def _images(folder: Path, pattern: str | None) -> tuple[dict[str, Path | Mapping
     if pattern is None:
         shelf = _shelf(folder)
         return dict(shelf.files), shelf.aside
-    images, aside = defaultdict(dict), []
-    for path in _files(folder):
-        inside = PurePosixPath(path.relative_to(folder).as_posix())
+    images, aside = join_channels(((path, path.relative_to(folder)) for path in _files(folder)), pattern)
+    _refuse_gaps(folder, images)
+    return dict(images), aside
+
+
+def join_channels(files: Iterable[tuple[Path, PurePath]], pattern: str) -> tuple[dict[str, dict[str, Path]], list[str]]:
+    """Return the images whose channels some files are, and which files match no pattern.
+
+    Args:
+        files: Each file, and its path below the folder of the images.
+        pattern: With ``{name}`` and ``{channel}``.
+
+    Returns:
+        Image to channel to file; and the places of the files that do not match.
+
+    Raises:
+        ConfigError: The pattern does not hold each of the two once.
+        DataError: Two files are one channel of one image.
+    """
+    images, aside = defaultdict[str, dict[str, Path]](dict), []
+    for path, place in files:
+        inside = PurePosixPath(place.as_posix())
         parts = channel_of(inside, pattern)
         if parts is None:
             aside.append(str(inside))
@@ -154,8 +173,7 @@ def _images(folder: Path, pattern: str | None) -> tuple[dict[str, Path | Mapping
         twin = images[name].setdefault(channel, path)
         if twin != path:
             raise DataError(f"{twin} and {path} are both channel {channel!r} of {name!r}. Keep one.")
-    _refuse_gaps(folder, images)
-    return {name: dict(sorted(files.items())) for name, files in images.items()}, aside
+    return {name: dict(sorted(channels.items())) for name, channels in images.items()}, aside
 
 
 def channel_of(path: PurePosixPath, pattern: str) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from segdistill.plugins import lazy_exports
 
 if TYPE_CHECKING:
+    from segdistill.engine.checkpoint import DamagedRun
     from segdistill.engine.devices import select_device
     from segdistill.engine.lock import held
     from segdistill.engine.log import read_log
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from segdistill.engine.weights import load_values, trained_values
 
 __all__ = [
+    "DamagedRun",
     "Outcome",
     "Plan",
     "Problem",
@@ -39,6 +41,7 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
+        "DamagedRun": "checkpoint",
         "Outcome": "outcome",
         "Plan": "plan",
         "Problem": "problem",

@@ -41,6 +41,10 @@ def save_checkpoint(folder: Path, content: dict[str, Any]) -> None:
             newest.replace(folder / PREVIOUS)
 
 
+class DamagedRun(DataError):
+    """No checkpoint of a run is whole."""
+
+
 def load_checkpoint(folder: Path, *, notice: Callable[[str], None]) -> dict[str, Any] | None:
     """Return the newest checkpoint that is whole, on the CPU, or None where there never was one.
 
@@ -49,7 +53,8 @@ def load_checkpoint(folder: Path, *, notice: Callable[[str], None]) -> dict[str,
         notice: Told when the newest one is damaged and the previous one is used. The damaged one is renamed.
 
     Raises:
-        DataError: There are checkpoints, but none is whole, or they were not made by this version.
+        DamagedRun: There are checkpoints, but none is whole.
+        DataError: They were not made by this version.
     """
     found = [path for path in (folder / NEWEST, folder / PREVIOUS) if path.exists()]
     for path in found:
@@ -60,7 +65,7 @@ def load_checkpoint(folder: Path, *, notice: Callable[[str], None]) -> dict[str,
             path.replace(folder / _DAMAGED)  # or it would become the previous one, in place of the good one
             notice(f"{path} is damaged: using {PREVIOUS} instead. The damaged file is now {_DAMAGED}.")
     if found:
-        raise DataError(
+        raise DamagedRun(
             f"{' and '.join(str(path) for path in found)}: no checkpoint here is whole, so this run cannot go on."
             " Restore one from a copy, or delete them (or choose another folder) to begin anew."
         )

@@ -1,12 +1,11 @@
 """One run per folder."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from segdistill.errors import EnvironmentFault
+from segdistill.files import take_lock
 
 NAME = "lock"
 
@@ -34,7 +33,7 @@ def held(folder: Path) -> Iterator[None]:
         raise EnvironmentFault(f"{folder} cannot be written: {error}. Choose a folder that can be written.") from error
     with handle:
         try:
-            free = _lock(handle)
+            free = take_lock(handle)
         except OSError as error:
             raise EnvironmentFault(
                 f"{folder} cannot be locked: {error}. Choose a folder on a disk that supports file locks."
@@ -42,18 +41,3 @@ def held(folder: Path) -> Iterator[None]:
         if not free:
             raise EnvironmentFault(f"Another run is using {folder}. Wait until it ends, or choose another folder.")
         yield
-
-
-def _lock(handle: IO[str]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True

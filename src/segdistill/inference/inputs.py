@@ -6,10 +6,10 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from segdistill.data.case import shown, stem
-from segdistill.data.folders import channel_of
+from segdistill.data.folders import join_channels
 from segdistill.data.readers import BUILTIN
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError
@@ -42,7 +42,13 @@ class Input(Found):
     """Of its masks, without suffix; no other image has it. May contain "/"."""
 
 
-def find_images(paths: Sequence[Path], *, without: Path, pattern: str | None = None) -> list[Found]:
+def find_images(
+    paths: Sequence[Path],
+    *,
+    without: Path,
+    pattern: str | None = None,
+    notice: Callable[[str], None] = lambda _: None,
+) -> list[Found]:
     """Return the images among files and folders.
 
     Args:
@@ -50,6 +56,7 @@ def find_images(paths: Sequence[Path], *, without: Path, pattern: str | None = N
         without: A folder that is not searched: the one for the masks.
         pattern: Of the files, with ``{name}`` and ``{channel}``, where each channel has its own; files
             that do not match it are left aside. None means one file per image.
+        notice: Told which files are left aside.
 
     Raises:
         DataError: A path does not exist or cannot be looked into, there is no image, or two files are
@@ -67,25 +74,24 @@ def find_images(paths: Sequence[Path], *, without: Path, pattern: str | None = N
     if not found:
         known = ", ".join(sorted(_suffixes()))
         raise DataError(f"There is no image in {', '.join(map(str, paths))}. Files are known by their suffix: {known}.")
-    return found if pattern is None else _joined(found, pattern)
+    return found if pattern is None else _joined(found, pattern, notice)
 
 
-def _joined(found: Sequence[Found], pattern: str) -> list[Found]:
-    """Return the images whose channels are these files."""
-    files = defaultdict[tuple[Path, str], dict[str, Path]](dict)
+def _joined(found: Sequence[Found], pattern: str, notice: Callable[[str], None]) -> list[Found]:
+    """Return the images whose channels these files are."""
+    below = defaultdict[Path, list[Found]](list)
     for file in found:
-        parts = channel_of(PurePosixPath(file.place.as_posix()), pattern)
-        if parts is None:
-            continue
-        name, channel = parts
-        root = file.path.parents[len(file.place.parts) - 1]
-        twin = files[root, name].setdefault(channel, file.path)
-        if twin != file.path:
-            raise DataError(f"{twin} and {file.path} are both channel {channel!r} of {name!r}. Keep one.")
-    if not files:
+        below[file.path.parents[len(file.place.parts) - 1]].append(file)
+    joined: list[Found] = []
+    for root, files in below.items():
+        images, aside = join_channels(((file.path, file.place) for file in files), pattern)
+        joined += [Found(root / name, Path(name), channels) for name, channels in images.items()]
+        if aside:
+            notice(f"{root}: left aside, as {pattern!r} does not match: {shown(aside)}.")
+    if not joined:
         some = shown((file.place.as_posix() for file in found), most=3)
         raise DataError(f"None of the files ({some}) matches the pattern {pattern!r}. Correct the pattern.")
-    return [Found(root / name, Path(name), dict(sorted(each.items()))) for (root, name), each in files.items()]
+    return joined
 
 
 def _is_folder(path: Path) -> bool:

@@ -113,10 +113,25 @@ def instances(
         Seeded watershed on border probabilities: Meyer and Beucher 1990; as used for nuclei by
         Caicedo et al. 2019 (three-class U-Nets).
     """
-    inside = foreground > foreground_threshold
-    seeds, count = _pieces(_seeds(foreground, boundary, foreground_threshold, seed_threshold))
-    objects = watershed(boundary, markers=_with_seedless(inside, seeds, count), mask=inside)
-    return without_small(objects, minimum_size)
+    seeds = _seeds(foreground, boundary, foreground_threshold, seed_threshold)
+    return without_small(grown(boundary, seeds, foreground > foreground_threshold), minimum_size)
+
+
+def grown(
+    relief: Float[np.ndarray, "y x"], seeds: Bool[np.ndarray, "y x"], inside: Bool[np.ndarray, "y x"]
+) -> Int32[np.ndarray, "y x"]:
+    """Return objects grown from seeds over a relief, lowest pixels first, within a mask.
+
+    Args:
+        relief: High between objects.
+        seeds: Each piece of it is where an object begins.
+        inside: Where objects may be. A piece of it without a seed is one object.
+
+    Returns:
+        Object numbers, some may be missing; 0 is background.
+    """
+    numbered, count = _pieces(seeds)
+    return watershed(relief, markers=_with_seedless(inside, numbered, count), mask=inside).astype(np.int32)
 
 
 def _seeds(

@@ -68,9 +68,27 @@ class Protocol(Settings):
     """How often in a run the student is validated; the best is kept."""
 
 
-def teachers_protocol(protocol: Protocol, teacher_steps: int | None) -> Protocol:
-    """Return how teachers that are fitted in a run are trained: as its students, but for the steps."""
-    return protocol if teacher_steps is None else protocol.model_copy(update={"steps": teacher_steps})
+class Trained(Settings):
+    """How the students of a run, and teachers that are fitted in it, are trained, and how they are compared."""
+
+    protocol: Protocol = Protocol()
+    """How the students are trained."""
+
+    teacher_steps: Positive | None = None
+    """Optimiser steps of teachers that are fitted here, which may train longer. None: as many as the students."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """A loss of Dice that is put up with when an arm is said to do as well as another, fraction."""
+
+    device: str = "auto"
+    """cpu, cuda, mps, or auto for the best there is."""
+
+    @property
+    def teachers_protocol(self) -> Protocol:
+        """How teachers that are fitted here are trained: as the students, but for the steps."""
+        if self.teacher_steps is None:
+            return self.protocol
+        return self.protocol.model_copy(update={"steps": self.teacher_steps})
 
 
 class Arm(Settings):
@@ -110,7 +128,7 @@ class Arm(Settings):
         return self
 
 
-class Distill(TeacherChoice, Source):
+class Distill(TeacherChoice, Trained, Source):
     """The main job: make a small student from a teacher, and say what that bought."""
 
     out: Path
@@ -145,18 +163,6 @@ class Distill(TeacherChoice, Source):
 
     targets_alone: bool = False
     """Train the same student on the teacher's targets alone, without one label of its own; where labels is not 0."""
-
-    protocol: Protocol = Protocol()
-    """How the students are trained."""
-
-    teacher_steps: Positive | None = None
-    """Optimiser steps of teachers that are fitted here, which may train longer. None: as many as the students."""
-
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """A loss of Dice that is put up with when an arm is said to do as well as another, fraction."""
-
-    device: str = "auto"
-    """cpu, cuda, mps, or auto for the best there is."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Distill":

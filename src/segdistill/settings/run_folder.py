@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from segdistill.errors import ConfigError, EnvironmentFault
-from segdistill.files import write_json
+from segdistill.files import take_lock, write_json
 
 SETTINGS_FILE = "settings.json"
 LOCK_FILE = ".lock"
@@ -61,7 +60,7 @@ def open_run(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str
     """
     _make(path)
     with _locked(path):
-        yield RunFolder(path, resumed=_claim(path, settings, ignoring))
+        yield RunFolder(path, resumed=claim_settings(path, settings, ignoring=ignoring))
 
 
 @contextmanager
@@ -79,7 +78,7 @@ def my_turn(path: Path, *, notice: Callable[[str], None]) -> Iterator[None]:
     told = False
     while True:
         with _opened(path) as handle:
-            if _take(handle):
+            if _locked_now(handle, path):
                 _sign(handle)
                 yield
                 return
@@ -133,7 +132,12 @@ def refuse_others(path: Path, settings: Mapping[str, Any], *, ignoring: frozense
     return True
 
 
-def _claim(path: Path, settings: Mapping[str, Any], ignoring: frozenset[str]) -> bool:
+def claim_settings(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str] = frozenset()) -> bool:
+    """Write the settings into a folder that this process holds, unless they are there; return whether they were.
+
+    Raises:
+        ConfigError: As ``refuse_others``.
+    """
     resumed = refuse_others(path, settings, ignoring=ignoring)
     if not resumed:
         write_json(path / SETTINGS_FILE, dict(settings))
@@ -157,7 +161,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with _opened(path) as handle:
-        if not _take(handle):
+        if not _locked_now(handle, path):
             raise FolderInUse(
                 f"Another run works in {path} (process {_holder(handle)}). Wait for it, stop it, or choose another"
                 " --out."
@@ -173,6 +177,15 @@ def _opened(path: Path) -> IO[str]:
         raise EnvironmentFault(f"{path} cannot be written: {error.strerror}. Choose another --out.") from error
 
 
+def _locked_now(handle: IO[str], path: Path) -> bool:
+    try:
+        return take_lock(handle)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path} cannot be locked: {error}. Choose a folder on a disk that supports file locks."
+        ) from error
+
+
 def _holder(handle: IO[str]) -> str:
     handle.seek(0)
     return handle.read().strip() or "unknown"
@@ -183,20 +196,3 @@ def _sign(handle: IO[str]) -> None:
     handle.truncate()
     handle.write(str(os.getpid()))
     handle.flush()
-
-
-def _take(handle: IO[str]) -> bool:
-    """Lock an open file for this process; the system lets go of it when the process ends, however it ends."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            handle.seek(1 << 20)  # a byte far behind the text, so that the holder can be read
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -6,10 +6,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from segdistill.settings.base import Settings
-from segdistill.settings.distill import Positive, Protocol
+from segdistill.settings.distill import Protocol, Trained
 from segdistill.settings.shard import Shard
 from segdistill.settings.source import Source
 from segdistill.settings.teacher import TeacherSpec
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+"""Letters, digits, and - _ . within: it names a folder."""
 
 Budget = Annotated[int, Field(ge=0)] | Literal["all"]
 """How many labelled training images may be used."""
@@ -18,7 +21,7 @@ Budget = Annotated[int, Field(ge=0)] | Literal["all"]
 class StudyArm(Settings):
     """One arm of a study, at every label budget that it asks for."""
 
-    name: str
+    name: Name
     """Name in tables and folders."""
 
     teacher: str | None = None
@@ -62,7 +65,7 @@ class StudyArm(Settings):
         return self
 
 
-class Study(Source):
+class Study(Trained, Source):
     """Arms, students, label budgets and seeds on one data set; only what is missing is run."""
 
     out: Path
@@ -74,7 +77,7 @@ class Study(Source):
     students: tuple[str, ...] = ("unet-resnet18",)
     """Names of the students; `segdistill models` lists them."""
 
-    teachers: dict[str, TeacherSpec] = Field(default_factory=dict)
+    teachers: dict[Name, TeacherSpec] = Field(default_factory=dict)
     """Teachers by the names that arms call them by."""
 
     arms: tuple[StudyArm, ...]
@@ -86,30 +89,19 @@ class Study(Source):
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Every arm is trained with each. Five for a claim."""
 
-    protocol: Protocol = Protocol()
-    """How students, and teachers that are fitted here, are trained."""
-
-    teacher_steps: Positive | None = None
-    """Optimiser steps of teachers that are fitted here, which may train longer. None: as many as the students."""
-
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """A loss of Dice that is put up with when an arm is said to do as well as another, fraction."""
-
     shard: Shard = "1/1"
     """Which part of the runs to do, as k/n: for n processes or machines on one folder, k is 1 to n."""
-
-    device: str = "auto"
-    """cpu, cuda, mps, or auto for the best there is."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
         for what, names in (
-            ("arms", [arm.name for arm in self.arms]),
+            ("arms", [arm.name.casefold() for arm in self.arms]),
+            ("teachers", [name.casefold() for name in self.teachers]),
             ("students", self.students),
             ("seeds", self.seeds),
             ("labels", self.labels),
         ):
-            if not names:
+            if not names and what != "teachers":
                 raise ValueError(f"{what} must name at least one")
             if len(set(names)) < len(names):
                 raise ValueError(f"{what} has something twice: {', '.join(map(str, names))}")
@@ -122,7 +114,7 @@ class Study(Source):
                 raise ValueError(
                     f"arm {arm.name!r} drops or predicts {', '.join(sorted(seen))}, which the student sees"
                 )
-            Protocol.model_validate({**self.protocol.model_dump(), **arm.protocol})
+            self.protocol_of(arm)
         if all(arm.teacher is not None for arm in self.arms):
             raise ValueError("no arm is without a teacher, so there is nothing to compare with. Add a baseline")
         return self

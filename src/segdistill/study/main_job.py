@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from segdistill.engine import select_device
 from segdistill.settings import Distill, open_run
-from segdistill.settings.distill import teachers_protocol
 from segdistill.study.arms import Bench, make_entries, run_arm
 from segdistill.study.conclusion import Finished, Question, conclude
 from segdistill.study.preparation import Prepared, prepare
@@ -49,9 +48,10 @@ def distill(
 def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
     """Return what all arms share; the teachers have spoken."""
     device = str(select_device(settings.device, notice=notice))
-    protocol = teachers_protocol(settings.protocol, settings.teacher_steps)
     teachings = {
-        name: teach(Asked(name, spec, settings.out, protocol, device, notice, settings.targets), prepared)
+        name: teach(
+            Asked(name, spec, settings.out, settings.teachers_protocol, device, notice, settings.targets), prepared
+        )
         for name, spec in settings.teachers().items()
     }
     return Bench(

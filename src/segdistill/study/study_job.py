@@ -5,12 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segdistill.engine import select_device
-from segdistill.errors import ConfigError, DataError
+from segdistill.engine import DamagedRun, select_device
+from segdistill.errors import ConfigError
 from segdistill.files import write_json
 from segdistill.settings import Study, open_run
-from segdistill.settings.distill import teachers_protocol
-from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, my_turn, refuse_others
+from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, my_turn, refuse_others
 from segdistill.settings.shard import part_of
 from segdistill.study.arms import ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.cells import Cell, cells_of
@@ -63,7 +62,7 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
     number, count = part_of(settings.shard)
     for cell in cells[number::count]:
         _run(settings, benches[cell.student], cell)
-    runs = {cell: run for cell in cells if (run := _read(benches[cell.student], cell)) is not None}
+    runs = {cell: run for cell in cells if (run := _read(settings, benches[cell.student], cell)) is not None}
     return StudyState(settings.out, runs, tuple(cell for cell in cells if cell not in runs), benches)
 
 
@@ -98,11 +97,13 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
     device = str(select_device(settings.device, notice=notice))
     asked = {arm.teacher for arm in settings.arms}
     teachings: dict[str, Teaching] = {}
-    protocol = teachers_protocol(settings.protocol, settings.teacher_steps)
     for name, spec in settings.teachers.items():
         if name in asked:
-            with my_turn(settings.out / "teachers" / name, notice=notice):
-                teachings[name] = teach(Asked(name, spec, settings.out, protocol, device, notice), prepared)
+            asked_for = Asked(name, spec, settings.out, settings.teachers_protocol, device, notice)
+            folder = settings.out / "teachers" / name
+            with my_turn(folder, notice=notice):
+                claim_settings(folder, asked_for.settings())
+                teachings[name] = teach(asked_for, prepared)
     entries = make_entries(prepared.samples, settings.student_channels)
     return {
         student: Bench(
@@ -121,15 +122,14 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
     }
 
 
-def _read(bench: Bench, cell: Cell) -> ArmRun | None:
-    folder = bench.folder / "arms" / cell.arm.name / str(cell.seed)
-    return read_arm(folder, cell.arm, cell.seed, labels_of(bench, cell.arm, cell.seed), notice=bench.notice)
+def _read(settings: Study, bench: Bench, cell: Cell) -> ArmRun | None:
+    return read_arm(
+        folder_of(settings, cell), cell.arm, cell.seed, labels_of(bench, cell.arm, cell.seed), notice=bench.notice
+    )
 
 
 def _run(settings: Study, bench: Bench, cell: Cell) -> None:
     """Do one run, unless it is done or another process is at it; one that is damaged is begun anew."""
-    if _read(bench, cell) is not None:
-        return
     place = f"{cell.student} {cell.arm.name}, seed {cell.seed}"
     own = replace(bench, protocol=cell.protocol, notice=lambda text: bench.notice(f"{place}: {text}"))
     folder = folder_of(settings, cell)
@@ -138,7 +138,7 @@ def _run(settings: Study, bench: Bench, cell: Cell) -> None:
             try:
                 run_arm(own, cell.arm, cell.seed)
                 return
-            except DataError as error:
+            except DamagedRun as error:
                 own.notice(f"{error} It is begun anew; what was there is kept beside it.")
         _set_aside(folder)
         with open_run(folder, cell.settings(settings)):

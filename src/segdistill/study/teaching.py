@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
@@ -75,6 +76,11 @@ class Asked:
 
     targets: Path | None = None
     """Folder that `segdistill targets` wrote. None: in the study's."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return everything that decides what it says beside the images, as plain JSON values."""
+        protocol = self.protocol.resolved() if is_fitted(self.spec.teacher) else None
+        return {"teacher": self.spec.resolved(), "protocol": protocol}
 
 
 def teach(asked: Asked, prepared: Prepared) -> Teaching:
