@@ -20,6 +20,14 @@ def data(pristine, tmp_path):
     return shutil.copytree(pristine, tmp_path / "data")
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path_factory, monkeypatch):
+    """Where check.html goes."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(folder)
+    return folder
+
+
 def image(data, index):
     return data / f"images/tissue_{index:04}.ome.tif"
 
@@ -151,3 +159,45 @@ def test_what_is_no_data_set_is_refused(run, tmp_path):
     done = run("check", tmp_path)
     assert done.status == 2
     assert "has no folder images/" in done.err
+
+
+def test_the_page_shows_every_case_and_what_is_odd_first(run, data, elsewhere):
+    label = data / "labels/cell/tissue_0003.tif"
+    tifffile.imwrite(label, np.ascontiguousarray(tifffile.imread(label)[::-1]))
+    done = run("check", data)
+    assert (done.status, done.err) == (0, "")
+    assert "Look at tissue_0003: cell: the labels fit the image better mirrored top to bottom" in done.out
+    page = (elsewhere / "check.html").read_text(encoding="utf-8")
+    assert page.count("<figure><img") == 6
+    assert page.index("the labels fit the image better") < page.index("<strong>tissue_0000</strong>")
+    cells = sum(len(np.unique(tifffile.imread(path))) - 1 for path in (data / "labels/cell").iterdir())
+    assert '<td>cell</td><td class="number">6</td><td class="number">6</td>' in page
+    assert f'<td class="number">{cells}</td>' in page
+
+
+def test_nothing_is_written_beside_the_images_nor_over_other_files(run, data, elsewhere):
+    before = sorted(data.rglob("*"))
+    (elsewhere / "mine.html").write_text("mine")
+    refused = run("check", data, "--page", "mine.html")
+    assert refused.status == 3
+    assert "no page of an earlier check" in refused.err
+    assert (elsewhere / "mine.html").read_text() == "mine"
+    assert run("check", data).status == run("check", data).status == 0  # a page of its own it replaces
+    assert sorted(data.rglob("*")) == before
+
+
+def test_sides_are_warned_of_before_images_are_mirrored(run, data):
+    (data / "labels/cell").rename(data / "labels/left cell")
+    assert "left cell: a mirrored image has left and right exchanged." in run("check", data).out
+
+
+def test_bits_and_classes_are_counted_one_by_one(run, data, elsewhere):
+    for folder in ("cell", "nucleus"):
+        for path in (data / "labels" / folder).iterdir():
+            tifffile.imwrite(path, tifffile.imread(path) % 8)
+    assert run("check", data, "--label-kind", "bits").status == 0
+    page = (elsewhere / "check.html").read_text(encoding="utf-8")
+    planes = [tifffile.imread(path) for path in (data / "labels/cell").iterdir()]
+    share = np.mean([plane & 4 != 0 for plane in planes])
+    row = page[page.index(">bit 4<") :]
+    assert f"{100 * share:.2f}</td>" in row[: row.index("</tr>")]

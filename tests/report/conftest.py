@@ -24,6 +24,8 @@ from segdistill.report import (
     Rung,
     Spread,
 )
+from segdistill.report.check_content import Balance, ChannelHistograms, CheckContent, CheckPicture
+from segdistill.report.check_page import contact_picture
 
 FIELDS = [f"tissue_{number:04d}" for number in range(12)]
 
@@ -273,3 +275,30 @@ def rung() -> Callable[..., Rung]:
 def run() -> Callable[..., LearningRun]:
     """Return the maker of logs."""
     return make_run
+
+
+@pytest.fixture(scope="session")
+def check_content() -> CheckContent:
+    """Return a page's worth of findings about a data set."""
+    uri = contact_picture(np.ones((1, 8, 9), np.float32), ["a"], [], np.ones((8, 9), bool), side=9)
+    return CheckContent(
+        data="plate <1>",
+        made="now",
+        facts=(("images", "12"),),
+        faults=("<b>bold</b>.tif is damaged", "another"),
+        remarks=("Images differ.",),
+        odd=(CheckPicture(name="odd", uri=uri, words="3 objects", reasons=("looks odd",)),),
+        pictures=(CheckPicture(name="x" * 90, uri=uri, words="not labelled"),),
+        left_out=7,
+        histograms=(
+            ChannelHistograms(
+                channel="DAPI",
+                stored={"a": np.array([1.0, 0.25, 0, 0])},
+                low=0.0,
+                high=4095.0,
+                normalised={"a": np.array([0, 0, 0, 1.0])},
+            ),
+        ),
+        balance=(Balance(label_set="organ", structure="bit 4", images=3, of_images=5, share=0.123),),
+        images=(("odd", "8 × 9", "uint8", "0.5 µm", "DAPI"),),
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from segdistill.report import write_report
+from segdistill.report.check_page import write_check
 
 PROGRAM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -194,6 +195,17 @@ def test_nothing_overflows(browser, address, width):
         f".filter(item => item.getBoundingClientRect().right > {width} + 1).map(item => item.outerHTML.slice(0, 80))"
     )
     assert browser.ask(beyond) == []
+
+
+@pytest.mark.parametrize("width", [320, 400, 1280])
+def test_the_page_of_a_check_opens_and_does_not_overflow(browser, tmp_path, check_content, width):
+    write_check(tmp_path / "check.html", check_content)
+    browser.open((tmp_path / "check.html").as_uri(), width=width, height=800)
+    assert browser.complaints() == []
+    assert browser.requests() <= {"file", "data"}
+    assert browser.ask("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert browser.ask("document.querySelector('.faults').getBoundingClientRect().top < 800")
+    assert browser.ask("document.querySelector('.trace').getBoundingClientRect().width > 50")
 
 
 def test_words_of_the_ladder_do_not_cover_each_other(browser, address):

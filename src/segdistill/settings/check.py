@@ -1,5 +1,7 @@
 """Settings of the check of a data set."""
 
+from pathlib import Path
+
 from segdistill.settings.source import Reading
 
 
@@ -14,3 +16,6 @@ class Check(Reading):
 
     near_duplicates: bool = True
     """Also look for images that show the same thing though their pixels differ."""
+
+    page: Path = Path("check.html")
+    """The page with pictures. It replaces an older such page, and no other file."""

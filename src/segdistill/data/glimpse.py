@@ -1,0 +1,172 @@
+"""A small picture of a case, and what its labels measure: enough to look at many cases and to find odd ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, Shaped
+
+from segdistill.data.case import Case
+from segdistill.data.datasets import Dataset
+from segdistill.data.finite import filled
+from segdistill.data.image import ImageSource
+from segdistill.data.labels import read_labels
+from segdistill.data.normalisation import PercentileRule, measure_range, normalise
+from segdistill.data.overlays import find_overlays
+from segdistill.data.pieces import boxes_of, pieces_of
+from segdistill.data.readers import open_image
+from segdistill.errors import DataError
+
+SIDE = 256
+"""Longer side of the picture, pixels at most."""
+
+_SAMPLE = 4096
+"""Pixels per channel that are kept as the file holds them."""
+
+_WHOLE = 2**24
+"""Images of up to so many pixels are looked at in full; of larger ones only some rows and columns."""
+
+
+@dataclass(frozen=True)
+class LabelMeasures:
+    """What the labels of one set are like in one case, at full size."""
+
+    pixels: Mapping[int, int]
+    """Number in the file, other than 0, to how many pixels have it."""
+
+    torn: tuple[int, ...]
+    """Numbers whose pixels lie in several pieces, which are connected by sides or corners."""
+
+    size: int
+    """Pixels of the whole plane."""
+
+    @property
+    def covered(self) -> float:
+        """Share of the plane that is not background."""
+        return sum(self.pixels.values()) / self.size
+
+
+@dataclass(frozen=True, eq=False)
+class Glimpse:
+    """A case, small."""
+
+    name: str
+    """Of the case."""
+
+    channels: tuple[str, ...]
+    """Of the image."""
+
+    view: Float32[np.ndarray, "c y x"]
+    """The whole image by every so manieth pixel, 0 to 1 by the percentiles that students are given."""
+
+    sample: Float[np.ndarray, "c n"]
+    """Some pixels, evenly spread, as the file holds them."""
+
+    normalised: Float[np.ndarray, "c n"]
+    """The same pixels, normalised."""
+
+    clipped: tuple[float, ...]
+    """Per channel: share of the sampled pixels that have the largest number of their type; 0 for fractions."""
+
+    labels: Mapping[str, Int[np.ndarray, "y x"]]
+    """Label set to its numbers on the same grid as the view."""
+
+    measures: Mapping[str, LabelMeasures]
+    """Label set to what was measured at full size."""
+
+    overlays: tuple[str, ...]
+    """What seems to be written into the picture, in words; see ``find_overlays``."""
+
+    counts: Bool[np.ndarray, "y x"]
+    """False where a pixel counts for nothing."""
+
+
+def glimpse(case: Case, dataset: Dataset, *, side: int = SIDE) -> Glimpse:
+    """Return a small picture of a case.
+
+    Labels that cannot be read or have another size than the image are left out: a survey names them.
+
+    Args:
+        case: Its image must be readable.
+        dataset: Says how to read it.
+        side: Longer side of the picture, pixels at most.
+
+    Raises:
+        DataError: The image cannot be read.
+    """
+    options = {"channels": dataset.channels, "axes": dataset.axes, "fill_missing": dataset.fill_missing}
+    with open_image(case.image, **options) as opened:
+        channels, (_, height, width) = opened.channels, opened.shape
+        stride = max(1, -(-max(height, width) // side))
+        low, high = measure_range(opened, PercentileRule(), names=channels, ignore_non_finite=True)
+        thin, whole = _thinned(opened, stride)
+    every = max(1, -(-thin[0].size // _SAMPLE))
+    sample = thin.reshape(len(channels), -1)[:, ::every]
+    labels, measures = {}, {}
+    for name, path in case.labels.items():
+        plane = _plane(path, (height, width), dataset)
+        if plane is not None:
+            labels[name] = plane[::stride, ::stride]
+            measures[name] = measure_labels(plane)
+    most = np.iinfo(thin.dtype).max if thin.dtype.kind in "iu" else np.inf
+    return Glimpse(
+        name=case.name,
+        channels=channels,
+        view=normalise(thin, low, high),
+        sample=sample.astype(np.float64),
+        normalised=normalise(sample[:, None], low, high)[:, 0].astype(np.float64),
+        clipped=tuple((sample == most).mean(axis=1).tolist()),
+        labels=labels,
+        measures=measures,
+        overlays=() if whole is None else find_overlays(whole, channels),
+        counts=_counts(case, (height, width), dataset)[::stride, ::stride],
+    )
+
+
+def measure_labels(plane: Int[np.ndarray, "y x"]) -> LabelMeasures:
+    """Return how large the objects of a label image are, and which lie in pieces.
+
+    >>> measure_labels(np.array([[1, 0, 1, 7]]))
+    LabelMeasures(pixels={1: 2, 7: 1}, torn=(1,), size=4)
+    """
+    numbers, inverse, sizes = np.unique(plane, return_inverse=True, return_counts=True)
+    places = inverse.reshape(plane.shape) + 1  # 0 is what no window is looked for
+    torn = [
+        int(numbers[place - 1])
+        for place, window in boxes_of(places)
+        if numbers[place - 1] and pieces_of(places[window] == place)[1] > 1
+    ]
+    pixels = {int(number): int(size) for number, size in zip(numbers, sizes, strict=True) if number}
+    return LabelMeasures(pixels, tuple(torn), plane.size)
+
+
+def _thinned(
+    opened: ImageSource, stride: int
+) -> tuple[Shaped[np.ndarray, "c y x"], Shaped[np.ndarray, "c _ _"] | None]:
+    """Return every so manieth pixel, finite; and the whole image where it is not too large."""
+    _, height, width = opened.shape
+    if height * width <= _WHOLE:
+        whole = filled(opened.read())
+        return np.ascontiguousarray(whole[:, ::stride, ::stride]), whole
+    rows = [opened.read((slice(y, y + 1), slice(0, width)))[:, :, ::stride] for y in range(0, height, stride)]
+    return filled(np.concatenate(rows, axis=1)), None
+
+
+def _plane(path: Path, shape: tuple[int, int], dataset: Dataset) -> Int[np.ndarray, "y x"] | None:
+    try:
+        plane = read_labels(path, fill_missing=dataset.fill_missing)
+    except DataError:
+        return None
+    return plane if plane.shape == shape else None
+
+
+def _counts(case: Case, shape: tuple[int, int], dataset: Dataset) -> Bool[np.ndarray, "y x"]:
+    counts = np.ones(shape, bool)
+    ignore = None if case.ignore is None else _plane(case.ignore, shape, dataset)
+    field = None if case.field_of_view is None else _plane(case.field_of_view, shape, dataset)
+    if ignore is not None:
+        counts &= ignore == 0
+    if field is not None:
+        counts &= field != 0
+    return counts
