@@ -22,6 +22,7 @@ from segdistill.report import (
     ReportContent,
     Role,
     Rung,
+    SizeRow,
     Spread,
 )
 from segdistill.report.check_content import Balance, ChannelHistograms, CheckContent, CheckPicture
@@ -220,6 +221,17 @@ def make_content(**changes: Any) -> ReportContent:
         "remarks": ("Within a margin of 2 points of Dice, the student does no worse than all labels (−0.6 points).",),
         "arms": make_arms(),
         "gallery": tuple(make_case(FIELDS[n], rank, seed=n) for n, rank in enumerate(ranks)),
+        "sizes": tuple(
+            SizeRow(
+                structure="cell",
+                low=low,
+                high=3 * low,
+                unit="µm²",
+                objects=1234,
+                found={"baseline": 0.5 + low / 400, "student": 0.6 + low / 400},
+            )
+            for low in (10.0, 31.5, 98.25)
+        ),
         "runs": tuple(
             make_run(arm, role, seed)
             for arm, role in (("baseline", "baseline"), ("control", "control"), ("student", "student"))

@@ -190,7 +190,7 @@ def test_every_drawing_and_table_can_be_taken_away(full):
     assert "arms.csv" in files
     assert "comparisons.csv" in files
     assert "curve_Loss_term_distillation.csv" in files
-    assert len(files) == len(set(files)) == 2 + 1 + 1 + 9
+    assert len(files) == len(set(files)) == 2 + 1 + 1 + 1 + 9
 
 
 def table_of(path, name):
@@ -318,3 +318,20 @@ def test_words_stand_out_from_their_ground(theme):
         for ground in ("paper", "card"):
             light, dark = sorted((luminance(words), luminance(ground)), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (words, ground)
+
+
+def test_objects_found_by_size_are_a_table_with_bars_and_a_csv(tmp_path, content):
+    write_report(tmp_path / "r.html", content())
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    part = page[page.index('id="sizes"') : page.index('id="comparisons"')]
+    for words in ("10 to 30 µm²", "1,234", "found by baseline", "52.5", '<rect class="student" width="62.5%"'):
+        assert words in part
+    code = base64.b64decode(re.search(r'download="sizes.csv" href="data:[^,]+,([^"]+)"', part)[1]).decode("utf-8-sig")
+    header, first, *_ = csv.reader(code.splitlines())
+    assert header[-2:] == ["found by baseline", "found by student"]
+    assert first == ["cell", "10.0", "30.0", "µm²", "1234", "0.525", "0.625"]
+
+
+def test_without_objects_there_is_no_table_of_sizes(tmp_path, content):
+    write_report(tmp_path / "r.html", content(sizes=()))
+    assert 'id="sizes"' not in (tmp_path / "r.html").read_text(encoding="utf-8")

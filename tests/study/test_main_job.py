@@ -3,12 +3,15 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import tifffile
 from safetensors.numpy import load_file
 
 from segdistill.data.simulate import TissueSettings, write_tissue
@@ -46,6 +49,21 @@ def settings_of(tissue, out, **changes):
 @pytest.fixture(scope="module")
 def finished(tissue, tmp_path_factory):
     return distill(settings_of(tissue, tmp_path_factory.mktemp("run") / "run"))
+
+
+def test_the_report_says_which_sizes_of_cells_are_found(finished, tissue, monkeypatch):
+    monkeypatch.setattr("segdistill.evaluation.by_size.FEWEST", 2)  # there are few cells
+    distill(settings_of(tissue, finished.folder))  # what is done is read back
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    table = page[page.index('id="sizes"') : page.index('id="comparisons"')]
+    counts = [int(count) for count in re.findall(r'<td>cell</td><td class="number">(\d+)</td>', table)]
+    tested = json.loads((finished.folder / "run.json").read_text(encoding="utf-8"))["split"]["test"]
+    labels = [tifffile.imread(tissue / "labels/cell" / f"{name}.tif") for name in tested]
+    assert sum(counts) == sum(len(np.unique(label)) - 1 for label in labels)
+    assert len(counts) >= 2
+    assert "found by student" in table
+    assert "found by baseline" in table
+    assert "µm²" in table
 
 
 def test_it_leaves_what_the_documents_say(finished):

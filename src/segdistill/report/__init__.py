@@ -16,6 +16,7 @@ from segdistill.report.content import (
     ReportContent,
     Role,
     Rung,
+    SizeRow,
     Spread,
 )
 from segdistill.report.page import write_report
@@ -36,6 +37,7 @@ __all__ = [
     "ReportContent",
     "Role",
     "Rung",
+    "SizeRow",
     "Spread",
     "write_report",
 ]

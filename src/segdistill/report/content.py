@@ -263,6 +263,29 @@ class GalleryCase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SizeRow:
+    """Labelled objects of about one size, and who found how many of them."""
+
+    structure: str
+    """What they are."""
+
+    low: float
+    """Area of the smallest."""
+
+    high: float
+    """Area of the largest."""
+
+    unit: str
+    """Of both: "µm²" or "px"."""
+
+    objects: int
+    """How many there are."""
+
+    found: Mapping[str, float]
+    """Who ("student", "baseline") to the share that was found, fraction."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LearningRun:
     """The log of one arm and seed."""
 
@@ -383,6 +406,9 @@ class ReportContent:
 
     gallery: tuple[GalleryCase, ...] = ()
     """Best, median and worst cases, in the order they are shown."""
+
+    sizes: tuple[SizeRow, ...] = ()
+    """Which objects were found, from small to large; empty: single objects are not told apart, or are too few."""
 
     runs: tuple[LearningRun, ...] = ()
     """Logs that the learning curves are drawn from."""

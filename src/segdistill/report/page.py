@@ -82,9 +82,25 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "arms_csv": _arms_csv(content),
         "any_saved": any(arm.labels_saved for arm in content.arms),
         "cases": [view_case(case, side=side) for case in content.gallery],
+        "finders": _finders(content),
+        "sizes_csv": _sizes_csv(content),
         "curves": view_curves(content.runs),
         "curve_arms": view_legend(content.runs),
     }
+
+
+def _finders(content: ReportContent) -> list[str]:
+    return list(dict.fromkeys(who for row in content.sizes for who in row.found))
+
+
+def _sizes_csv(content: ReportContent) -> Download:
+    who = _finders(content)
+    header = ["structure", "smallest", "largest", "unit", "objects", *(f"found by {name}" for name in who)]
+    rows: list[list[Cell]] = [
+        [row.structure, row.low, row.high, row.unit, row.objects, *(row.found.get(name) for name in who)]
+        for row in content.sizes
+    ]
+    return csv_download("sizes", header, rows)
 
 
 def _metrics(content: ReportContent) -> list[str]:

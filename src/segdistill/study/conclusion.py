@@ -19,9 +19,10 @@ from segdistill.report import write_report
 from segdistill.settings import Settings
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount, Labels, make_account
 from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
-from segdistill.study.content import make_content
-from segdistill.study.gallery import make_gallery
+from segdistill.study.content import Looked, make_content
+from segdistill.study.gallery import make_gallery, segment_tests
 from segdistill.study.provenance import tell, write_run
+from segdistill.study.sizes import size_rows
 from segdistill.study.verdict import Verdict, verdict_on
 
 
@@ -106,8 +107,9 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"
     shown = {"student": question.student, "baseline": account[question.student].baseline}
-    gallery = make_gallery(bench, runs, arms=shown, teacher=question.teacher)
-    write_report(report, make_content(account, verdict, runs, gallery, told, student=question.student))
+    masks = segment_tests(bench, runs, arms=shown)
+    looked = Looked(make_gallery(bench, masks, teacher=question.teacher), size_rows(bench, masks))
+    write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
     return Finished(folder, account, verdict, model, report)
 
 

@@ -23,6 +23,7 @@ from segdistill.report import (
     Licence,
     ReportContent,
     Rung,
+    SizeRow,
     Spread,
 )
 from segdistill.report.wording import as_points
@@ -68,11 +69,22 @@ class Told:
     size: StudentFacts
 
 
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What was seen on the test fields themselves."""
+
+    gallery: Sequence[GalleryCase]
+    """Best, median and worst fields."""
+
+    sizes: tuple[SizeRow, ...] = ()
+    """Which sizes of objects were found."""
+
+
 def make_content(
     account: Mapping[str, ArmAccount],
     verdict: Verdict,
     runs: Sequence[ArmRun],
-    gallery: Sequence[GalleryCase],
+    looked: Looked,
     told: Told,
     *,
     student: str = STUDENT,
@@ -83,7 +95,7 @@ def make_content(
         account: By arm.
         verdict: The answer in words.
         runs: Every arm and seed.
-        gallery: Best, median and worst fields.
+        looked: What is shown of the test fields.
         told: Everything else.
         student: Name of the arm that the verdict is on.
     """
@@ -99,7 +111,8 @@ def make_content(
         comparisons=comparison_rows(account, student),
         remarks=verdict.remarks,
         arms=tuple(arm_row(arm, runs, told.size) for arm in account.values()),
-        gallery=tuple(gallery),
+        gallery=tuple(looked.gallery),
+        sizes=looked.sizes,
         runs=tuple(learning_run(run) for run in runs),
         command=told.command,
         provenance=told.provenance,

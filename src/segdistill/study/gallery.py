@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Int32
 
 from segdistill.data.channels import select
 from segdistill.data.labels import output_names
@@ -15,46 +16,62 @@ from segdistill.study.arms import RULE, ArmRun, Bench, mask_planes
 from segdistill.study.teaching import Teaching
 from segdistill.training.validation import entry_maps
 
+BEST, WORST = 3, 6
+"""Fields of the best, and of those about the median; and of the worst, from which there is more to learn."""
 
-def make_gallery(
-    bench: Bench, runs: Sequence[ArmRun], *, arms: Mapping[str, str | None], teacher: str | None, per_rank: int = 2
-) -> list[GalleryCase]:
-    """Return the cases to show: ranked by the student's Dice of its first seed.
+Segmented = Mapping[str, Sequence[Int32[np.ndarray, "k y x"]]]
+"""Role to its planes of every labelled test field, in their order."""
+
+
+def segment_tests(bench: Bench, runs: Sequence[ArmRun], *, arms: Mapping[str, str | None]) -> Segmented:
+    """Return what arms make of every labelled test field, each by its first seed.
 
     Args:
         bench: What all arms share.
-        runs: Every arm and seed; the first seed of each arm is shown.
-        arms: "student", and "baseline" or None, to the names of the arms that are shown as such.
-        teacher: Whose view and maps are shown, by its name in the study. None: nobody's.
-        per_rank: How many of the best, of those about the median, and of the worst; fewer where
-            there are few fields.
+        runs: Every arm and seed.
+        arms: Role, such as "student", to the name of its arm; None, or no such arm: left out.
     """
     samples = bench.prepared.labelled("test")
     shown = {role: next((run for run in runs if run.arm.name == name), None) for role, name in arms.items()}
-    masks = {role: _masks(bench, run, samples) for role, run in shown.items() if run is not None}
+    return {role: _masks(bench, run, samples) for role, run in shown.items() if run is not None}
+
+
+def make_gallery(bench: Bench, masks: Segmented, *, teacher: str | None) -> list[GalleryCase]:
+    """Return the cases to show: the best, some about the median, and the worst by the student's Dice.
+
+    Args:
+        bench: What all arms share.
+        masks: Of "student" and, where there is one, "baseline".
+        teacher: Whose view and maps are shown, by its name in the study. None: nobody's.
+    """
+    samples = bench.prepared.labelled("test")
     scores = [_dice(planes, sample) for planes, sample in zip(masks["student"], samples, strict=True)]
     teaching = None if teacher is None else bench.teachings[teacher]
     return [
         _case(bench, samples[place], rank, {role: made[place] for role, made in masks.items()}, teaching)
-        for rank, place in _ranked(scores, per_rank)
+        for rank, place in ranked(scores)
     ]
 
 
-def _ranked(scores: Sequence[float], per_rank: int) -> list[tuple[Rank, int]]:
-    """Return places by rank; no place twice."""
+def ranked(scores: Sequence[float]) -> list[tuple[Rank, int]]:
+    """Return the places to show by rank, the worst of the worst last; no place twice.
+
+    >>> [place for rank, place in ranked([0.9, 0.5, 0.7]) if rank == "worst"]
+    [1]
+    """
     order = np.argsort(scores, kind="stable")[::-1].tolist()
-    count = max(1, min(per_rank, len(order) // 3))
+    count = max(1, min(BEST, len(order) // 4))
     middle = (len(order) - count) // 2
     wanted: dict[Rank, list[int]] = {
         "best": order[:count],
         "median": order[middle : middle + count],
-        "worst": order[-count:],
+        "worst": order[-max(1, min(WORST, len(order) // 2)) :],
     }
-    ranked: dict[int, Rank] = {}
+    given: dict[int, Rank] = {}
     for rank, places in wanted.items():
         for place in places:
-            ranked.setdefault(place, rank)
-    return [(rank, place) for place, rank in ranked.items()]
+            given.setdefault(place, rank)
+    return [(rank, place) for place, rank in given.items()]
 
 
 def _masks(bench: Bench, run: ArmRun, samples: Sequence[Sample]) -> list[np.ndarray]:
