@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", choices=("mibi", "codex_expert1", "codex_expert2"), default=None)
     given = parser.parse_args()
     codex, mibi = given.data / "codex", given.data / "mibi"
     field = "X003_Y004"
@@ -97,7 +98,8 @@ def main() -> None:
             {"": codex / "tools" / field / "DeepCell-0.9.0_membrane.tif"},
             CODEX,
         )
-    for name, (image, label, maps, description) in jobs.items():
+    for name in given.only or jobs:
+        image, label, maps, description = jobs[name]
         folder = given.runs / "pieces" / name
         manifest = cut(image, label, maps, folder, description=description)
         settings = Distill(
