@@ -84,7 +84,7 @@ def test_torn_objects_specks_and_exchanged_background(cells):
     ]
     assert oddities([seen("a", view, odd)], instances=[]) == {}  # classes may lie in pieces
     [reasons] = oddities([seen("a", view, np.maximum(labels, 1))], instances=[]).values()
-    assert reasons == ["cell: 100% of the image is labelled; are background and object exchanged?"]
+    assert reasons == ["cell: 100% of the image is labelled: background and object may be exchanged"]
 
 
 def test_labels_on_nothing_cut_light_and_writing(cells):

@@ -68,7 +68,7 @@ def _of_labels(each: Glimpse, single: set[str]) -> Iterator[tuple[int, str]]:
         if measures.covered > 0.95:
             yield (
                 0,
-                f"{label_set}: {measures.covered:.0%} of the image is labelled; are background and object exchanged?",
+                f"{label_set}: {measures.covered:.0%} of the image is labelled: background and object may be exchanged",
             )
         if label_set in each.labels:
             better = better_place(each.view, each.labels[label_set] != 0)
