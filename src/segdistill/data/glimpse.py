@@ -38,6 +38,9 @@ class LabelMeasures:
     torn: tuple[int, ...]
     """Numbers whose pixels lie in several pieces, which are connected by sides or corners."""
 
+    cut: tuple[int, ...]
+    """Numbers that touch the edge of the image: objects that may go on beyond it."""
+
     size: int
     """Pixels of the whole plane."""
 
@@ -128,7 +131,7 @@ def measure_labels(plane: Int[np.ndarray, "y x"]) -> LabelMeasures:
     """Return how large the objects of a label image are, and which lie in pieces.
 
     >>> measure_labels(np.array([[1, 0, 1, 7]]))
-    LabelMeasures(pixels={1: 2, 7: 1}, torn=(1,), size=4)
+    LabelMeasures(pixels={1: 2, 7: 1}, torn=(1,), cut=(1, 7), size=4)
     """
     numbers, inverse, sizes = np.unique(plane, return_inverse=True, return_counts=True)
     places = inverse.reshape(plane.shape) + 1  # 0 is what no window is looked for
@@ -138,7 +141,8 @@ def measure_labels(plane: Int[np.ndarray, "y x"]) -> LabelMeasures:
         if numbers[place - 1] and pieces_of(places[window] == place)[1] > 1
     ]
     pixels = {int(number): int(size) for number, size in zip(numbers, sizes, strict=True) if number}
-    return LabelMeasures(pixels, tuple(torn), plane.size)
+    edge = np.unique(np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]]))
+    return LabelMeasures(pixels, tuple(torn), tuple(edge[edge > 0].tolist()), plane.size)
 
 
 def _thinned(

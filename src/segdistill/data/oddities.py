@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from segdistill.data.glimpse import Glimpse, LabelMeasures
 from segdistill.data.pieces import pieces_of
@@ -13,7 +13,7 @@ CLIPPED = 0.02
 """Share of a channel's pixels at the largest number of their type from which its light was cut off."""
 
 SPECK = 4
-"""Objects of so many pixels or fewer are specks."""
+"""Objects of so many pixels or fewer are specks, unless they are cut by the edge of the image."""
 
 _FEW = 8
 """Fewer cases than this have no usual number of objects."""
@@ -21,8 +21,11 @@ _FEW = 8
 _FAR = 5.0
 """Distance from the median, in (normal) standard deviations, from which a case is unlike the others."""
 
-_PIECES = 5
-"""A label of fewer pieces fits in several places by chance."""
+_OBJECTS = 8
+"""A label of fewer objects fits in several places by chance."""
+
+_NEAR = 0.2
+"""Labels are shifted by so much of a side at most: farther off it is chance."""
 
 _BETTER = 0.2
 """How much more another place must correlate before a label is said to fit better there."""
@@ -71,12 +74,12 @@ def _of_labels(each: Glimpse, single: set[str]) -> Iterator[tuple[int, str]]:
                 f"{label_set}: {measures.covered:.0%} of the image is labelled: background and object may be exchanged",
             )
         if label_set in each.labels:
-            better = better_place(each.view, each.labels[label_set] != 0)
+            better = better_place(each.view, each.labels[label_set], instances=label_set in single)
             if better:
                 yield 0, f"{label_set}: the labels fit the image better {better}"
         if label_set in single and measures.torn:
             yield 1, f"{label_set}: {_counted(measures.torn, 'object')} in several pieces ({_some(measures.torn)})"
-        specks = [number for number, size in measures.pixels.items() if size <= SPECK]
+        specks = [number for number, size in measures.pixels.items() if size <= SPECK and number not in measures.cut]
         if label_set in single and specks:
             yield 1, f"{label_set}: {_counted(specks, 'object')} of {SPECK} pixels or fewer ({_some(specks)})"
 
@@ -116,18 +119,21 @@ def far_off(values: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(name for name, value in logs.items() if abs(value - middle) > _FAR * max(spread, 0.05))
 
 
-def better_place(view: Float[np.ndarray, "c y x"], mask: Bool[np.ndarray, "y x"]) -> str:
+def better_place(view: Float[np.ndarray, "c y x"], labels: Int[np.ndarray, "y x"], *, instances: bool) -> str:
     """Return in words where a label would fit its image much better than where it is; empty if nowhere.
 
     The label is laid on the image mirrored, turned by half, transposed (a square one), and shifted;
-    the fit is the largest correlation, of either sign, with any channel. A label of few pieces is not
+    the fit is the largest correlation, of either sign, with any channel. A label of few objects is not
     judged: it may fit a dark corner better than a lesion.
 
     Args:
         view: The image, small.
-        mask: What is labelled.
+        labels: Numbers of objects or classes; 0 is background.
+        instances: Whether each number is one object. Otherwise each connected piece is.
     """
-    if pieces_of(mask)[1] < _PIECES or mask.all():
+    mask = labels != 0
+    objects = np.unique(labels[mask]).size if instances else pieces_of(mask)[1]
+    if objects < _OBJECTS or mask.all():
         return ""
     planes = [plane - plane.mean() for plane in view if np.ptp(plane) > 0]
     if not planes:
@@ -158,20 +164,19 @@ def _fit(planes: Sequence[Float[np.ndarray, "y x"]], mask: Bool[np.ndarray, "y x
 def _best_shift(planes: Sequence[Float[np.ndarray, "y x"]], mask: Bool[np.ndarray, "y x"]) -> tuple[str, float]:
     """Return the shift (around the edges) at which a mask fits best, in words, and how well it fits there."""
     height, width = mask.shape
-    centred = np.conj(np.fft.rfft2(mask - mask.mean()))
+    centred = mask - mask.mean()
+    turned = np.conj(np.fft.rfft2(centred))
+    down, right = (np.round(np.fft.fftfreq(length) * length).astype(int) for length in (height, width))
+    near = (np.abs(down) <= _NEAR * height)[:, None] & (np.abs(right) <= _NEAR * width)
     best, words = 0.0, ""
     for plane in planes:
-        every = np.abs(np.fft.irfft2(np.fft.rfft2(plane) * centred, s=mask.shape))
+        every = np.abs(np.fft.irfft2(np.fft.rfft2(plane) * turned, s=mask.shape)) * near
         y, x = np.unravel_index(int(every.argmax()), every.shape)
-        fit = float(every[y, x]) / float(np.linalg.norm(plane) * np.linalg.norm(mask - mask.mean()))
+        fit = float(every[y, x]) / float(np.linalg.norm(plane) * np.linalg.norm(centred))
         if fit > best:
-            down, right = (
-                int(place if place <= length // 2 else place - length) for place, length in ((y, height), (x, width))
-            )
             best = fit
-            words = (
-                f"shifted by {100 * down / height:+.0f} % of its height and {100 * right / width:+.0f} % of its width"
-            )
+            far = f"{100 * down[y] / height:+.0f} % of its height and {100 * right[x] / width:+.0f} % of its width"
+            words = f"shifted by {far}"
     return words.replace("-", "−"), best
 
 
