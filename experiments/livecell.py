@@ -36,7 +36,7 @@ CHANNELS = ("nucleus", "phase")
 MAIN = "unet-resnet18"
 """The student of which every arm is trained; of the others baseline and student. And the teacher's network."""
 
-PROTOCOL = Protocol(steps=400, batch_size=4, crop=128, ema=0.99, validations=8, precision="bf16-mixed")
+PROTOCOL = Protocol(steps=400, batch_size=4, crop=128, ema=0.99, validations=8, precision="32-true")
 """Of every arm. Rate and augmentation are the fold's own, as livecell_tuning.py found them for the baseline."""
 TEACHER_STEPS = 800
 

@@ -43,7 +43,7 @@ from segdistill.training.objective import Objective
 from segdistill.training.validation import entry_maps
 
 STUDENT = "unet-mobilenetv3"
-PROTOCOL = Protocol(steps=600, batch_size=4, crop=192, ema=0.99, validations=6, precision="bf16-mixed")
+PROTOCOL = Protocol(steps=600, batch_size=4, crop=192, ema=0.99, validations=6, precision="32-true")
 SEEDS = (0, 1, 2)
 FOREGROUNDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 CUTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
