@@ -75,6 +75,16 @@ def test_half_precision_is_refused_on_the_cpu(notices):
         launch(plan(precision="16-mixed"), notice=notices.append)
 
 
+@pytest.mark.parametrize(("capability", "told"), [("AVX2", True), ("AVX512", False), ("DEFAULT", False)])
+def test_bfloat16_that_a_processor_emulates_is_told(monkeypatch, notices, capability, told):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    launch(plan(device="cpu", precision="bf16-mixed"), notice=notices.append)
+    assert any("emulates" in notice and "'32-true'" in notice for notice in notices) == told
+    notices.clear()
+    launch(plan(device="cpu"), notice=notices.append)
+    assert notices == []
+
+
 def test_apple_computes_in_float32_only(monkeypatch, notices):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with pytest.raises(ConfigError, match=r"'bf16-mixed'.*'32-true' only"):

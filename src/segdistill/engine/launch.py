@@ -10,7 +10,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import distributed
 
-from segdistill.engine.devices import select_device
+from segdistill.engine.devices import emulates_bfloat16, select_device
 from segdistill.engine.notice import unheard
 from segdistill.engine.plan import Plan
 from segdistill.errors import ConfigError
@@ -63,7 +63,7 @@ def launch(plan: Plan, *, notice: Callable[[str], None]) -> Fabric:
 
     Args:
         plan: Its device, devices, precision and batch size are used.
-        notice: Told where "auto" fell back to; in the first process only.
+        notice: Told where "auto" fell back to, and of a precision that is slow here; in the first process only.
 
     Raises:
         ConfigError: The precision does not exist on this device, or the launcher started another number of
@@ -74,6 +74,11 @@ def launch(plan: Plan, *, notice: Callable[[str], None]) -> Fabric:
     _check_processes(plan, here)
     device = select_device(plan.device, notice=notice if here.rank == 0 else unheard, index=here.local_rank)
     _check_precision(plan, device.type)
+    if here.rank == 0 and plan.precision == "bf16-mixed" and device.type == "cpu" and emulates_bfloat16():
+        notice(
+            "precision is 'bf16-mixed', but this processor has no instructions for bfloat16 and emulates them: a step"
+            " can take twenty times as long as with '32-true'. Stop, and start anew with precision '32-true'."
+        )
     fabric = Fabric(
         accelerator=device.type,
         devices=here.per_machine,
