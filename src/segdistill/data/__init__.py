@@ -9,7 +9,16 @@ from segdistill.data.datasets import Dataset, read_dataset
 from segdistill.data.duplicates import joined_groups, near_duplicate_groups
 from segdistill.data.image import Image, ImageSource, Window
 from segdistill.data.label_kinds import infer_kind
-from segdistill.data.labels import Kind, LabelSet, Structure, output_names, planes, read_labels, structures_of
+from segdistill.data.labels import (
+    Kind,
+    LabelSet,
+    Structure,
+    output_names,
+    planes,
+    read_labels,
+    read_planes,
+    structures_of,
+)
 from segdistill.data.normalisation import (
     FullRangeRule,
     PercentileRule,
@@ -59,6 +68,7 @@ __all__ = [
     "read_dataset",
     "read_image",
     "read_labels",
+    "read_planes",
     "read_sample",
     "rule_from_json",
     "rule_to_json",

@@ -14,6 +14,7 @@ from segdistill.data.folders import Found, read_folder
 from segdistill.data.label_kinds import infer_kind
 from segdistill.data.labels import KINDS, Kind, LabelSet, Structure, read_labels, structures_of
 from segdistill.data.manifest import read_manifest
+from segdistill.data.outlines import is_outlines
 from segdistill.errors import ConfigError, DataError, UnknownName
 
 __all__ = ["Case", "Dataset", "Split", "read_dataset"]
@@ -174,11 +175,20 @@ def _label_set(
 ) -> tuple[LabelSet, list[str]]:
     """Return a label set, and notes on what was inferred."""
     notes = []
-    if kind is None:
+    drawn = sum(map(is_outlines, files.paths))
+    if kind is None and drawn:
+        kind = "instances"
+        notes.append(f"{name}: kind 'instances', since {drawn} of {len(files)} label files are outlines of objects.")
+    elif kind is None:
         kind, read = _inferred(name, files)
         notes.append(f"{name}: kind {kind!r} inferred from {read} of {len(files)} label files.")
     if kind in {"instances", "binary"}:
         return LabelSet(name, kind, (name,)), notes
+    if drawn:
+        raise ConfigError(
+            f"Label set {name!r} is of kind {kind}, but {drawn} of its {len(files)} files are outlines of objects,"
+            " which are instances or binary. Save those of each structure in a folder of its own."
+        )
     if value_names:
         return LabelSet(name, kind, tuple(value_names.values()), tuple(value_names)), notes
     values = _values(kind, files)

@@ -8,19 +8,21 @@
     images/A01_dapi.tif          labels/A01.tif            one file per channel, by a pattern
     images/A01_actin.tif                                   "{name}_{channel}.tif"
 
-Files of ignore/ and field_of_view/ are paired as those of labels/ are.
+Files of ignore/ and field_of_view/ are paired as those of labels/ are. All three may hold outlines, too:
+A01.geojson from QuPath, A01.roi or A01.zip from ImageJ; A01.tif.geojson belongs to A01 as well.
 """
 
 import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePath, PurePosixPath
 
 from segdistill.data.case import SPLIT_WORDS, Case, Split, shown, stem
+from segdistill.data.outlines import is_outlines
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError
 
@@ -28,6 +30,7 @@ _NO_PICTURE = {
     *(".csv", ".db", ".htm", ".html", ".ini", ".json", ".log", ".md", ".partial", ".pdf", ".sha256"),
     *(".toml", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".zip", ""),
 }
+_PICTURE = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zarr", ".npy", ".npz", ".gif", ".bmp"}
 _REGIONS = ("ignore", "field_of_view")
 
 
@@ -119,15 +122,29 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted([*files, *pictures]) if not name.startswith("."))
 
 
-def _shelf(folder: Path) -> _Shelf:
-    """Return the pictures of a folder by stem; empty if there is no such folder."""
+def _is_label(path: Path) -> bool:
+    return is_outlines(path) or path.suffix.lower() not in _NO_PICTURE or path.is_dir()
+
+
+def _is_image(path: Path) -> bool:
+    return not is_outlines(path) and (path.suffix.lower() not in _NO_PICTURE or path.is_dir())
+
+
+def _name(path: Path) -> str:
+    """Return the stem; that of the image where outlines are named after its file, as QuPath does."""
+    bare = path.with_suffix("")
+    return stem(bare if is_outlines(path) and bare.suffix.lower() in _PICTURE else path)
+
+
+def _shelf(folder: Path, wanted: Callable[[Path], bool] = _is_label) -> _Shelf:
+    """Return the wanted files of a folder by stem; empty if there is no such folder."""
     shelf, twins = _Shelf(), defaultdict(list)
     for path in _files(folder):
         inside = path.relative_to(folder)
-        if path.suffix.lower() in _NO_PICTURE and not path.is_dir():
+        if not wanted(path):
             shelf.aside.append(inside.as_posix())
             continue
-        name = stem(inside)
+        name = _name(inside)
         twins[name].append(inside.as_posix())
         shelf.files[name] = path
     doubled = [" and ".join(group) for group in twins.values() if len(group) > 1]
@@ -141,7 +158,7 @@ def _shelf(folder: Path) -> _Shelf:
 
 def _images(folder: Path, pattern: str | None) -> tuple[dict[str, Path | Mapping[str, Path]], list[str]]:
     if pattern is None:
-        shelf = _shelf(folder)
+        shelf = _shelf(folder, _is_image)
         return dict(shelf.files), shelf.aside
     images, aside = join_channels(((path, path.relative_to(folder)) for path in _files(folder)), pattern)
     _refuse_gaps(folder, images)
@@ -236,7 +253,7 @@ def _label_folders(root: Path, structure: str) -> dict[str, Path]:
         entry.name for entry in entries if entry.is_dir() and entry.suffix.lower() != ".zarr" and not is_zarr(entry)
     }
     mirrored = {entry.name for entry in (root / "images").iterdir() if entry.is_dir()} & below
-    pictures = [entry for entry in entries if entry.name not in below and entry.suffix.lower() not in _NO_PICTURE]
+    pictures = [entry for entry in entries if entry.name not in below and _is_label(entry)]
     if pictures or not below or mirrored == below:
         return {structure: folder}
     if mirrored:

@@ -159,7 +159,7 @@ def _thinned(
 
 def _plane(path: Path, shape: tuple[int, int], dataset: Dataset) -> Int[np.ndarray, "y x"] | None:
     try:
-        plane = read_labels(path, fill_missing=dataset.fill_missing)
+        plane = read_labels(path, fill_missing=dataset.fill_missing, shape=shape)
     except DataError:
         return None
     return plane if plane.shape == shape else None

@@ -6,6 +6,9 @@ A label file has one integer per pixel. What the integer means is its kind:
     binary      0 is background, the one other number is the structure (1 or 255, it does not matter)
     classes     every number is a class; 0 is background; structures exclude each other
     bits        every bit is a structure; structures may overlap
+
+Or it has outlines, drawn in QuPath or ImageJ: then its objects are numbered, and it is of kind instances,
+or binary where its objects together are one structure.
 """
 
 import warnings
@@ -18,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer, Shaped
 from PIL import Image as Pillow
 
+from segdistill.data.outlines import is_outlines, read_outlines
 from segdistill.data.readers import read_image
 from segdistill.data.readers.faults import reading
 from segdistill.errors import ConfigError, DataError
@@ -116,22 +120,26 @@ def output_names(structures: Sequence[Structure]) -> tuple[str, ...]:
     )
 
 
-def read_labels(path: Path, *, fill_missing: bool = False) -> Int[np.ndarray, "y x"]:
+def read_labels(
+    path: Path, *, fill_missing: bool = False, shape: tuple[int, ...] | None = None
+) -> Int[np.ndarray, "y x"]:
     """Return the integers of a label file; nothing is scaled, guessed or rounded.
 
     Args:
         path: PNG, GIF, TIFF, npy or whatever else ``read_image`` reads, of one plane. Of a picture
             with a palette the palette's indices are the labels. A picture of several channels is
-            taken if they are all equal.
+            taken if they are all equal. Or outlines: GeoJSON from QuPath, .roi or .zip from ImageJ.
         fill_missing: Whether tiles or chunks of which nothing is stored hold no label, as many programs
             leave them out. Otherwise they are refused.
+        shape: Pixels along y and x of the image, which outlines need, having no size of their own. Of other
+            files it is not compared. None refuses outlines.
 
     Returns:
         int32, or int64 where a number needs it. A file of zeros is data: nothing is there.
 
     Raises:
         DataError: The file holds colours, fractions, negative or non-finite numbers, or was
-            compressed with loss.
+            compressed with loss; or an outline is no area of the image.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "cells.npy"
@@ -139,6 +147,8 @@ def read_labels(path: Path, *, fill_missing: bool = False) -> Int[np.ndarray, "y
     >>> read_labels(path)
     array([[    0,     0, 70000]], dtype=int32)
     """
+    if is_outlines(path):
+        return _drawn(path, shape)
     if path.suffix.lower() in _LOSSY:
         raise DataError(
             f"{path} is compressed with loss, which changes label numbers."
@@ -150,6 +160,41 @@ def read_labels(path: Path, *, fill_missing: bool = False) -> Int[np.ndarray, "y
     if not array.size:
         raise DataError(f"{path} has no pixels: its shape is {array.shape} (y, x). Remove it or save it again.")
     return _integers(array, path)
+
+
+def _drawn(path: Path, shape: tuple[int, ...] | None) -> Int32[np.ndarray, "y x"]:
+    if shape is None:
+        raise DataError(
+            f"{path} holds outlines, which have no size of their own and can be labels beside an image only."
+            " Give a label image here."
+        )
+    height, width = shape
+    return read_outlines(path, (height, width))
+
+
+def read_planes(
+    path: Path, label_set: LabelSet, *, fill_missing: bool = False, shape: tuple[int, ...] | None = None
+) -> Int32[np.ndarray, "k y x"]:
+    """Return one plane per structure of a label file: ``planes`` of ``read_labels``.
+
+    Args:
+        path: As in ``read_labels``.
+        label_set: What its numbers mean. Outlines are instances, or together one binary structure.
+        fill_missing: As in ``read_labels``.
+        shape: As in ``read_labels``.
+
+    Raises:
+        DataError: The file cannot be used, or holds something that the label set does not know.
+    """
+    labels = read_labels(path, fill_missing=fill_missing, shape=shape)
+    if is_outlines(path):
+        if label_set.kind not in {"instances", "binary"}:
+            raise DataError(
+                f"{path} holds outlines of objects, but label set {label_set.name!r} is of kind {label_set.kind}."
+                " Outlines are instances or binary: save those of each structure in a folder of its own."
+            )
+        labels = labels if label_set.kind == "instances" else (labels > 0).astype(np.int32)
+    return planes(labels, label_set, source=str(path))
 
 
 def _palette_indices(path: Path) -> Shaped[np.ndarray, "y x"] | None:

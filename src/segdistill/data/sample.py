@@ -10,7 +10,7 @@ from segdistill.data.case import Case, image_files, shown
 from segdistill.data.datasets import Dataset
 from segdistill.data.finite import filled, refuse_non_finite
 from segdistill.data.image import Image
-from segdistill.data.labels import planes, read_labels
+from segdistill.data.labels import LabelSet, read_labels, read_planes
 from segdistill.data.readers import read_image
 from segdistill.errors import DataError
 
@@ -64,8 +64,7 @@ def read_sample(case: Case, dataset: Dataset, *, fill_non_finite: bool = False) 
         if path is None:
             parts.append(np.zeros((len(label_set.structures), *image.array.shape[1:]), np.int32))
         else:
-            labels = _of_size(path, case, image, fill_missing)
-            parts.append(planes(labels, label_set, source=str(path)))
+            parts.append(_of_size(path, case, image, fill_missing, label_set))
     every = np.concatenate(parts) if parts else np.zeros((0, *image.array.shape[1:]), np.int32)
     return Sample(case.name, image, every, np.array(known, dtype=bool), _counts(case, image, fill_missing))
 
@@ -79,11 +78,17 @@ def _counts(case: Case, image: Image, fill_missing: bool) -> Bool[np.ndarray, "y
     return counts
 
 
-def _of_size(path: Path, case: Case, image: Image, fill_missing: bool) -> Shaped[np.ndarray, "y x"]:
-    """Return the numbers of a label file or mask, refusing another size than the image's."""
-    labels = read_labels(path, fill_missing=fill_missing)
-    if labels.shape != image.array.shape[1:]:
-        own, wanted = (" × ".join(map(str, shape)) for shape in (labels.shape, image.array.shape[1:]))
+def _of_size(
+    path: Path, case: Case, image: Image, fill_missing: bool, label_set: LabelSet | None = None
+) -> Shaped[np.ndarray, "..."]:
+    """Return the planes of a label file, or the numbers of a mask, refusing another size than the image's."""
+    shape = image.array.shape[1:]
+    if label_set is None:
+        labels = read_labels(path, fill_missing=fill_missing, shape=shape)
+    else:
+        labels = read_planes(path, label_set, fill_missing=fill_missing, shape=shape)
+    if labels.shape[-2:] != shape:
+        own, wanted = (" × ".join(map(str, each)) for each in (labels.shape[-2:], shape))
         raise DataError(
             f"{path} has {own} pixels (y × x), but its image {shown(image_files(case))} has {wanted}."
             " They must be of one size; nothing is resized silently."

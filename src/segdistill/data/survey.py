@@ -13,7 +13,8 @@ from segdistill.data.channels import check_names
 from segdistill.data.datasets import Dataset
 from segdistill.data.image import ImageSource
 from segdistill.data.label_kinds import infer_kind
-from segdistill.data.labels import KINDS, LabelSet, planes, read_labels
+from segdistill.data.labels import KINDS, LabelSet, read_labels, read_planes
+from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import open_image
 from segdistill.errors import ConfigError, DataError, UnknownName
 
@@ -189,8 +190,9 @@ def _look_at_set(
                 facts.append(LabelFacts(case.name, int(np.count_nonzero(np.unique(array)))))
                 yield array
 
-    kind = label_kind or UNCLEAR
-    if label_kind is None:
+    drawn = any(is_outlines(path) for _, path in files)
+    kind = label_kind or ("instances" if drawn else UNCLEAR)
+    if label_kind is None and not drawn:
         try:
             kind = infer_kind(arrays())
         except ConfigError as error:
@@ -211,14 +213,17 @@ def _look_at_labels(
     binary: bool = False,
 ) -> Int[np.ndarray, "y x"] | None:
     """Return the numbers of a label file; None, and a fault, where they cannot be used."""
+    image = images.get(case.name)
+    if image is None and is_outlines(path):
+        return None  # the image is a fault of its own; without it nothing is known of outlines
+    options = {"fill_missing": fill_missing, "shape": None if image is None else image.shape[1:]}
     try:
-        array = read_labels(path, fill_missing=fill_missing)
+        array = read_labels(path, **options)
         if binary:
-            planes(array, LabelSet("mask", "binary", ("mask",)), source=str(path))
+            read_planes(path, LabelSet("mask", "binary", ("mask",)), **options)
     except DataError as error:
         faults.append(str(error))
         return None
-    image = images.get(case.name)
     if image is not None and array.shape != image.shape[1:]:
         own, wanted = (" × ".join(map(str, shape)) for shape in (array.shape, image.shape[1:]))
         faults.append(f"{path} has {own} pixels (y × x), but its image has {wanted}. They must be of one size.")

@@ -1,0 +1,124 @@
+"""Labels that are outlines: objects drawn in QuPath or ImageJ, turned into a label image.
+
+Coordinates are pixels of the image at full resolution, x before y, counted from the corner of the first
+pixel, as both programs count. A pixel belongs to the object in which its centre lies; of several it
+belongs to the last. Rings of one part count by the even-odd rule, so that a ring in a ring is a hole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int32
+
+from segdistill.data.geojson import read_geojson
+from segdistill.data.imagej import read_imagej
+from segdistill.data.outline import Outline
+from segdistill.errors import DataError
+
+_READERS = {".geojson": read_geojson, ".roi": read_imagej, ".zip": read_imagej}
+
+
+@dataclass(frozen=True, eq=False)
+class _Painted:
+    """Where an object lies."""
+
+    rows: slice
+    columns: slice
+    inside: Bool[np.ndarray, "y x"]
+
+
+def is_outlines(path: Path) -> bool:
+    """Return whether a label file holds outlines, which have no size of their own.
+
+    >>> is_outlines(Path("A01.geojson")), is_outlines(Path("A01.tif"))
+    (True, False)
+    """
+    return path.suffix.lower() in _READERS
+
+
+def read_outlines(path: Path, shape: tuple[int, int]) -> Int32[np.ndarray, "y x"]:
+    """Return the objects of a file, numbered from 1 in its order.
+
+    Args:
+        path: GeoJSON as QuPath exports it, or ImageJ's .roi or .zip of them.
+        shape: Pixels of the image along y and x.
+
+    Raises:
+        DataError: The file is damaged, or an object is no area, lies outside the image, is smaller than
+            a pixel, or lies within another one: then it is unclear which of the two is meant.
+    """
+    labels = np.zeros(shape, np.int32)
+    outlines = _READERS[path.suffix.lower()](path)
+    for number, outline in enumerate(outlines, start=1):
+        place = _paint(outline, shape)
+        if not place.inside.any():
+            _refuse_nothing(path, outline, shape)
+        under = labels[place.rows, place.columns]
+        if under[place.inside].all():
+            _refuse_nested(path, outline, outlines[int(under[place.inside][0]) - 1])
+        under[place.inside] = number
+    hidden = np.setdiff1d(np.arange(1, len(outlines) + 1), labels)
+    if len(hidden):
+        outline = outlines[int(hidden[0]) - 1]
+        place = _paint(outline, shape)
+        over = labels[place.rows, place.columns][place.inside]
+        _refuse_nested(path, outline, outlines[int(over[0]) - 1])
+    return labels
+
+
+def _paint(outline: Outline, shape: tuple[int, int]) -> _Painted:
+    """Return which pixels of an image have their centre in an object."""
+    corners = np.concatenate([ring for part in outline.parts for ring in part])
+    low = np.floor(corners.min(axis=0)).clip(0, shape[::-1]).astype(int)
+    high = np.ceil(corners.max(axis=0)).clip(low, shape[::-1]).astype(int)
+    rows, columns = slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+    inside = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+    for part in outline.parts:
+        inside |= fill([ring - low for ring in part], inside.shape)
+    return _Painted(rows, columns, inside)
+
+
+def fill(rings: Sequence[Float64[np.ndarray, "_ 2"]], shape: tuple[int, int]) -> Bool[np.ndarray, "y x"]:
+    """Return which pixels have their centre inside some rings, by the even-odd rule.
+
+    A centre that lies exactly on an edge is inside on one of its two sides only: areas that share an edge
+    share no pixel, and leave none between them.
+
+    Args:
+        rings: Corners, x before y; the last is joined to the first.
+        shape: Pixels along y and x.
+
+    >>> fill([np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])], (2, 3)).astype(int)
+    array([[1, 1, 0],
+           [0, 0, 0]])
+    """
+    height, width = shape
+    turns = np.zeros((height, width + 1), np.int64)
+    for ring in rings:
+        for (x0, y0), (x1, y1) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
+            # rows whose centre line the edge crosses: its upper end counts as crossed, its lower one does not
+            first, last = sorted((int(np.ceil(y0 - 0.5)), int(np.ceil(y1 - 0.5))))
+            rows = np.arange(max(first, 0), min(last, height))
+            if rows.size:
+                crossed = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
+                np.add.at(turns, (rows, np.ceil(crossed - 0.5).clip(0, width).astype(int)), 1)
+    return (np.cumsum(turns, axis=1)[:, :width] % 2).astype(bool)
+
+
+def _refuse_nothing(path: Path, outline: Outline, shape: tuple[int, int]) -> None:
+    corners = np.concatenate([ring for part in outline.parts for ring in part])
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    raise DataError(
+        f"{path}: {outline.name} covers no pixel of its image: it reaches from x {left:g} to {right:g} and y {top:g}"
+        f" to {bottom:g}, the image has {shape[1]} × {shape[0]} pixels (x × y). Outlines are read as pixels of the"
+        " image at full resolution: correct it, remove it, or pair the file with the image it was drawn on."
+    )
+
+
+def _refuse_nested(path: Path, inner: Outline, outer: Outline) -> None:
+    raise DataError(
+        f"{path}: {inner.name} lies within others such as {outer.name}, so it is unclear which of them is the object."
+        " Export one kind of objects only (say, the cells without the region they were found in), or one file each."
+    )
