@@ -95,15 +95,17 @@ def fill(rings: Sequence[Float64[np.ndarray, "_ 2"]], shape: tuple[int, int]) ->
            [0, 0, 0]])
     """
     height, width = shape
-    turns = np.zeros((height, width + 1), np.int64)
-    for ring in rings:
-        for (x0, y0), (x1, y1) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
-            # rows whose centre line the edge crosses: its upper end counts as crossed, its lower one does not
-            first, last = sorted((int(np.ceil(y0 - 0.5)), int(np.ceil(y1 - 0.5))))
-            rows = np.arange(max(first, 0), min(last, height))
-            if rows.size:
-                crossed = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
-                np.add.at(turns, (rows, np.ceil(crossed - 0.5).clip(0, width).astype(int)), 1)
+    start = np.concatenate(list(rings))
+    end = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    # Rows whose centre line an edge crosses: at an edge's upper end the line counts as crossed, at its lower not.
+    ends = np.ceil(np.stack([start[:, 1], end[:, 1]]) - 0.5).clip(0, height).astype(np.int64)
+    first, counts = ends.min(axis=0), np.abs(ends[0] - ends[1])
+    edge = np.repeat(np.arange(len(counts)), counts)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts - first, counts)
+    (x0, y0), (x1, y1) = start[edge].T, end[edge].T
+    crossed = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
+    column = np.ceil(crossed - 0.5).clip(0, width).astype(np.int64)
+    turns = np.bincount(row * (width + 1) + column, minlength=height * (width + 1)).reshape(height, width + 1)
     return (np.cumsum(turns, axis=1)[:, :width] % 2).astype(bool)
 
 
