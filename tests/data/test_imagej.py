@@ -49,6 +49,19 @@ def test_an_oval_is_round(tmp_path):
     assert inside.sum() == pytest.approx(np.pi * 200, rel=0.02)
 
 
+def test_a_composite_area_has_its_hole(tmp_path):
+    """A ShapeRoi: its path as floats, 0 to move, 1 for a line, 4 to close."""
+    rings = ([(1, 0), (5, 0), (5, 3), (1, 3)], [(2, 1), (4, 1), (4, 2), (2, 2)])
+    path = [
+        number for ring in rings for number in (0, *ring[0], *(each for corner in ring[1:] for each in (1, *corner)), 4)
+    ]
+    head = bytearray(roi(RECTANGLE, 0, 1, 3, 5))
+    head[36:40] = struct.pack(">i", len(path))
+    file = tmp_path / "a.roi"
+    file.write_bytes(bytes(head) + struct.pack(f">{len(path)}f", *path))
+    assert read_outlines(file, (3, 6)).tolist() == [[0, 1, 1, 1, 1, 0], [0, 1, 0, 0, 1, 0], [0, 1, 1, 1, 1, 0]]
+
+
 def test_a_zip_holds_objects_in_its_order(tmp_path):
     path = save(tmp_path / "a.zip", second=roi(RECTANGLE, 0, 1, 1, 2), first=roi(RECTANGLE, 0, 0, 1, 1))
     assert read_outlines(path, (1, 3)).tolist() == [[2, 1, 0]]
