@@ -37,7 +37,7 @@ def test_a_manifest_is_written_where_the_data_set_is_and_check_reads_it(run, mol
     assert (done.status, done.err) == (0, "")
     assert f"{manifest}: 2 images of 2 groups" in done.out
     assert f"To use it: --data {manifest}" in done.out
-    assert run("check", manifest).status == 0
+    assert run("check", manifest, "--page", moles / "check.html").status == 0
 
 
 def test_source_and_out_say_other_places(run, moles, tmp_path):

@@ -23,6 +23,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from segdistill.data.case import SPLIT_WORDS, Case, Split, shown, stem
 from segdistill.data.outlines import is_outlines
+from segdistill.data.readers import BUILTIN
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError
 
@@ -30,7 +31,6 @@ _NO_PICTURE = {
     *(".csv", ".db", ".htm", ".html", ".ini", ".json", ".log", ".md", ".partial", ".pdf", ".sha256"),
     *(".toml", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".zip", ""),
 }
-_PICTURE = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".zarr", ".npy", ".npz", ".gif", ".bmp"}
 _REGIONS = ("ignore", "field_of_view")
 
 
@@ -133,7 +133,7 @@ def _is_image(path: Path) -> bool:
 def _name(path: Path) -> str:
     """Return the stem; that of the image where outlines are named after its file, as QuPath does."""
     bare = path.with_suffix("")
-    return stem(bare if is_outlines(path) and bare.suffix.lower() in _PICTURE else path)
+    return stem(bare if is_outlines(path) and bare.suffix.lower() in BUILTIN else path)
 
 
 def _shelf(folder: Path, wanted: Callable[[Path], bool] = _is_label) -> _Shelf:

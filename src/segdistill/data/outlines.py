@@ -102,7 +102,8 @@ def fill(rings: Sequence[Float64[np.ndarray, "_ 2"]], shape: tuple[int, int]) ->
     first, counts = ends.min(axis=0), np.abs(ends[0] - ends[1])
     edge = np.repeat(np.arange(len(counts)), counts)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts - first, counts)
-    (x0, y0), (x1, y1) = start[edge].T, end[edge].T
+    downwards = (start[:, 1] < end[:, 1])[:, None]  # one direction, so that both sides of an edge round alike
+    (x0, y0), (x1, y1) = np.where(downwards, start, end)[edge].T, np.where(downwards, end, start)[edge].T
     crossed = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
     column = np.ceil(crossed - 0.5).clip(0, width).astype(np.int64)
     turns = np.bincount(row * (width + 1) + column, minlength=height * (width + 1)).reshape(height, width + 1)

@@ -13,7 +13,7 @@ from segdistill.data.channels import check_names
 from segdistill.data.datasets import Dataset
 from segdistill.data.image import ImageSource
 from segdistill.data.label_kinds import infer_kind
-from segdistill.data.labels import KINDS, LabelSet, read_labels, read_planes
+from segdistill.data.labels import KINDS, LabelSet, planes, read_labels
 from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import open_image
 from segdistill.errors import ConfigError, DataError, UnknownName
@@ -216,11 +216,10 @@ def _look_at_labels(
     image = images.get(case.name)
     if image is None and is_outlines(path):
         return None  # the image is a fault of its own; without it nothing is known of outlines
-    options = {"fill_missing": fill_missing, "shape": None if image is None else image.shape[1:]}
     try:
-        array = read_labels(path, **options)
-        if binary:
-            read_planes(path, LabelSet("mask", "binary", ("mask",)), **options)
+        array = read_labels(path, fill_missing=fill_missing, shape=None if image is None else image.shape[1:])
+        if binary and not is_outlines(path):  # outlines are taken together
+            planes(array, LabelSet("mask", "binary", ("mask",)), source=str(path))
     except DataError as error:
         faults.append(str(error))
         return None
