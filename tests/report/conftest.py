@@ -9,9 +9,12 @@ import pytest
 from scipy import ndimage
 
 from segdistill.report import (
+    AgreementRow,
     ArmRow,
+    ChannelRow,
     ComparisonRow,
     Convention,
+    CostPoint,
     Dropped,
     Facts,
     GalleryCase,
@@ -19,6 +22,7 @@ from segdistill.report import (
     Ladder,
     LearningRun,
     Licence,
+    ReliabilityCurve,
     ReportContent,
     Role,
     Rung,
@@ -231,6 +235,31 @@ def make_content(**changes: Any) -> ReportContent:
                 found={"baseline": 0.5 + low / 400, "student": 0.6 + low / 400},
             )
             for low in (10.0, 31.5, 98.25)
+        ),
+        "costs": (
+            CostPoint(name="unet-resnet18", role="student", score=0.836, milliseconds=412.0, parameters=14_328_000),
+            CostPoint(name="unet-mobilenetv3", role="student", score=0.821, milliseconds=96.0, parameters=6_700_000),
+            CostPoint(name="teacher", role="teacher", score=0.944, milliseconds=64_000.0, parameters=641_000_000),
+        ),
+        "machine": "2 threads of a processor",
+        "reliability": (
+            ReliabilityCurve(
+                who="student",
+                role="student",
+                bins=tuple((x, x**1.4, 9000) for x in (0.03, 0.1, 0.3, 0.5, 0.7, 0.97)),
+                error=0.031,
+            ),
+            ReliabilityCurve(
+                who="teacher", role="teacher", bins=((0.02, 0.01, 50_000), (0.98, 0.97, 40_000)), error=0.012
+            ),
+        ),
+        "agreement": (
+            AgreementRow(who="student", both=0.71, only_own=0.02, only_teacher=0.21, neither=0.06, pixels=52_000),
+            AgreementRow(who="baseline", both=0.62, only_own=0.03, only_teacher=0.3, neither=0.05, pixels=54_000),
+        ),
+        "channels": (
+            ChannelRow(who="teacher", role="teacher", channel="nucleus", whole=0.944, without=0.811, fields=6),
+            ChannelRow(who="teacher", role="teacher", channel="membrane", whole=0.944, without=0.402, fields=6),
         ),
         "runs": tuple(
             make_run(arm, role, seed)

@@ -152,6 +152,11 @@ def test_text_of_users_is_only_text(tmp_path, content, rung, case):
         arms=tuple(replace(arm, name=EVIL, setting=EVIL, labels_saved=EVIL) for arm in content().arms),
         gallery=(case(EVIL, "best", seed=0, shape=(20, 30)),),
         runs=tuple(replace(run, arm=EVIL) for run in content().runs[:2]),
+        costs=(replace(content().costs[0], name=EVIL),),
+        machine=EVIL,
+        reliability=(replace(content().reliability[0], who=EVIL),),
+        agreement=(replace(content().agreement[0], who=EVIL),),
+        channels=(replace(content().channels[0], who=EVIL, channel=EVIL),),
         provenance=(Facts(title=EVIL, values={EVIL: EVIL}),),
         dropped=(Dropped(what=EVIL, why=EVIL),),
         command=EVIL,
@@ -186,11 +191,11 @@ def test_formulas_in_names_are_neutralised_in_every_table(tmp_path, content, run
 
 def test_every_drawing_and_table_can_be_taken_away(full):
     files = [link["download"] for link in read(full).of("a") if "download" in link]
-    assert files[:2] == ["ladder.csv", "ladder_2.csv"]
+    assert files[:3] == ["ladder.csv", "ladder_2.csv", "time.csv"]
     assert "arms.csv" in files
     assert "comparisons.csv" in files
     assert "curve_Loss_term_distillation.csv" in files
-    assert len(files) == len(set(files)) == 2 + 1 + 1 + 1 + 9
+    assert len(files) == len(set(files)) == 2 + 1 + 1 + 1 + 9 + len(("time", "calibration", "disagreement", "channels"))
 
 
 def table_of(path, name):
@@ -335,3 +340,36 @@ def test_objects_found_by_size_are_a_table_with_bars_and_a_csv(tmp_path, content
 def test_without_objects_there_is_no_table_of_sizes(tmp_path, content):
     write_report(tmp_path / "r.html", content(sizes=()))
     assert 'id="sizes"' not in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_time_trust_and_channels_are_drawn_said_and_can_be_taken_away(full):
+    words = read(full).words()
+    for wanted in (
+        "Timed on 2 threads of a processor",
+        "student: off by 3.1 points",
+        "student 71.0 21.0 2.0 6.0",
+        "membrane teacher 94.4 40.2 −54.2",
+        "Each of 6 test fields was shown again",
+        "teacher: 94.4 % at 64,000 ms per megapixel, 641 M parameters",
+    ):
+        assert wanted in words, wanted
+    assert table_of(full, "time.csv")[1]["milliseconds per megapixel"] == "96.0"
+    assert table_of(full, "calibration.csv")[0] == {
+        "network": "student", "mean probability": "0.03", "share of foreground": repr(0.03**1.4), "pixels": "9000",
+    }  # fmt: skip
+    assert table_of(full, "disagreement.csv")[1]["only the teacher"] == "0.3"
+    assert table_of(full, "channels.csv")[1]["score with another field's channel"] == "0.402"
+
+
+def test_a_network_of_unknown_size_is_hollow_and_one_point_alone_is_drawn(tmp_path, content):
+    alone = replace(content().costs[0], parameters=None)
+    write_report(tmp_path / "a.html", empty(costs=(alone,)))
+    circles = [circle for circle in read(tmp_path / "a.html").of("circle") if "bubble" in circle.get("class", "")]
+    assert [circle["class"] for circle in circles] == ["bubble student hollow"]
+    assert 0 < float(circles[0]["cx"].rstrip("%")) < 100
+
+
+def test_without_what_they_show_there_are_no_such_sections(tmp_path):
+    write_report(tmp_path / "a.html", empty())
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert not any(part in page for part in ('id="trust"', 'id="channels"', "Dice against time", 'href="#trust"'))

@@ -5,6 +5,7 @@ look at files. What each score is is written once, in ``metrics``, and what happ
 missing in ``conventions``.
 """
 
+from segdistill.evaluation.agreement import Agreement, count_agreement
 from segdistill.evaluation.budgets import EqualLabels, equal_labels
 from segdistill.evaluation.calibration import (
     Bin,
@@ -72,6 +73,7 @@ __all__ = [
     "THRESHOLDS",
     "OF_MASKS",
     "USUAL",
+    "Agreement",
     "Bin",
     "Comparison",
     "Effect",
@@ -105,6 +107,7 @@ __all__ = [
     "compare",
     "conventions_path",
     "conventions_table",
+    "count_agreement",
     "count_overlap",
     "count_reliability",
     "detectable_difference",

@@ -1,10 +1,13 @@
 """A report of one offline page: it draws the numbers and pictures that it is handed and computes no score."""
 
 from segdistill.report.content import (
+    AgreementRow,
     Answer,
     ArmRow,
+    ChannelRow,
     ComparisonRow,
     Convention,
+    CostPoint,
     Dropped,
     Facts,
     GalleryCase,
@@ -13,6 +16,7 @@ from segdistill.report.content import (
     LearningRun,
     Licence,
     Rank,
+    ReliabilityCurve,
     ReportContent,
     Role,
     Rung,
@@ -22,10 +26,13 @@ from segdistill.report.content import (
 from segdistill.report.page import write_report
 
 __all__ = [
+    "AgreementRow",
     "Answer",
     "ArmRow",
+    "ChannelRow",
     "ComparisonRow",
     "Convention",
+    "CostPoint",
     "Dropped",
     "Facts",
     "GalleryCase",
@@ -34,6 +41,7 @@ __all__ = [
     "LearningRun",
     "Licence",
     "Rank",
+    "ReliabilityCurve",
     "ReportContent",
     "Role",
     "Rung",

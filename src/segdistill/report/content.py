@@ -286,6 +286,89 @@ class SizeRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CostPoint:
+    """How good a network is and how long it takes."""
+
+    name: str
+    """Of the network."""
+
+    role: Role
+    """Whose it is."""
+
+    score: float
+    """Mean over fields and seeds, fraction."""
+
+    milliseconds: float
+    """Per megapixel."""
+
+    parameters: int | None = None
+    """Of the whole network; None: not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReliabilityCurve:
+    """Whether a network's probabilities mean what they say."""
+
+    who: str
+    """Whose they are, for example "student"."""
+
+    role: Role
+    """How it is drawn."""
+
+    bins: tuple[tuple[float, float, int], ...]
+    """Of each bin with a pixel: mean probability, share that is foreground, and how many pixels."""
+
+    error: float
+    """Expected calibration error over all pixels, fraction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementRow:
+    """Who is right where anybody says foreground: a network, its teacher, both or neither; shares, fractions."""
+
+    who: str
+    """The network, for example "student"."""
+
+    both: float
+    """Both say what the label says."""
+
+    only_own: float
+    """Only the network does."""
+
+    only_teacher: float
+    """Only the teacher does."""
+
+    neither: float
+    """Neither does."""
+
+    pixels: int
+    """All of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelRow:
+    """What one channel is worth to a network."""
+
+    who: str
+    """The network, for example "teacher"."""
+
+    role: Role
+    """How it is drawn."""
+
+    channel: str
+    """Its name."""
+
+    whole: float
+    """Score with every channel of the field itself, fraction."""
+
+    without: float
+    """Score where this channel is another field's, fraction."""
+
+    fields: int
+    """How many were shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LearningRun:
     """The log of one arm and seed."""
 
@@ -409,6 +492,21 @@ class ReportContent:
 
     sizes: tuple[SizeRow, ...] = ()
     """Which objects were found, from small to large; empty: single objects are not told apart, or are too few."""
+
+    costs: tuple[CostPoint, ...] = ()
+    """Score against time; empty: nothing was timed."""
+
+    machine: str = ""
+    """On what they were timed."""
+
+    reliability: tuple[ReliabilityCurve, ...] = ()
+    """Whether probabilities mean what they say; empty: no pixel was counted."""
+
+    agreement: tuple[AgreementRow, ...] = ()
+    """Where networks and their teacher differ; empty: there is no teacher."""
+
+    channels: tuple[ChannelRow, ...] = ()
+    """What each channel is worth; empty: no network has a channel that could be exchanged."""
 
     runs: tuple[LearningRun, ...] = ()
     """Logs that the learning curves are drawn from."""

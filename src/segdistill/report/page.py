@@ -16,6 +16,7 @@ from segdistill.report.curves import view_curves, view_legend
 from segdistill.report.fields import view_fields
 from segdistill.report.gallery import view_case
 from segdistill.report.ladder import shared_axis, view_ladder
+from segdistill.report.scatter import cost_plot, reliability_plot
 from segdistill.report.svg import key
 from segdistill.report.tables import Cell, Download, csv_download
 
@@ -84,6 +85,12 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "cases": [view_case(case, side=side) for case in content.gallery],
         "finders": _finders(content),
         "sizes_csv": _sizes_csv(content),
+        "cost": cost_plot(content.costs) if content.costs else None,
+        "costs_csv": _costs_csv(content),
+        "reliability": reliability_plot(content.reliability) if content.reliability else None,
+        "reliability_csv": _reliability_csv(content),
+        "agreement_csv": _agreement_csv(content),
+        "channels_csv": _channels_csv(content),
         "curves": view_curves(content.runs),
         "curve_arms": view_legend(content.runs),
     }
@@ -101,6 +108,34 @@ def _sizes_csv(content: ReportContent) -> Download:
         for row in content.sizes
     ]
     return csv_download("sizes", header, rows)
+
+
+def _costs_csv(content: ReportContent) -> Download:
+    header = ["network", "role", "score", "milliseconds per megapixel", "parameters"]
+    rows: list[list[Cell]] = [
+        [point.name, point.role, point.score, point.milliseconds, point.parameters] for point in content.costs
+    ]
+    return csv_download("time", header, rows)
+
+
+def _reliability_csv(content: ReportContent) -> Download:
+    header = ["network", "mean probability", "share of foreground", "pixels"]
+    rows: list[list[Cell]] = [[curve.who, *each] for curve in content.reliability for each in curve.bins]
+    return csv_download("calibration", header, rows)
+
+
+def _agreement_csv(content: ReportContent) -> Download:
+    header = ["network", "both right", "only the network", "only the teacher", "neither", "pixels"]
+    rows: list[list[Cell]] = [
+        [row.who, row.both, row.only_own, row.only_teacher, row.neither, row.pixels] for row in content.agreement
+    ]
+    return csv_download("disagreement", header, rows)
+
+
+def _channels_csv(content: ReportContent) -> Download:
+    header = ["network", "channel", "score", "score with another field's channel", "fields"]
+    rows: list[list[Cell]] = [[row.who, row.channel, row.whole, row.without, row.fields] for row in content.channels]
+    return csv_download("channels", header, rows)
 
 
 def _metrics(content: ReportContent) -> list[str]:

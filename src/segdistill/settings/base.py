@@ -15,7 +15,9 @@ S = TypeVar("S", bound="Settings")
 class Settings(BaseModel):
     """Base of all settings. A field's docstring becomes its help on the command line."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=(), populate_by_name=True
+    )
 
     def resolved(self) -> dict[str, Any]:
         """Return every field as plain JSON values, as they are saved beside a model."""

@@ -74,6 +74,9 @@ class Trained(Settings):
     protocol: Protocol = Protocol()
     """How the students are trained."""
 
+    start: Annotated[Path | None, Field(alias="from")] = None
+    """Folder of a segdistill model that the students of every arm begin with. None: random weights."""
+
     teacher_steps: Positive | None = None
     """Optimiser steps of teachers that are fitted here, which may train longer. None: as many as the students."""
 

@@ -114,6 +114,11 @@ class Study(Trained, Source):
                 raise ValueError(
                     f"arm {arm.name!r} drops or predicts {', '.join(sorted(seen))}, which the student sees"
                 )
+            if self.start is not None and (arm.dropped_channels or arm.predicted_channels):
+                raise ValueError(
+                    f"arm {arm.name!r} has a network of other channels or outputs, which cannot begin with the model at"
+                    " start. Leave one of the two out"
+                )
             self.protocol_of(arm)
         if all(arm.teacher is not None for arm in self.arms):
             raise ValueError("no arm is without a teacher, so there is nothing to compare with. Add a baseline")

@@ -68,10 +68,14 @@ class Labels:
     oracle: bool = False
     """Whether the teacher was given the labels of the very images it taught on."""
 
+    before: int = 0
+    """By the model that training begins with; whether images are among the others is not known, so each counts."""
+
     @property
     def total(self) -> int | None:
         """All of them, each once; None where the teacher's are not known."""
-        return None if self.teacher is None else self.training + self.validation + self.teacher - self.shared
+        own = self.training + self.validation + self.before
+        return None if self.teacher is None else own + self.teacher - self.shared
 
 
 def arm_tables(records: Iterable[Record]) -> dict[str, dict[str, ScoreTable]]:
@@ -176,5 +180,6 @@ def _saved(
     if len(baselines) < 2:
         return None
     curve = {training: tables[name][MAIN] for training, name in baselines.items()}
-    validation = labels[next(iter(baselines.values()))].validation
-    return Saved(equal_labels(tables[arm.name][MAIN], curve), validation, labels[arm.name].total)
+    baseline = labels[next(iter(baselines.values()))]
+    beside = baseline.validation + baseline.before
+    return Saved(equal_labels(tables[arm.name][MAIN], curve), beside, labels[arm.name].total)

@@ -30,6 +30,7 @@ from segdistill.networks.model import Model, save_model
 from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
 from segdistill.study.preparation import Prepared, labelled_budget
+from segdistill.study.starting import Start
 from segdistill.study.teaching import Teaching
 from segdistill.training.entries import Entry, make_entry, taught, unlabelled, with_stains
 from segdistill.training.fit import Fitted, Recipe, fit
@@ -58,6 +59,8 @@ class Bench:
     device: str
     split_seed: int
     notice: Notice
+    start: Start | None = None
+    """The model that every student begins with."""
 
     @property
     def structures(self) -> tuple[Structure, ...]:
@@ -98,7 +101,8 @@ def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
         return before
     started = time.monotonic()
     entries = arm_entries(bench, arm, seed)
-    recipe = Recipe(arm, bench.protocol, bench.student, bench.structures)
+    start = None if bench.start is None else bench.start.folder
+    recipe = Recipe(arm, bench.protocol, bench.student, bench.structures, start)
     fitted = fit(folder, recipe, entries=entries, seed=seed, device=bench.device, notice=bench.notice)
     seconds = time.monotonic() - started
     save_model(folder / "model", Model(fitted.network, make_card(bench, arm, seed, fitted, labels)))
@@ -183,15 +187,16 @@ def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
     """Return how many labelled images an arm uses, wherever it uses them."""
     budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=_draw(bench, seed))
     validation = 0 if arm.labels == 0 else len(bench.prepared.labelled("validation"))
+    before = 0 if bench.start is None else bench.start.card.labels_used
     if arm.teacher is None:
-        return Labels(len(budget), validation, 0)
+        return Labels(len(budget), validation, 0, before=before)
     teaching = bench.teachings[arm.teacher]
     seen = teaching.contract.labels_seen
     shared = len(budget) + validation if teaching.fitted_here else 0
     if teaching.contract.oracle and seen is not None:
         read = {name for name in bench.prepared.split["train"] if name in teaching.targets}
         seen, shared = seen + len(read), shared + len(budget & read)
-    return Labels(len(budget), validation, seen, shared, teaching.contract.oracle)
+    return Labels(len(budget), validation, seen, shared, teaching.contract.oracle, before)
 
 
 def score_student(bench: Bench, arm: Arm, seed: int, fitted: Fitted) -> list[Record]:
@@ -261,9 +266,9 @@ def make_card(bench: Bench, arm: Arm, seed: int, fitted: Fitted, labels: Labels)
         crop=bench.protocol.crop,
         thresholds=fitted.thresholds,  # pyright: ignore[reportArgumentType]  (checked by the card)
         teacher=None if teaching is None else teaching.contract.name,
-        licences=() if teaching is None else (f"teacher {teaching.contract.name}: {teaching.contract.licence}",),
+        licences=licences_of(bench, teaching),
         labels_used=labels.total or labels.training + labels.validation,
-        provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement},
+        provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement, **began_with(bench)},
         notes=card_notes(labels, teaching),
         halo={"exact": reach_of(bench.student, len(channels), len(output_names(bench.structures))), "fast": fast},
     )
@@ -277,9 +282,23 @@ def reach_of(student: str, channels: int, outputs: int) -> int | None:
     return measure_reach(network, channels=channels)
 
 
+def licences_of(bench: Bench, teaching: Teaching | None) -> tuple[str, ...]:
+    """Return the licences that bind a student: its teacher's, and those of the model that it began with."""
+    own = [] if teaching is None else [f"teacher {teaching.contract.name}: {teaching.contract.licence}"]
+    before = () if bench.start is None else bench.start.card.licences
+    return tuple(dict.fromkeys([*own, *before]))
+
+
+def began_with(bench: Bench) -> dict[str, Any]:
+    """Return the hash of the weights that a student began with; nothing where they were random."""
+    return {} if bench.start is None else {"began_with_weights_sha256": bench.start.card.weights_sha256}
+
+
 def card_notes(labels: Labels, teaching: Teaching | None) -> tuple[str, ...]:
     """Return what a user of the model should know."""
     notes = [f"Labelled images: {labels.training} in training, {labels.validation} in validation."]
+    if labels.before:
+        notes.append(f"It began with the weights of a model for which {labels.before} labelled images had been used.")
     if teaching is not None:
         seen = "an unknown number of" if labels.teacher is None else str(labels.teacher)
         notes.append(f"Its teacher was fitted on {seen} labelled images. {teaching.contract.note}".strip())

@@ -33,6 +33,7 @@ class Cell:
             "teacher": teacher,
             "protocol": self.protocol.resolved(),
             "seed": self.seed,
+            "start": None if study.start is None else str(study.start),
         }
 
 

@@ -15,13 +15,16 @@ from segdistill.evaluation.metrics import SHARE
 from segdistill.evaluation.summary import Record
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
-from segdistill.report import write_report
+from segdistill.report import CostPoint, write_report
 from segdistill.settings import Settings
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount, Labels, make_account
 from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
-from segdistill.study.content import Looked, make_content
-from segdistill.study.gallery import make_gallery, segment_tests
-from segdistill.study.provenance import tell, write_run
+from segdistill.study.channel_use import student_use, teacher_use
+from segdistill.study.content import Looked, make_content, mean_of, role_of
+from segdistill.study.gallery import make_gallery
+from segdistill.study.provenance import machine_in_words, tell, write_run
+from segdistill.study.seen import see_tests, teacher_reliability
+from segdistill.study.shown import agreement_rows, channel_rows, cost_point, reliability_curves
 from segdistill.study.sizes import size_rows
 from segdistill.study.verdict import Verdict, verdict_on
 
@@ -50,6 +53,9 @@ class Question:
 
     simulated: bool = False
     """Whether the images are simulated; the verdict then says so."""
+
+    beside: tuple[CostPoint, ...] = ()
+    """Other students of the study, for score against time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +112,42 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
     )
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"
-    shown = {"student": question.student, "baseline": account[question.student].baseline}
-    masks = segment_tests(bench, runs, arms=shown)
-    looked = Looked(make_gallery(bench, masks, teacher=question.teacher), size_rows(bench, masks))
+    looked = look(bench, runs, question, account, parameters=facts["parameters"])
     write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
     return Finished(folder, account, verdict, model, report)
+
+
+def look(
+    bench: Bench, runs: Sequence[ArmRun], question: Question, account: Mapping[str, ArmAccount], *, parameters: int
+) -> Looked:
+    """Return what is to be seen of the test fields beside scores; networks of several seeds by their first.
+
+    Args:
+        bench: What the runs shared.
+        runs: Every arm and seed.
+        question: What is asked of them.
+        account: By arm.
+        parameters: Of the student's network.
+    """
+    arms = {"student": question.student, "baseline": account[question.student].baseline}
+    seen = see_tests(bench, runs, arms=arms, teacher=question.teacher)
+    first = next(run for run in runs if run.arm.name == question.student)
+    uses = {
+        "teacher": teacher_use(bench, question.teacher),
+        "student": student_use(bench, first, parameters=parameters),
+    }
+    own = cost_point(bench.student, "student", mean_of(account[question.student]), uses["student"])
+    teacher = account.get(TEACHER)
+    above = () if teacher is None else cost_point("teacher", role_of(teacher), mean_of(teacher), uses["teacher"])
+    return Looked(
+        gallery=make_gallery(bench, seen, teacher=question.teacher),
+        sizes=size_rows(bench, seen),
+        costs=(*own, *question.beside, *above),
+        machine=machine_in_words(bench.device),
+        reliability=reliability_curves(seen, teacher_reliability(bench, question.teacher)),
+        agreement=agreement_rows(seen),
+        channels=channel_rows(uses),
+    )
 
 
 def score_teacher(bench: Bench, name: str | None) -> list[Record]:

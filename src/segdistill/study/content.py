@@ -11,9 +11,12 @@ from segdistill.evaluation import CONVENTIONS, Interval, ScoreTable, summarise
 from segdistill.evaluation.metrics import USUAL
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import (
+    AgreementRow,
     ArmRow,
+    ChannelRow,
     ComparisonRow,
     Convention,
+    CostPoint,
     Dropped,
     Facts,
     GalleryCase,
@@ -21,6 +24,7 @@ from segdistill.report import (
     Ladder,
     LearningRun,
     Licence,
+    ReliabilityCurve,
     ReportContent,
     Rung,
     SizeRow,
@@ -79,6 +83,21 @@ class Looked:
     sizes: tuple[SizeRow, ...] = ()
     """Which sizes of objects were found."""
 
+    costs: tuple[CostPoint, ...] = ()
+    """Score against time."""
+
+    machine: str = ""
+    """On what it was timed."""
+
+    reliability: tuple[ReliabilityCurve, ...] = ()
+    """Whether probabilities mean what they say."""
+
+    agreement: tuple[AgreementRow, ...] = ()
+    """Where networks and their teacher differ."""
+
+    channels: tuple[ChannelRow, ...] = ()
+    """What each channel is worth."""
+
 
 def make_content(
     account: Mapping[str, ArmAccount],
@@ -113,6 +132,11 @@ def make_content(
         arms=tuple(arm_row(arm, runs, told.size) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,
+        costs=looked.costs,
+        machine=looked.machine,
+        reliability=looked.reliability,
+        agreement=looked.agreement,
+        channels=looked.channels,
         runs=tuple(learning_run(run) for run in runs),
         command=told.command,
         provenance=told.provenance,
@@ -142,7 +166,8 @@ def headlines(student: ArmAccount) -> tuple[Headline, ...]:
             value="unknown" if total is None else str(total),
             label="labelled images used",
             detail=f"{student.labels.training} to train, {student.labels.validation} to choose,"
-            f" {'an unknown number' if student.labels.teacher is None else student.labels.teacher} by the teacher",
+            f" {'an unknown number' if student.labels.teacher is None else student.labels.teacher} by the teacher"
+            + (f", {student.labels.before} by the model it began with" if student.labels.before else ""),
         )
     )
     if student.saved is not None and student.saved.labels is not None:

@@ -3,52 +3,33 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int32
 
 from segdistill.data.channels import select
-from segdistill.data.labels import output_names
 from segdistill.data.normalisation import measure_range, normalise
 from segdistill.data.sample import Sample
 from segdistill.evaluation import dice
-from segdistill.networks.model import load_model
 from segdistill.report import GalleryCase, Rank
-from segdistill.study.arms import RULE, ArmRun, Bench, mask_planes
+from segdistill.study.arms import RULE, Bench
+from segdistill.study.seen import Seen
 from segdistill.study.teaching import Teaching
-from segdistill.training.validation import entry_maps
 
 BEST, WORST = 3, 6
 """Fields of the best, and of those about the median; and of the worst, from which there is more to learn."""
 
-Segmented = Mapping[str, Sequence[Int32[np.ndarray, "k y x"]]]
-"""Role to its planes of every labelled test field, in their order."""
 
-
-def segment_tests(bench: Bench, runs: Sequence[ArmRun], *, arms: Mapping[str, str | None]) -> Segmented:
-    """Return what arms make of every labelled test field, each by its first seed.
-
-    Args:
-        bench: What all arms share.
-        runs: Every arm and seed.
-        arms: Role, such as "student", to the name of its arm; None, or no such arm: left out.
-    """
-    samples = bench.prepared.labelled("test")
-    shown = {role: next((run for run in runs if run.arm.name == name), None) for role, name in arms.items()}
-    return {role: _masks(bench, run, samples) for role, run in shown.items() if run is not None}
-
-
-def make_gallery(bench: Bench, masks: Segmented, *, teacher: str | None) -> list[GalleryCase]:
+def make_gallery(bench: Bench, seen: Mapping[str, Seen], *, teacher: str | None) -> list[GalleryCase]:
     """Return the cases to show: the best, some about the median, and the worst by the student's Dice.
 
     Args:
         bench: What all arms share.
-        masks: Of "student" and, where there is one, "baseline".
+        seen: What "student" and, where there is one, "baseline" made of the test fields.
         teacher: Whose view and maps are shown, by its name in the study. None: nobody's.
     """
     samples = bench.prepared.labelled("test")
-    scores = [_dice(planes, sample) for planes, sample in zip(masks["student"], samples, strict=True)]
+    scores = [_dice(planes, sample) for planes, sample in zip(seen["student"].planes, samples, strict=True)]
     teaching = None if teacher is None else bench.teachings[teacher]
     return [
-        _case(bench, samples[place], rank, {role: made[place] for role, made in masks.items()}, teaching)
+        _case(bench, samples[place], rank, {role: made.planes[place] for role, made in seen.items()}, teaching)
         for rank, place in ranked(scores)
     ]
 
@@ -72,19 +53,6 @@ def ranked(scores: Sequence[float]) -> list[tuple[Rank, int]]:
         for place in places:
             given.setdefault(place, rank)
     return [(rank, place) for place, rank in given.items()]
-
-
-def _masks(bench: Bench, run: ArmRun, samples: Sequence[Sample]) -> list[np.ndarray]:
-    model = load_model(run.folder / "model")
-    outputs = len(output_names(bench.structures))
-    return [
-        mask_planes(
-            entry_maps(model.module, bench.entries[sample.name], outputs=outputs, device="cpu"),
-            bench.structures,
-            model.card.thresholds,
-        )
-        for sample in samples
-    ]
 
 
 def _dice(planes: np.ndarray, sample: Sample) -> float:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 from segdistill.engine import select_device
 from segdistill.settings import Distill, open_run
-from segdistill.study.arms import Bench, make_entries, run_arm
+from segdistill.study.arms import RULE, Bench, make_entries, run_arm
 from segdistill.study.conclusion import Finished, Question, conclude
 from segdistill.study.preparation import Prepared, prepare
+from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, teach
 
 SAME_RESULT = frozenset({"device", "seeds", "margin"})
@@ -47,6 +48,15 @@ def distill(
 
 def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
     """Return what all arms share; the teachers have spoken."""
+    start = read_start(
+        settings.start,
+        student=settings.student,
+        channels=settings.student_channels,
+        structures=prepared.dataset.structures,
+        rule=RULE,
+        run=settings.out,
+        notice=notice,
+    )
     device = str(select_device(settings.device, notice=notice))
     teachings = {
         name: teach(
@@ -65,4 +75,5 @@ def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
         device=device,
         split_seed=settings.split_seed,
         notice=notice,
+        start=start,
     )

@@ -114,6 +114,14 @@ def machine(device: str) -> dict[str, str]:
     }
 
 
+def machine_in_words(device: str) -> str:
+    """Return on what networks run here, for a caption."""
+    facts = machine(device)
+    if device.startswith("cuda"):
+        return facts["GPU"]
+    return f"{facts['threads']} thread{'' if facts['threads'] == '1' else 's'} of {facts['processor']}"
+
+
 def processor() -> str:
     """Return the processor's name where the system tells it."""
     info = Path("/proc/cpuinfo")

@@ -29,10 +29,14 @@ def reading(prepared: Prepared, shuffled: Sequence[str]) -> Callable[[str], Samp
     partners = _partners(prepared)
 
     def read(name: str) -> Sample:
-        own, other = prepared.samples[name], prepared.samples[partners[name]]
-        return replace(own, image=replace(own.image, array=_with_channels(own, other, shuffled)))
+        return with_channels_of(prepared.samples[name], prepared.samples[partners[name]], shuffled)
 
     return read
+
+
+def with_channels_of(own: Sample, other: Sample, names: Sequence[str]) -> Sample:
+    """Return a field in which these channels are another field's, cut or mirrored to its size."""
+    return replace(own, image=replace(own.image, array=_with_channels(own, other, names)))
 
 
 def _partners(prepared: Prepared) -> dict[str, str]:

@@ -1,17 +1,19 @@
 """Which sizes of objects the student and its baseline find, for the report."""
 
+from collections.abc import Mapping
+
 from segdistill.evaluation.by_size import found_by_size, objects_found
 from segdistill.report import SizeRow
 from segdistill.study.arms import Bench
-from segdistill.study.gallery import Segmented
+from segdistill.study.seen import Seen
 
 
-def size_rows(bench: Bench, masks: Segmented) -> tuple[SizeRow, ...]:
+def size_rows(bench: Bench, seen: Mapping[str, Seen]) -> tuple[SizeRow, ...]:
     """Return the share of labelled test objects that was found, by structure and size.
 
     Args:
         bench: What all arms share.
-        masks: Who segmented, to the planes of every labelled test field.
+        seen: Who segmented, to what it made of the labelled test fields.
 
     Returns:
         Empty where single objects are not told apart or there are too few.
@@ -26,10 +28,10 @@ def size_rows(bench: Bench, masks: Segmented) -> tuple[SizeRow, ...]:
         objects = {
             who: [
                 objects_found(planes[place], sample.planes[place], counts=sample.counts)
-                for planes, sample in zip(made, samples, strict=True)
+                for planes, sample in zip(made.planes, samples, strict=True)
                 if sample.known[place] and sample.counts.any()
             ]
-            for who, made in masks.items()
+            for who, made in seen.items()
         }
         area, unit = (1.0, "px") if side is None else (side**2, "µm²")
         rows += [

@@ -2,17 +2,20 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segdistill.data.labels import output_names
 from segdistill.evaluation import mean_sd
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
+from segdistill.report import CostPoint
 from segdistill.settings import Study, StudyArm
-from segdistill.study.account import MAIN, ArmAccount
-from segdistill.study.arms import ArmRun
+from segdistill.study.account import MAIN, ArmAccount, arm_tables
+from segdistill.study.arms import ArmRun, Bench
+from segdistill.study.channel_use import student_use
 from segdistill.study.conclusion import Finished, Question, conclude
+from segdistill.study.shown import cost_point
 from segdistill.study.study_job import StudyState
 
 COLUMNS = (
@@ -40,10 +43,13 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
         settings: Of the study.
         state: With nothing missing.
     """
+    runs = {student: [run for cell, run in state.runs.items() if cell.student == student] for student in state.benches}
+    costs = {student: _cost(bench, runs[student], settings) for student, bench in state.benches.items()}
     finished = {}
     for student, bench in state.benches.items():
-        runs = [run for cell, run in state.runs.items() if cell.student == student]
-        finished[student] = conclude(bench, runs, question_of(settings, student, runs))
+        others = tuple(point for name, points in costs.items() if name != student for point in points)
+        question = replace(question_of(settings, student, runs[student]), beside=others)
+        finished[student] = conclude(bench, runs[student], question)
     path = settings.out / "summary.csv"
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
@@ -79,6 +85,18 @@ def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Questi
         margin=settings.margin,
         notes=declared,
     )
+
+
+def _cost(bench: Bench, runs: Sequence[ArmRun], settings: Study) -> tuple[CostPoint, ...]:
+    """Return how good a student is and how long it takes, for the reports of the others."""
+    if len(settings.students) < 2:
+        return ()
+    asked = question_of(settings, bench.student, runs).student
+    own = [run for run in runs if run.arm.name == asked]
+    score = arm_tables([row for run in own for row in run.records])[asked][MAIN].values.mean()
+    size = describe_student(bench.student, channels=len(bench.channels), outputs=len(output_names(bench.structures)))
+    use = student_use(bench, own[0], parameters=size["parameters"])
+    return cost_point(bench.student, "student", float(score), use)
 
 
 def _shown(arm: StudyArm) -> str:

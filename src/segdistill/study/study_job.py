@@ -11,9 +11,10 @@ from segdistill.files import write_json
 from segdistill.settings import Study, open_run
 from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, my_turn, refuse_others
 from segdistill.settings.shard import part_of
-from segdistill.study.arms import ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
+from segdistill.study.arms import RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.cells import Cell, cells_of
 from segdistill.study.preparation import Prepared, prepare
+from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, Teaching, teach
 
 Notice = Callable[[str], None]
@@ -105,6 +106,18 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
                 claim_settings(folder, asked_for.settings())
                 teachings[name] = teach(asked_for, prepared)
     entries = make_entries(prepared.samples, settings.student_channels)
+    starts = {
+        student: read_start(
+            settings.start,
+            student=student,
+            channels=settings.student_channels,
+            structures=prepared.dataset.structures,
+            rule=RULE,
+            run=settings.out / student,
+            notice=notice,
+        )
+        for student in settings.students
+    }
     return {
         student: Bench(
             folder=settings.out / student,
@@ -117,6 +130,7 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
             device=device,
             split_seed=settings.split_seed,
             notice=notice,
+            start=starts[student],
         )
         for student in settings.students
     }

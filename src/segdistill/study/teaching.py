@@ -2,22 +2,37 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
+from segdistill.data.sample import Sample
 from segdistill.settings import Protocol, TeacherSpec
 from segdistill.study.fitted import Fitting, Fold, fit_teachers, is_fitted
 from segdistill.study.preparation import Prepared
 from segdistill.study.shuffling import reading
 from segdistill.study.stores import fill_store, header_in
 from segdistill.targets import Filling, Key, TargetStore, create_store, image_key, load_maps, store_folder
-from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
+from segdistill.targets.header import Header
+from segdistill.targets.look import field_of, look
+from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher, parameters_of
 from segdistill.teachers.load import load_teacher
 
 Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Speaker:
+    """A teacher in memory, ready to be shown fields."""
+
+    say: Callable[[Sample], Float32[np.ndarray, "k y x"]]
+    """Its probability maps of a field, one per output of its contract."""
+
+    parameters: int | None
+    """All of its weights; None: it does not say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +53,12 @@ class Teaching:
 
     fitted_here: bool = False
     """Whether it was fitted on the labels of this very study."""
+
+    folder: Path | None = None
+    """Where what is found out about it is kept; None: nowhere."""
+
+    summon: Callable[[], Speaker] | None = None
+    """Brings it back into memory, which it leaves once it has spoken; None: it cannot be shown other fields."""
 
     def maps(self, case: str, outputs: Sequence[str]) -> Float32[np.ndarray, "o y x"] | None:
         """Return the probabilities of some outputs in a case; None where the teacher failed on it."""
@@ -115,7 +136,27 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         summary = fill_store(store, filling, title=title, shape_of=shapes.__getitem__, notice=notice)
         failed = {failure.case: failure.reason for failure in summary.failed}
     targets = {name: store.maps(key) for name, key in keys.items() if store.has(key)}
-    return Teaching(contract, spec.channels, targets, failed, fold_of is not None)
+    can_look = bool(contract.channels) and not spec.shuffled
+    return Teaching(
+        contract,
+        spec.channels,
+        targets,
+        failed,
+        fold_of is not None,
+        folder=asked.run / "teachers" / asked.name,
+        summon=partial(_summon, asked, prepared, store.header) if can_look else None,
+    )
+
+
+def _summon(asked: Asked, prepared: Prepared, header: Header) -> Speaker:
+    """Load the teacher that describes test fields."""
+    teacher = _teachers(asked, prepared)[0][0]
+
+    def say(sample: Sample) -> Float32[np.ndarray, "k y x"]:
+        shown = field_of(teacher, sample, prepared.dataset.structures)
+        return look(teacher, shown, tile=header.tile, halo=header.halo)
+
+    return Speaker(say, parameters_of(teacher))
 
 
 def _store(asked: Asked, teachers: Sequence[Teacher], *, fitted_here: bool) -> TargetStore:
@@ -168,6 +209,7 @@ class Renamed:
         """
         self.teacher = teacher
         self.contract = replace(teacher.contract, name=name)
+        self.parameters = parameters_of(teacher)
 
     def maps(self, image: Float[np.ndarray, "c y x"], hint: Hint = NO_HINT) -> Float[np.ndarray, "k y x"]:
         """Return the teacher's maps; see ``Teacher``."""

@@ -52,6 +52,11 @@ class CellSamTeacher:
     contract: Contract
     keeping: Keeping
 
+    @property
+    def parameters(self) -> int:
+        """All of its weights."""
+        return sum(each.numel() for each in self.model.parameters())
+
     @torch.inference_mode()
     def maps(self, image: Float[np.ndarray, "c y x"], hint: Hint = NO_HINT) -> Float[np.ndarray, "k y x"]:
         """Return probabilities on the image's grid; see ``Teacher``. No box is no cell: maps of zeros."""

@@ -116,6 +116,21 @@ class TokenTeacher(Teacher, Protocol):
         ...
 
 
+@runtime_checkable
+class SizedTeacher(Teacher, Protocol):
+    """A teacher that knows how large it is."""
+
+    @property
+    def parameters(self) -> int | None:
+        """All of its weights; None: it does not know after all."""
+        ...
+
+
+def parameters_of(teacher: Teacher) -> int | None:
+    """Return how many weights a teacher has; None where it does not say."""
+    return teacher.parameters if isinstance(teacher, SizedTeacher) else None
+
+
 def contract_to_json(contract: Contract) -> dict[str, Any]:
     """Return a contract as plain JSON values; ``contract_from_json`` undoes it."""
     plain = {entry.name: getattr(contract, entry.name) for entry in fields(contract)}

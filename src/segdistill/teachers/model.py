@@ -26,6 +26,11 @@ class ModelTeacher:
     contract: Contract
     device: torch.device
 
+    @property
+    def parameters(self) -> int:
+        """All of its weights."""
+        return sum(each.numel() for each in self.model.module.parameters())
+
     @torch.inference_mode()
     def maps(self, image: Float[np.ndarray, "c y x"], hint: Hint = NO_HINT) -> Float[np.ndarray, "k y x"]:  # noqa: ARG002
         """Return probabilities on the image's grid; see ``Teacher``."""

@@ -37,6 +37,11 @@ class SamTeacher:
     contract: Contract
     ask: Ask
 
+    @property
+    def parameters(self) -> int:
+        """All of its weights."""
+        return sum(each.numel() for each in self.model.parameters())
+
     @torch.inference_mode()
     def maps(self, image: Float[np.ndarray, "c y x"], hint: Hint = NO_HINT) -> Float[np.ndarray, "k y x"]:
         """Return probabilities on the image's grid; see ``Teacher``."""

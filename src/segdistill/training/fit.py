@@ -12,6 +12,7 @@ from segdistill.data.labels import Structure, output_names
 from segdistill.engine import Outcome, Plan, train
 from segdistill.inference.thresholds import tune_thresholds
 from segdistill.networks.build import build_student
+from segdistill.networks.model import load_model
 from segdistill.networks.stain_head import WithStains
 from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
 from segdistill.objectives.weighting import build_weighting
@@ -39,6 +40,9 @@ class Recipe:
 
     structures: tuple[Structure, ...]
     """What it segments."""
+
+    start: Path | None = None
+    """Folder of the model whose weights it begins with. None: random weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +94,8 @@ def fit(
         outputs=outputs + objective.stains,
         encoder_weights=protocol.encoder_weights,
     )
+    if recipe.start is not None:
+        network.load_state_dict(load_model(recipe.start).module.state_dict())
     student = WithStains(network, outputs) if objective.stains else network
     problem = Distilling(
         Taught(student, build_weighting(arm.weighting, objective.terms)),

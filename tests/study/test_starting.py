@@ -1,0 +1,160 @@
+"""Fine-tuning: students begin with a model's weights, its labels and licences go with them, misfits are refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from segdistill.data.labels import Structure
+from segdistill.data.normalisation import PercentileRule, rule_to_json
+from segdistill.data.simulate import TissueSettings, write_tissue
+from segdistill.errors import ConfigError
+from segdistill.networks.card import ModelCard
+from segdistill.networks.model import Model, build_student, load_model, save_model
+from segdistill.settings import Distill, Protocol, Study, validated
+from segdistill.study.arms import RULE
+from segdistill.study.main_job import distill
+from segdistill.study.starting import read_start
+from segdistill.study.study_account import conclude_study
+from segdistill.study.study_job import study
+
+CELL = (Structure("cell", instances=True),)
+STILL = Protocol(steps=1, batch_size=2, crop=32, validations=1, learning_rate=1e-12, weight_decay=0, ema=0)
+"""A step too small to be seen: what comes out is what went in."""
+
+
+@pytest.fixture(scope="module")
+def tissue(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tissue")
+    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
+    return folder
+
+
+def save(folder, *, seed=1, **changes):
+    usual = {
+        "architecture": "unet-tiny",
+        "channels": ("DAPI",),
+        "normalisation": rule_to_json(RULE),
+        "structures": CELL,
+        "crop": 64,
+        "thresholds": {},
+        "licences": ("teacher sam: research use only",),
+        "labels_used": 40,
+    }
+    card = ModelCard(**(usual | changes))
+    torch.manual_seed(seed)
+    network = build_student(card.architecture, channels=len(card.channels), outputs=len(card.outputs))
+    save_model(folder, Model(network, card))
+    return folder
+
+
+def settings_of(tissue, out, **changes):
+    usual = {
+        "data": tissue,
+        "out": out,
+        "label_sets": ("cell",),
+        "label_kind": "instances",
+        "teacher": "sam-tiny-tissue",
+        "teacher_channels": ("nucleus", "membrane"),
+        "student": "unet-tiny",
+        "student_channels": ("nucleus",),
+        "labels": 2,
+        "split": (0.5, 0.25, 0.25),
+        "protocol": STILL,
+        "device": "cpu",
+    }
+    return Distill(**(usual | changes))
+
+
+def same_weights(first, second):
+    one, two = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    return all(
+        np.allclose(one[name], two[name], atol=1e-6)
+        for name in one
+        if not name.endswith(("num_batches_tracked", "running_mean", "running_var"))
+    )
+
+
+def test_every_arm_begins_with_the_model_and_says_so(tissue, tmp_path):
+    model, told = save(tmp_path / "before"), []
+    finished = distill(settings_of(tissue, tmp_path / "run", start=model), notice=told.append)
+    for arm in ("baseline", "student"):
+        assert same_weights(tmp_path / f"run/arms/{arm}/0/model", model)
+    plain = distill(settings_of(tissue, tmp_path / "plain"))
+    assert not same_weights(plain.model, model)
+    card = load_model(finished.model).card
+    sees = json.loads((tmp_path / "run/run.json").read_text())["arms"]
+    assert card.labels_used - load_model(plain.model).card.labels_used == 40
+    assert [arm["labels"]["before"] for arm in sees] == [40, 40]
+    assert "teacher sam: research use only" in card.licences
+    assert card.provenance["began_with_weights_sha256"] == load_model(model).card.weights_sha256
+    assert any("40 labelled images" in note for note in card.notes)
+    assert f"nucleus is taken for what {model} calls DAPI." in told
+    assert "40 by the model it began with" in finished.report.read_text(encoding="utf-8")
+
+
+def test_a_model_that_changed_under_its_name_is_refused(tissue, tmp_path):
+    model = save(tmp_path / "before")
+    distill(settings_of(tissue, tmp_path / "run", start=model))
+    shutil.rmtree(model)
+    save(model, seed=2)
+    with pytest.raises(ConfigError, match=r"start\.weights_sha256"):
+        distill(settings_of(tissue, tmp_path / "run", start=model))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"architecture": "unet-mobilenetv3"}, "it is unet-mobilenetv3, but the student is unet-tiny"),
+        ({"channels": ("a", "b")}, "it sees a, b, but the student sees nucleus"),
+        ({"structures": (Structure("cell", instances=False),)}, r"it gives cell, but what is labelled is cell, cell"),
+        ({"normalisation": rule_to_json(PercentileRule(5.0, 95.0))}, "normalised otherwise"),
+    ],
+)
+def test_misfits_are_refused_by_what_differs(tmp_path, changes, words):
+    model = save(tmp_path / "before", **changes)
+    with pytest.raises(ConfigError, match=words):
+        start_of(model, tmp_path, ("nucleus",), CELL)
+    assert not (tmp_path / "start").exists()
+
+
+def start_of(model, run, channels, structures):
+    return read_start(
+        model, student="unet-tiny", channels=channels, structures=structures, rule=RULE, run=run, notice=lambda _: None
+    )
+
+
+def test_of_several_channels_or_structures_names_and_order_must_be_equal(tmp_path):
+    two = (Structure("cell", instances=True), Structure("nucleus", instances=True))
+    model = save(tmp_path / "before", channels=("a", "b"), structures=two)
+    assert start_of(model, tmp_path / "run", ("a", "b"), two) is not None
+    with pytest.raises(ConfigError, match="sees a, b, but the student sees b, a"):
+        start_of(model, tmp_path / "run", ("b", "a"), two)
+    with pytest.raises(ConfigError, match=r"it gives cell, cell\.boundary, nucleus"):
+        start_of(model, tmp_path / "run", ("a", "b"), two[::-1])
+    assert start_of(None, tmp_path, ("a",), CELL) is None
+
+
+def test_a_study_begins_with_it_too_but_not_in_an_arm_of_other_channels(tissue, tmp_path):
+    plan = {
+        "data": tissue,
+        "out": tmp_path / "study",
+        "label_sets": ("cell",),
+        "label_kind": "instances",
+        "student_channels": ("nucleus",),
+        "students": ("unet-tiny",),
+        "arms": ({"name": "baseline"},),
+        "split": (0.5, 0.25, 0.25),
+        "seeds": (0,),
+        "protocol": STILL.model_dump(),
+        "device": "cpu",
+        "start": save(tmp_path / "before"),
+    }
+    state = study(validated(Study, plan))
+    conclude_study(validated(Study, plan), state)
+    assert same_weights(tmp_path / "study/unet-tiny/model", tmp_path / "before")
+    with pytest.raises(ConfigError, match="cannot begin with the model"):
+        validated(Study, plan | {"arms": ({"name": "rival", "dropped_channels": ("membrane",)},)})
