@@ -17,7 +17,8 @@ def test_what_is_left_says_what_it_said_before(name):
     with torch.no_grad():
         before = student(image)
         assert before.shape[1] == 2
-        torch.testing.assert_close(student.own()(image), before, rtol=0, atol=0)
+        # A convolution of fewer outputs may round otherwise: by 5e-9 with AVX-512, not at all with AVX2.
+        torch.testing.assert_close(student.own()(image), before, rtol=0, atol=1e-6)
     fresh = build_student(name, channels=1, outputs=2)
     fresh.load_state_dict(student.network.state_dict())
 

@@ -33,6 +33,10 @@ def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
     summary = predict_files(config.model, config.images, config.out, options=options, notice=say)
     parts = [f"{len(summary.done)} images segmented into {config.out}"]
     parts += [f"{len(summary.skipped)} done before"] if summary.skipped else []
+    if summary.unlike:
+        parts.append(
+            f"{len(summary.unlike)} unlike the images that the model was trained on, look at their masks first"
+        )
     parts += [f"{len(summary.failed)} failed, see {config.out / 'failed.csv'}"] if summary.failed else []
     say("; ".join(parts))
     return int(bool(summary.failed))

@@ -1,6 +1,7 @@
 """Segmenting one array or file, in memory."""
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,13 +15,18 @@ from segdistill.data.rescale import nearest
 from segdistill.engine.devices import select_device
 from segdistill.errors import ConfigError, ShapeError
 from segdistill.inference.instances import segment
-from segdistill.inference.one_image import halo_of
+from segdistill.inference.one_image import halo_of, strangeness
 from segdistill.inference.options import Options
 from segdistill.inference.scale import at_model_scale
 from segdistill.inference.windows import predict_maps, view_of
+from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, load_model
 
 _USUAL = Options(device="cpu")
+
+
+class UnlikeTraining(UserWarning):
+    """An image is unlike those that the model was trained on: look at its masks."""
 
 
 def predict(
@@ -42,6 +48,9 @@ def predict(
             of one channel is taken for the channel of a model that takes one.
         options: How; ``probabilities`` and ``pattern`` mean nothing here, and ``channels`` is not looked at.
 
+    Warns:
+        UnlikeTraining: The image is unlike those that the model was trained on.
+
     Returns:
         By structure, object numbers from 1, or 0 and 1 where objects are not told apart.
 
@@ -52,7 +61,7 @@ def predict(
     """
     loaded = model if isinstance(model, Model) else load_model(Path(model))
     if isinstance(image, np.ndarray):
-        return _masks(loaded, _image_of(image, channels, loaded.card.channels), options)
+        return _masks(loaded, _image_of(image, channels, loaded.card), options)
     files = image if isinstance(image, Mapping) else Path(image)
     with open_image(files, channels=channels, axes=options.axes, fill_missing=options.fill_missing) as opened:
         return _masks(loaded, opened, options)
@@ -63,9 +72,16 @@ def _masks(model: Model, image: Image | ImageSource, options: Options) -> dict[s
     source, _ = at_model_scale(image, card, policy=options.pixel_size, fill_non_finite=options.fill_non_finite)
     view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=options.fill_non_finite)
     device = select_device(options.device, notice=lambda _: None)
+    network = copy.deepcopy(model.module).to(device).eval()  # the caller's stays as it is
+    strange = strangeness(network, view, card, size=source.pixel_size, device=device)
+    if strange:
+        warnings.warn(
+            f"{source.source} is unlike the images that the model was trained on: {'; '.join(strange)}.",
+            UnlikeTraining,
+            stacklevel=3,
+        )
     maps = np.zeros((len(card.outputs), *view.shape), np.float32)
     if not view.constant:
-        network = copy.deepcopy(model.module).to(device).eval()  # the caller's stays as it is
         maps = predict_maps(
             network,
             view,
@@ -79,7 +95,8 @@ def _masks(model: Model, image: Image | ImageSource, options: Options) -> dict[s
     return {name: nearest(mask[None], shape)[0] for name, mask in masks.items()}
 
 
-def _image_of(array: np.ndarray, channels: Sequence[str] | None, wanted: Sequence[str]) -> Image:
+def _image_of(array: np.ndarray, channels: Sequence[str] | None, card: ModelCard) -> Image:
+    wanted = card.channels
     if array.ndim not in {2, 3} or array.size == 0:
         raise ShapeError(f"An array of shape {array.shape} is no image. Give one of axes c y x, or y x.")
     pixels = array[None] if array.ndim == 2 else array
@@ -88,4 +105,4 @@ def _image_of(array: np.ndarray, channels: Sequence[str] | None, wanted: Sequenc
             f"The array has {len(pixels)} channels (its axes are c y x) and the model takes {', '.join(wanted)}."
             " Name the array's channels, in its order."
         )
-    return Image(pixels, tuple(wanted if channels is None else channels), None, "the array")
+    return Image(pixels, tuple(wanted if channels is None else channels), card.pixel_size, "the array")

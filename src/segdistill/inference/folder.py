@@ -38,6 +38,9 @@ class Summary:
     failed: Mapping[str, str] = field(default_factory=dict)
     """Path of an image to the reason; also in failed.csv."""
 
+    unlike: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names of images segmented now that are unlike those the model was trained on, to what is unlike."""
+
 
 def predict_files(
     model: Model | Path,
@@ -78,7 +81,7 @@ def predict_files(
         segmenter = Segmenter(network, device, loaded.card, options, out)
         records = Records(out)
         inputs = name_images(found, before=records.name_of, free=records.is_free)
-        done, skipped, failed = [], [], {}
+        done, skipped, failed, strange = [], [], {}, {}
         for number, image in enumerate(inputs, start=1):
             told = partial(_tell, notice, f"[{number}/{len(inputs)}] {image.name}")
             try:
@@ -95,9 +98,11 @@ def predict_files(
                 continue
             records.add(image, facts)
             done.append(image.name)
+            if facts["unlike_training"]:
+                strange[image.name] = tuple(facts["unlike_training"])
             told(_in_words(facts))
         records.write_failed()
-    return Summary(tuple(done), tuple(skipped), failed)
+    return Summary(tuple(done), tuple(skipped), failed, strange)
 
 
 def _tell(notice: Notice, place: str, line: str) -> None:
@@ -133,9 +138,9 @@ def _weights_hash(model: Model) -> str:
 
 
 def _in_words(facts: Mapping[str, Any]) -> str:
-    if facts["empty"]:
-        return "empty"
-    return ", ".join(_number(name, numbers) for name, numbers in facts["structures"].items())
+    found = ", ".join(_number(name, numbers) for name, numbers in facts["structures"].items())
+    strange = "; ".join(facts["unlike_training"])
+    return ("empty" if facts["empty"] else found) + (f". Unlike the training images: {strange}" if strange else "")
 
 
 def _number(structure: str, numbers: Mapping[str, int | None]) -> str:

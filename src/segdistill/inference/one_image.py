@@ -16,6 +16,7 @@ from segdistill.data.readers import open_image
 from segdistill.engine.progress import time_left
 from segdistill.files import sha256_file
 from segdistill.inference.blocks import BlockSegmenter
+from segdistill.inference.familiarity import appearance_of, unlike, unlike_in_size
 from segdistill.inference.inputs import Input
 from segdistill.inference.options import Options
 from segdistill.inference.runner import Notice
@@ -66,6 +67,7 @@ class Segmenter:
         ) as opened:
             source, factor = at_model_scale(opened, card, policy=options.pixel_size, fill_non_finite=fill)
             view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
+            strange = strangeness(self.network, view, card, size=source.pixel_size, device=self.device)
             target = Target(self.out, image.name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
             with BlockSegmenter(view.shape, card.structures, card.thresholds, folder=self.out) as segmenter:
                 parts = _fed(segmenter, _told(self._parts(view, notice), view.shape, notice))
@@ -80,6 +82,7 @@ class Segmenter:
             "empty": not any(numbers["pixels"] for numbers in structures.values()),
             "pixel_size": target.pixel_size,
             "scaled": factor,
+            "unlike_training": list(strange),
             "range": dict(zip(card.channels, ranges, strict=True)),
             "device": str(self.device),
             "files": {path.relative_to(self.out).as_posix(): sha256_file(path) for path in files},
@@ -97,6 +100,24 @@ class Segmenter:
             batch=1 if self.device.type == "cpu" else _AT_ONCE,
             notice=notice,
         )
+
+
+def strangeness(
+    network: nn.Module, view: View, card: ModelCard, *, size: float | None, device: str | torch.device
+) -> tuple[str, ...]:
+    """Return in what an image is unlike those that a model was trained on, in words; empty: in nothing.
+
+    Args:
+        network: The model's, on the device.
+        view: The image as the network sees it.
+        card: The model's.
+        size: Of the view's pixels, micrometres; None: not known.
+        device: Where the network is.
+    """
+    found = unlike_in_size(size, card)
+    if card.familiar is None or view.constant:
+        return found
+    return (*found, *unlike(card.familiar, appearance_of(network, view, device=device)))
 
 
 def halo_of(card: ModelCard, options: Options) -> int:

@@ -10,7 +10,7 @@ from segdistill.errors import DataError
 from segdistill.inference.options import PixelSizePolicy
 from segdistill.networks.card import ModelCard
 
-_ALIKE = 0.1
+ALIKE = 0.1
 """Pixel sizes that differ by at most this share are as good as equal to a network: training magnifies by more."""
 
 _LARGEST = 2**24
@@ -47,7 +47,7 @@ def at_model_scale(
             )
         return source, 1.0
     factor = found / wanted
-    if abs(factor - 1) < TOLERANCE or (policy == "refuse" and abs(factor - 1) <= _ALIKE):
+    if abs(factor - 1) < TOLERANCE or (policy == "refuse" and abs(factor - 1) <= ALIKE):
         return source, 1.0
     if policy == "refuse":
         raise DataError(

@@ -60,6 +60,27 @@ class Halo(TypedDict):
     """The fewest with which masks hardly change."""
 
 
+class Familiar(TypedDict):
+    """How training images appeared to the model, to tell images that are unlike them; ``inference.familiarity``."""
+
+    __pydantic_config__ = _STRICT  # pyright: ignore[reportGeneralTypeIssues]
+
+    channels: list[str]
+    """Names of the channels that were measured."""
+
+    looks: list[list[float]]
+    """Of each training image that is kept: brightness, contrast and sharpness of each channel in turn."""
+
+    look_limit: Annotated[float, Field(gt=0)]
+    """An image farther than this from all of them is unlike them, in noticeable differences."""
+
+    features: list[list[float]] | None
+    """Of each of them: projections of the encoder's features; None: it has no encoder."""
+
+    feature_limit: Annotated[float, Field(ge=0)] | None
+    """An image farther than this from all of them is unlike them."""
+
+
 class ModelCard(BaseModel):
     """Everything that using a model needs besides its weights, and where it comes from."""
 
@@ -106,6 +127,9 @@ class ModelCard(BaseModel):
 
     halo: Halo = {"exact": None, "fast": 64}
     """Context of a tile."""
+
+    familiar: Familiar | None = None
+    """How training images appeared; None: they were too few to say what is usual."""
 
     weights_sha256: str | None = None
     """SHA-256 of the weights file that belongs to this card; None until the model is saved."""

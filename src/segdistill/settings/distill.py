@@ -176,6 +176,12 @@ class Distill(TeacherChoice, Trained, Source):
         fitted = [name.startswith("fit:") for name in (self.teacher, self.control) if name is not None]
         if self.targets is not None and all(fitted):
             raise ValueError("targets is void with a teacher that is fitted here: nobody can have asked it before")
+        looked_up = [name for name in (self.teacher, self.control) if name is not None and name.startswith("maps:")]
+        if self.private and looked_up and self.targets is None:
+            raise ValueError(
+                f"private hides the names by which {looked_up[0]} finds its files. Store what it says first, with"
+                " `segdistill targets`, and name that folder with targets"
+            )
         if self.control is not None and self.prompting == "boxes":
             raise ValueError(
                 "control is void with prompting boxes: boxes of whole cells hand the control what only"

@@ -1,5 +1,6 @@
 """Settings that say where images are, how they are read and how they are divided."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -76,6 +77,17 @@ class Source(Images):
 
     split_seed: int = 0
     """Seed of that division. The same for all arms and seeds."""
+
+    private: bool = False
+    """Write pseudonyms in place of image and group names, and no path of the data, into every file of the run. A
+    pseudonym is the beginning of its file's SHA-256; groups are divided by pseudonym, so other ones may be tested."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every field as plain JSON values; of private data, no path."""
+        values = super().resolved()
+        if self.private:
+            values["data"] = f"private, its path has SHA-256 {hashlib.sha256(str(self.data).encode()).hexdigest()[:16]}"
+        return values
 
     @model_validator(mode="after")
     def _whole(self) -> "Source":

@@ -120,6 +120,9 @@ class Study(Trained, Source):
                     " start. Leave one of the two out"
                 )
             self.protocol_of(arm)
+        looked_up = [name for name, spec in self.teachers.items() if spec.teacher.startswith("maps:")]
+        if self.private and looked_up:
+            raise ValueError(f"private hides the names by which the teacher {looked_up[0]!r} finds its maps")
         if all(arm.teacher is not None for arm in self.arms):
             raise ValueError("no arm is without a teacher, so there is nothing to compare with. Add a baseline")
         return self

@@ -22,10 +22,11 @@ from segdistill.evaluation.metrics import METRICS
 from segdistill.evaluation.ruler import PIXELS, Ruler
 from segdistill.evaluation.summary import Record
 from segdistill.files import write_json
+from segdistill.inference.familiarity import FEWEST, appearance_of, chosen_of, familiar_of
 from segdistill.inference.halo import measure_fast_halo, measure_reach
 from segdistill.inference.instances import segment
 from segdistill.networks.build import build_student
-from segdistill.networks.card import ModelCard
+from segdistill.networks.card import Familiar, ModelCard
 from segdistill.networks.model import Model, save_model
 from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
@@ -105,7 +106,8 @@ def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
     recipe = Recipe(arm, bench.protocol, bench.student, bench.structures, start)
     fitted = fit(folder, recipe, entries=entries, seed=seed, device=bench.device, notice=bench.notice)
     seconds = time.monotonic() - started
-    save_model(folder / "model", Model(fitted.network, make_card(bench, arm, seed, fitted, labels)))
+    trained_on = [entry.name for entry in entries[0]]
+    save_model(folder / "model", Model(fitted.network, make_card(bench, arm, seed, fitted, labels, trained_on)))
     records = score_student(bench, arm, seed, fitted)
     facts = {
         "seconds": seconds,
@@ -250,7 +252,9 @@ def mask_planes(
     return np.stack([masks[structure.name] for structure in structures]).astype(np.int32)
 
 
-def make_card(bench: Bench, arm: Arm, seed: int, fitted: Fitted, labels: Labels) -> ModelCard:
+def make_card(
+    bench: Bench, arm: Arm, seed: int, fitted: Fitted, labels: Labels, trained_on: Sequence[str]
+) -> ModelCard:
     """Return the card of a student."""
     teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
     sizes = {bench.prepared.samples[name].image.pixel_size for name in bench.prepared.split["train"]}
@@ -270,8 +274,19 @@ def make_card(bench: Bench, arm: Arm, seed: int, fitted: Fitted, labels: Labels)
         labels_used=labels.total or labels.training + labels.validation,
         provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement, **began_with(bench)},
         notes=card_notes(labels, teaching),
+        familiar=familiar_with(bench, arm, fitted, trained_on),
         halo={"exact": reach_of(bench.student, len(channels), len(output_names(bench.structures))), "fast": fast},
     )
+
+
+def familiar_with(bench: Bench, arm: Arm, fitted: Fitted, trained_on: Sequence[str]) -> Familiar | None:
+    """Return how the training images appear to a student, so that it can tell images that are unlike them."""
+    groups = bench.prepared.groups
+    if len({groups[name] for name in trained_on}) < FEWEST:
+        return None
+    chosen = chosen_of(trained_on)
+    seen = [appearance_of(fitted.network, entry_view(view_in_use(bench, arm, name)), device="cpu") for name in chosen]
+    return familiar_of(seen, [groups[name] for name in chosen], channels_in_use(bench, arm))
 
 
 @cache

@@ -1,7 +1,6 @@
 """What is made of runs that are done: scores, the account, the chosen model, the record and the report."""
 
 import csv
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.channel_use import student_use, teacher_use
 from segdistill.study.content import Looked, make_content, mean_of, role_of
 from segdistill.study.gallery import make_gallery
-from segdistill.study.provenance import machine_in_words, tell, write_run
+from segdistill.study.provenance import command_line, machine_in_words, tell, write_run
 from segdistill.study.seen import see_tests, teacher_reliability
 from segdistill.study.shown import agreement_rows, channel_rows, cost_point, reliability_curves
 from segdistill.study.sizes import size_rows
@@ -108,7 +107,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         title=question.title,
         labels=asked[0].arm.labels,
         notes=question.notes,
-        command=shlex.join(["segdistill", *sys.argv[1:]]),
+        command=command_line(question.settings, sys.argv[1:]),
     )
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"

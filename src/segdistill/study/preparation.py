@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from segdistill.data.datasets import Case, Dataset, read_dataset
+from segdistill.data.pseudonyms import pseudonymous
 from segdistill.data.rescale import at_pixel_size
 from segdistill.data.sample import Sample, read_sample
 from segdistill.data.splits import split_cases
@@ -14,6 +15,9 @@ from segdistill.settings import Images, Source
 from segdistill.study.duplicates import keep_together
 
 Notice = Callable[[str], None]
+
+HIDDEN = "could not be used; the reason, which names its file, was told when it ran"
+"""What is kept of the reason why a private image was left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,8 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
         ConfigError: Nothing can be read, or nothing is labelled among the test images.
     """
     dataset = open_dataset(source)
+    if source.private:
+        dataset = _private(dataset, notice)
     samples, dropped = _read(dataset, source, notice)
     readable = [case for case in dataset.cases if case.name in samples]
     cases, joined = keep_together(readable, axes=source.axes, fill_missing=source.fill_missing)
@@ -97,6 +103,14 @@ def open_dataset(source: Images) -> Dataset:
     return _with_label_sets(dataset, source.label_sets)
 
 
+def _private(dataset: Dataset, notice: Notice) -> Dataset:
+    """Return the data set with its cases under pseudonyms; remarks that may name files are told and not kept."""
+    for note in dataset.notes:
+        notice(note)
+    left = [f"{len(dataset.notes)} remarks on files, which name them, were told when it ran."] if dataset.notes else []
+    return replace(dataset, cases=pseudonymous(dataset.cases), notes=tuple(left))
+
+
 def read_field(case: Case, dataset: Dataset, source: Images) -> Sample:
     """Return a field as students and teachers read it.
 
@@ -123,10 +137,14 @@ def _read(dataset: Dataset, source: Source, notice: Notice) -> tuple[dict[str, S
     dropped: dict[str, str] = {}
     for case in dataset.cases:
         try:
-            samples[case.name] = read_field(case, dataset, source)
+            sample = read_field(case, dataset, source)
         except DataError as error:
-            dropped[case.name] = str(error)
+            dropped[case.name] = HIDDEN if source.private else str(error)
             notice(f"Left out: {error}")
+            continue
+        if source.private:
+            sample = replace(sample, image=replace(sample.image, source=case.name))
+        samples[case.name] = sample
     if not samples:
         raise ConfigError(
             f"None of the {len(dataset.cases)} images in {source.data} can be used; the reasons are above."

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from segdistill.data.case import image_files
 from segdistill.files import sha256_array, write_json
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import Dropped, Facts, Licence
-from segdistill.settings import Settings
+from segdistill.settings import Settings, Source
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.content import Told
 
@@ -174,15 +175,28 @@ def dropped(bench: Bench) -> tuple[Dropped, ...]:
     return (*images, *targets)
 
 
+def file_names(bench: Bench) -> dict[str, list[str]]:
+    """Return the names of each image's files, by case."""
+    return {case.name: [path.name for path in image_files(case)] for case in bench.prepared.dataset.cases}
+
+
+def command_line(settings: Settings, words: Sequence[str]) -> str:
+    """Return the command as it was typed; where the data are private, without their path."""
+    if isinstance(settings, Source) and settings.private:
+        words = [word.replace(str(settings.data), "DATA") for word in words]
+    return shlex.join(["segdistill", *words])
+
+
 def write_run(path: Path, settings: Settings, bench: Bench, runs: Sequence[ArmRun], told: Told) -> None:
     """Write the record of a run beside its results."""
+    private = isinstance(settings, Source) and settings.private
     content: dict[str, Any] = {
         "run_id": told.run_id,
         "made": told.made,
         "command": told.command,
         "settings": settings.resolved(),
         "facts": {facts.title: dict(facts.values) for facts in told.provenance},
-        "files": {case.name: [path.name for path in image_files(case)] for case in bench.prepared.dataset.cases},
+        "files": {} if private else file_names(bench),
         "split": {part: list(names) for part, names in bench.prepared.split.items()},
         "licences": {licence.subject: licence.licence for licence in told.licences},
         "dropped": {entry.what: entry.why for entry in told.dropped},
