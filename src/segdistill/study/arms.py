@@ -194,7 +194,8 @@ def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
         return Labels(len(budget), validation, 0, before=before)
     teaching = bench.teachings[arm.teacher]
     seen = teaching.contract.labels_seen
-    shared = len(budget) + validation if teaching.fitted_here else 0
+    chosen_on = {each.name for each in bench.prepared.labelled("validation")} if validation else set()
+    shared = len((budget | chosen_on) & teaching.fitted_on)
     if teaching.contract.oracle and seen is not None:
         read = {name for name in bench.prepared.split["train"] if name in teaching.targets}
         seen, shared = seen + len(read), shared + len(budget & read)

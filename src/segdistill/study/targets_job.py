@@ -13,6 +13,7 @@ from segdistill.settings import Images, Targets
 from segdistill.settings.shard import part_of
 from segdistill.study.fitted import is_fitted
 from segdistill.study.preparation import open_dataset, read_field
+from segdistill.study.probing import PROMPTING
 from segdistill.study.stores import fill_store
 from segdistill.targets import (
     Filling,
@@ -88,6 +89,11 @@ def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], not
         raise ConfigError(
             f"Teacher {settings.teacher!r} is fitted within a run of `distill`, on the images that its splits allow."
             " Name a teacher that is fitted already, such as model:FOLDER."
+        )
+    if settings.prompting == PROMPTING:
+        raise ConfigError(
+            f"A probe of {settings.teacher} is fitted within a run of `distill` or `study`, on the images that its"
+            " splits allow. Ask for it there, or store what grid says here."
         )
     teacher = load_teacher(
         settings.teacher,

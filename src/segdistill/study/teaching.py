@@ -11,8 +11,9 @@ from jaxtyping import Float, Float32, Shaped
 
 from segdistill.data.sample import Sample
 from segdistill.settings import Protocol, TeacherSpec
-from segdistill.study.fitted import Fitting, Fold, fit_teachers, is_fitted
+from segdistill.study.fitted import Fitting, fit_teachers, is_fitted
 from segdistill.study.preparation import Prepared
+from segdistill.study.probing import PROMPTING, fit_probes
 from segdistill.study.shuffling import reading
 from segdistill.study.stores import fill_store, header_in
 from segdistill.targets import Filling, Key, TargetStore, create_store, image_key, load_maps, store_folder
@@ -51,8 +52,8 @@ class Teaching:
     failed: Mapping[str, str] = field(default_factory=dict)
     """Case to the reason why there is no target."""
 
-    fitted_here: bool = False
-    """Whether it was fitted on the labels of this very study."""
+    fitted_on: frozenset[str] = frozenset()
+    """Cases of this study on whose labels it was fitted here; empty: it came as it is."""
 
     folder: Path | None = None
     """Where what is found out about it is kept; None: nowhere."""
@@ -118,7 +119,7 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         SegdistillError: The teacher cannot be had, or does not suit the images.
     """
     spec, notice = asked.spec, asked.notice
-    teachers, fold_of = _teachers(asked, prepared)
+    teachers, fold_of, fitted_on = _teachers(asked, prepared)
     contract = teachers[0].contract
     store = _store(asked, teachers, fitted_here=fold_of is not None)
     filling = Filling(
@@ -142,7 +143,7 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         spec.channels,
         targets,
         failed,
-        fold_of is not None,
+        fitted_on,
         folder=asked.run / "teachers" / asked.name,
         summon=partial(_summon, asked, prepared, store.header) if can_look else None,
     )
@@ -171,8 +172,8 @@ def _has_all(store: TargetStore, keys: Iterable[Key]) -> bool:
     return all(store.has(key) for key in keys)
 
 
-def _teachers(asked: Asked, prepared: Prepared) -> tuple[list[Teacher], Mapping[str, int] | None]:
-    """Return the teacher, or one per fold with the case to fold table."""
+def _teachers(asked: Asked, prepared: Prepared) -> tuple[list[Teacher], Mapping[str, int] | None, frozenset[str]]:
+    """Return the teacher, or one per fold with the case to fold table; and the cases whose labels it was fitted on."""
     spec, structures, device = asked.spec, prepared.dataset.structures, asked.device
     if is_fitted(spec.teacher):
         folder = asked.run / "teachers" / asked.name
@@ -185,7 +186,13 @@ def _teachers(asked: Asked, prepared: Prepared) -> tuple[list[Teacher], Mapping[
             )
             for fold in folds
         ]
-        return loaded, _fold_of(folds, prepared)
+        used = [*prepared.labelled("train"), *prepared.labelled("validation")]
+        return loaded, _fold_of([fold.describes for fold in folds], prepared), frozenset(each.name for each in used)
+    if spec.prompting == PROMPTING:
+        folder = asked.run / "teachers" / asked.name
+        probes, fitted_on = fit_probes(spec, prepared, folder=folder, device=device, notice=asked.notice)
+        fold_of = _fold_of([probe.describes for probe in probes], prepared)
+        return [probe.teacher for probe in probes], fold_of, fitted_on
     teacher = load_teacher(
         spec.teacher,
         channels=spec.channels,
@@ -194,7 +201,7 @@ def _teachers(asked: Asked, prepared: Prepared) -> tuple[list[Teacher], Mapping[
         weights=spec.weights,
         device=device,
     )
-    return [teacher], None
+    return [teacher], None, frozenset()
 
 
 class Renamed:
@@ -216,9 +223,9 @@ class Renamed:
         return self.teacher.maps(image, hint)
 
 
-def _fold_of(folds: Sequence[Fold], prepared: Prepared) -> dict[str, int]:
+def _fold_of(described: Sequence[Sequence[str]], prepared: Prepared) -> dict[str, int]:
     """Return which teacher describes each case: the one that was not fitted on it, else the first."""
     table = dict.fromkeys(prepared.samples, 0)
-    for number, fold in enumerate(folds):
-        table |= dict.fromkeys(fold.describes, number)
+    for number, names in enumerate(described):
+        table |= dict.fromkeys(names, number)
     return table

@@ -52,7 +52,7 @@ class KnownTeacher:
 PROMPTINGS: Mapping[Prompting, str] = {
     "boxes": "boxes of the labelled objects: an oracle, named so, for it leaks labels",
     "grid": "points all over: reads no label; what SAM takes for an object counts",
-    "probe": "no prompt: a small head, fitted on labels, reads SAM's features",
+    "probe": "no prompt: a small head reads SAM's features; a run fits it on the labels, out of fold",
     "tuned": "no prompt: SAM itself was tuned on labels to answer without",
 }
 """How a SAM is asked."""
@@ -103,6 +103,14 @@ _KINDS = (
         size=None,
         licence="its card's",
         labels="its card says",
+    ),
+    KnownTeacher(
+        name="blurred:SIGMA",
+        what="the labels themselves, blurred by so many pixels: a control, as soft as a teacher and no wiser",
+        channels="none",
+        size=None,
+        licence="yours",
+        labels="those of every image that it describes",
     ),
 )
 

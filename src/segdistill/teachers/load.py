@@ -7,6 +7,7 @@ from typing import get_args
 from segdistill import plugins
 from segdistill.data.labels import Structure
 from segdistill.errors import UnknownName
+from segdistill.teachers.blurred import build_blurred
 from segdistill.teachers.cellsam import build_cellsam_teacher
 from segdistill.teachers.contract import Prompting, Teacher
 from segdistill.teachers.maps import build_maps
@@ -30,8 +31,9 @@ PREFIXES: Mapping[str, Build] = {
     "onnx": build_onnx,
     "maps": build_maps,
     "model": build_model,
+    "blurred": build_blurred,
 }
-"""Kinds of teachers that are named ``PREFIX:PATH``."""
+"""Kinds of teachers that are named ``PREFIX:PATH``, or by a number after the colon."""
 
 _CONTROLS: Mapping[str, str] = {EMBEDDED[0]: EMBEDDED[1]}
 

@@ -1,10 +1,11 @@
 """SAM teachers from their names: the published sizes, the embedded ones, and any on disk."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +92,24 @@ def build_embedded(request: Request) -> Teacher:
         if card is None:
             raise DataError(f"{path} has no description. Install segdistill again.")
         return _from_card(request, path, card)
+
+
+def load_sam(name: str, *, channels: Sequence[str], weights: Path | None, device: str) -> SamTeacher:
+    """Return a SAM by its name, to fit a probe on its features.
+
+    Raises:
+        ConfigError: The teacher is no SAM.
+        SegdistillError: It cannot be had; see ``load_teacher``.
+    """
+    builders = {**dict.fromkeys(PUBLISHED, build_published), **dict.fromkeys(EMBEDDED, build_embedded)}
+    build = build_local if name.startswith("sam:") else builders.get(name)
+    if build is None:
+        raise ConfigError(
+            f"Teacher {name!r} takes no prompting probe: a probe reads the features of a SAM, as {', '.join(builders)}"
+            " or sam:PATH. Leave the prompting out."
+        )
+    request = Request(name=name, channels=tuple(channels), prompting="grid", weights=weights, device=device)
+    return cast("SamTeacher", build(request))  # whatever these build is one
 
 
 def _card(path: Path) -> SamCard | None:
@@ -185,15 +204,31 @@ def _with_probe(model: SamModel, request: Request, contract: Contract) -> Teache
     path = request.options.probe
     if path is None:
         raise ConfigError(
-            f"Teacher {request.name!r} with prompting 'probe' needs the file of a fitted probe."
-            " Fit one on labels and name it, or use grid."
+            f"Teacher {request.name!r} with prompting 'probe' needs the file of a fitted probe. `distill` and `study`"
+            " fit probes themselves, out of fold; elsewhere name the file of one, or use grid."
         )
-    probe = load_probe(path, model, base_sha256=contract.weights_sha256)
+    return with_probe(SamTeacher(model, contract, ask_grid(Grid(), 1)), path)
+
+
+def with_probe(base: SamTeacher, path: Path) -> SamTeacher:
+    """Return a SAM that is asked through a fitted probe; it shares the encoder.
+
+    Args:
+        base: The SAM, however it is asked.
+        path: The probe's file.
+
+    Raises:
+        DataError: The file is no probe, or belongs to another encoder.
+    """
+    contract = base.contract
+    probe = load_probe(path, base.model, base_sha256=contract.weights_sha256)
     return SamTeacher(
-        model,
+        base.model,
         replace(
             contract,
             outputs=probe.outputs,
+            prompting="probe",
+            needs=(),
             labels_seen=None if contract.labels_seen is None else contract.labels_seen + probe.labels_seen,
             weights_sha256=f"{contract.weights_sha256}+{sha256_file(path)}",
             note="Probe: a small head was fitted on labels; the encoder was not.",

@@ -77,8 +77,20 @@ class Lesson:
     """Pixels that count."""
 
 
+@torch.no_grad()
+def encode_lessons(model: SamModel, lessons: Sequence[Lesson]) -> list[Encoded]:
+    """Return the images as the encoder sees them, for several fits on the same ones."""
+    return [encode(model, lesson.image) for lesson in lessons]
+
+
 def fit_probe(
-    model: SamModel, lessons: Sequence[Lesson], *, outputs: tuple[str, ...], base_sha256: str, fit: Fit
+    model: SamModel,
+    lessons: Sequence[Lesson],
+    *,
+    outputs: tuple[str, ...],
+    base_sha256: str,
+    fit: Fit,
+    encoded: Sequence[Encoded] | None = None,
 ) -> Probe:
     """Fit a head on frozen features; the encoder sees every image once.
 
@@ -91,6 +103,7 @@ def fit_probe(
         outputs: Names of the maps in the lessons' targets, in order.
         base_sha256: Hash of the SAM's weights; a probe fits no other.
         fit: Steps, rate, width, seed.
+        encoded: The lessons' images from ``encode_lessons``. None: they are encoded here.
 
     Raises:
         ConfigError: There is no lesson.
@@ -98,8 +111,7 @@ def fit_probe(
     if not lessons:
         raise ConfigError("A probe is fitted on labelled images, but there are none. Label some, or use grid.")
     generator = torch.Generator().manual_seed(fit.seed)
-    with torch.no_grad():
-        encoded = [encode(model, lesson.image) for lesson in lessons]
+    encoded = encode_lessons(model, lessons) if encoded is None else encoded
     head = new_head(encoder_of(model.config).neck, fit.width, len(outputs), generator).to(model.device)
     optimiser = torch.optim.AdamW(head.parameters(), lr=fit.learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, fit.learning_rate, total_steps=fit.steps + 1)

@@ -1,0 +1,120 @@
+"""Probes that are fitted here: a SAM's encoder stays as it is, a small head reads its features (prompting ``probe``).
+
+As with a teacher that is fitted here, each labelled training image is described by a head that was
+fitted on the other folds. The encoder looks at every image once; all heads share it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from segdistill.augment.label_maps import label_maps
+from segdistill.data.labels import Structure, output_names
+from segdistill.data.sample import Sample
+from segdistill.data.tiling import padded, tiles
+from segdistill.errors import ConfigError
+from segdistill.settings import TeacherSpec
+from segdistill.study.fitted import FOLDS, SEED, divide
+from segdistill.study.preparation import Prepared
+from segdistill.targets.look import field_of
+from segdistill.teachers.sam import SamTeacher
+from segdistill.teachers.sam_build import load_sam, with_probe
+from segdistill.teachers.sam_probe import Fit, Lesson, encode_lessons, fit_probe, save_probe
+
+PROMPTING = "probe"
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeFold:
+    """One probed teacher."""
+
+    teacher: SamTeacher
+    """It shares its encoder with the others."""
+
+    describes: tuple[str, ...]
+    """Training images that its head was not fitted on and is to describe."""
+
+
+def fit_probes(
+    spec: TeacherSpec, prepared: Prepared, *, folder: Path, device: str, notice: Notice
+) -> tuple[list[ProbeFold], frozenset[str]]:
+    """Fit a head on all labelled training images, and one per fold; or read back what was fitted before.
+
+    Args:
+        spec: The teacher; its prompting is ``probe``.
+        prepared: The images.
+        folder: Where the heads are kept.
+        device: Where the encoder runs.
+        notice: Told what is fitted.
+
+    Returns:
+        First the teacher whose head was fitted on all of them, then one per fold; and the images whose labels
+        were used.
+
+    Raises:
+        ConfigError: The teacher is no SAM, or fewer than two groups of training images are labelled in full.
+    """
+    base = load_sam(spec.teacher, channels=spec.channels, weights=spec.weights, device=device)
+    structures = prepared.dataset.structures
+    labelled = [sample for sample in prepared.labelled("train") if sample.known.all()]
+    groups = prepared.groups
+    parts = divide(sorted({groups[sample.name] for sample in labelled}), FOLDS)
+    if len(parts) < 2:
+        raise ConfigError(
+            f"A probe of {spec.teacher} is fitted on labelled training images of at least two groups, one to fit on and"
+            f" one to describe, but there is {len(parts)}. Label more, or ask by grid, which reads no label."
+        )
+    names = ["all", *(f"without_{number}" for number in range(1, len(parts) + 1))]
+    heads = {number: folder / f"{name}.safetensors" for number, name in enumerate(names)}
+    if not all(path.is_file() for path in heads.values()):
+        notice(f"Fitting {len(heads)} probes of {spec.teacher} on {len(labelled)} labelled images …")
+        _fit(base, labelled, [frozenset[str](), *parts], heads, groups, structures)
+    described = [frozenset[str](), *parts]
+    folds = [
+        ProbeFold(with_probe(base, path), tuple(s.name for s in labelled if groups[s.name] in described[number]))
+        for number, path in heads.items()
+    ]
+    return folds, frozenset(sample.name for sample in labelled)
+
+
+def _fit(
+    base: SamTeacher,
+    labelled: Sequence[Sample],
+    left_out: Sequence[frozenset[str]],
+    heads: Mapping[int, Path],
+    groups: Mapping[str, str],
+    structures: Sequence[Structure],
+) -> None:
+    lessons = [(sample.name, lesson) for sample in labelled for lesson in _lessons(base, sample, structures)]
+    encoded = encode_lessons(base.model, [lesson for _, lesson in lessons])
+    for number, path in heads.items():
+        kept = [place for place, (name, _) in enumerate(lessons) if groups[name] not in left_out[number]]
+        probe = fit_probe(
+            base.model,
+            [lessons[place][1] for place in kept],
+            outputs=output_names(structures),
+            base_sha256=base.contract.weights_sha256,
+            fit=Fit(seed=SEED),
+            encoded=[encoded[place] for place in kept],
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_probe(path, replace(probe, labels_seen=len({lessons[place][0] for place in kept})))
+
+
+def _lessons(base: SamTeacher, sample: Sample, structures: Sequence[Structure]) -> Iterator[Lesson]:
+    """Yield what a head is shown of a field, in the same tiles in which it will be asked."""
+    image = field_of(base, sample, structures).pixels
+    wanted = label_maps(torch.from_numpy(sample.planes)[None], [each.instances for each in structures])[0].numpy()
+    shape = sample.counts.shape
+    tile = base.contract.tile
+    if tile is None or max(shape) <= tile:
+        yield Lesson(image, wanted, sample.counts)
+        return
+    for part in tiles((shape[0], shape[1]), side=tile, halo=0):
+        counts = np.pad(sample.counts[part.read], part.pad)  # beyond the image's end nothing counts
+        if counts.any():
+            yield Lesson(padded(image[:, *part.read], part), np.pad(wanted[:, *part.read], ((0, 0), *part.pad)), counts)
