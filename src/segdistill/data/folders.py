@@ -8,6 +8,9 @@
     images/A01_dapi.tif          labels/A01.tif            one file per channel, by a pattern
     images/A01_actin.tif                                   "{name}_{channel}.tif"
 
+    images/A01.tif               labels/annotations.json   COCO: objects of every image in one file; each
+    images/A02.tif                                         category is a structure
+
 Files of ignore/ and field_of_view/ are paired as those of labels/ are. All three may hold outlines, too:
 A01.geojson from QuPath, A01.roi or A01.zip from ImageJ; A01.tif.geojson belongs to A01 as well.
 """
@@ -22,6 +25,7 @@ from functools import cache
 from pathlib import Path, PurePath, PurePosixPath
 
 from segdistill.data.case import SPLIT_WORDS, Case, Split, shown, stem
+from segdistill.data.coco import image_of, inner_path, is_coco, read_coco
 from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import BUILTIN
 from segdistill.data.readers.ome_zarr import is_zarr
@@ -81,11 +85,12 @@ def read_folder(root: Path, *, structure: str, pattern: str | None) -> Found:
     images, aside = _images(folder, pattern)
     if not images:
         raise DataError(f"{folder} holds no image{_of(pattern)}. Found: {shown(aside) or 'nothing'}.")
-    labels = {name: _shelf(path) for name, path in _label_folders(root, structure).items()}
+    labels, remarks = _coco_shelves(root / "labels", images)
+    labels = labels or {name: _shelf(path) for name, path in _label_folders(root, structure).items()}
     regions = {name: _shelf(root / name) for name in _REGIONS}
     _refuse_strangers(root, images, labels)
     cases = tuple(_case(name, images[name], labels, regions) for name in sorted(images))
-    notes = [*_asides("images", aside), *_notes(images, labels, regions), *_group_notes(cases)]
+    notes = [*_asides("images", aside), *remarks, *_notes(images, labels, regions), *_group_notes(cases)]
     return Found(cases, tuple(name for name in labels if labels[name].files), tuple(notes))
 
 
@@ -263,6 +268,33 @@ def _label_folders(root: Path, structure: str) -> dict[str, Path]:
             " Use one folder per structure, or only the folders of images/, or a CSV manifest."
         )
     return {unicodedata.normalize("NFC", name): folder / name for name in sorted(below)}
+
+
+def _coco_shelves(folder: Path, images: Mapping[str, object]) -> tuple[dict[str, _Shelf], list[str]]:
+    """Return label set to what COCO files hold of it, and remarks; nothing where there is anything but such files."""
+    entries = [entry for entry in sorted(folder.iterdir()) if entry.name[0] != "."] if folder.is_dir() else []
+    files = [entry for entry in entries if entry.is_file() and is_coco(entry)]
+    if any(entry.is_dir() or _is_label(entry) for entry in entries):
+        return {}, []
+    by_end = defaultdict[str, list[str]](list)
+    for name in images:
+        by_end[name.rpartition("/")[2]].append(name)
+    shelves, remarks = defaultdict[str, _Shelf](_Shelf), []
+    for path in files:
+        read = read_coco(path)
+        for number, (file_name, _) in read.images.items():
+            wanted = image_of(file_name)
+            alike = by_end[wanted.rpartition("/")[2]]
+            name = wanted if wanted in images or len(alike) != 1 else alike[0]
+            for category, structure in read.categories.items():
+                twin = shelves[structure].files.setdefault(name, inner_path(path, read, number, category))
+                if twin != inner_path(path, read, number, category):
+                    raise DataError(
+                        f"{path}: image {file_name!r} and {twin} are both labels of {name!r}. Keep one of them."
+                    )
+        if read.unused:
+            remarks.append(f"{path.name}: categories without any object are left aside: {shown(read.unused)}.")
+    return dict(shelves), remarks
 
 
 def _refuse_strangers(root: Path, images: Mapping[str, object], labels: Mapping[str, _Shelf]) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer, Shaped
 from PIL import Image as Pillow
 
+from segdistill.data.coco import is_coco
 from segdistill.data.outlines import is_outlines, read_outlines
 from segdistill.data.readers import read_image
 from segdistill.data.readers.faults import reading
@@ -128,7 +129,8 @@ def read_labels(
     Args:
         path: PNG, GIF, TIFF, npy or whatever else ``read_image`` reads, of one plane. Of a picture
             with a palette the palette's indices are the labels. A picture of several channels is
-            taken if they are all equal. Or outlines: GeoJSON from QuPath, .roi or .zip from ImageJ.
+            taken if they are all equal. Or outlines: GeoJSON from QuPath, .roi or .zip from ImageJ, or a path
+            into a COCO file (``segdistill.data.coco``).
         fill_missing: Whether tiles or chunks of which nothing is stored hold no label, as many programs
             leave them out. Otherwise they are refused.
         shape: Pixels along y and x of the image, which outlines need, having no size of their own. Of other
@@ -149,6 +151,11 @@ def read_labels(
     """
     if is_outlines(path):
         return _drawn(path, shape)
+    if is_coco(path):
+        raise DataError(
+            f"{path} may hold the objects of many images, as COCO files do, and is no label of one. Put it into labels/"
+            " of a folder with images/: each image is then found by its file's name."
+        )
     if path.suffix.lower() in _LOSSY:
         raise DataError(
             f"{path} is compressed with loss, which changes label numbers."

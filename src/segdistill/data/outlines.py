@@ -1,23 +1,30 @@
-"""Labels that are outlines: objects drawn in QuPath or ImageJ, turned into a label image.
+"""Labels that are outlines: objects drawn in QuPath, in ImageJ or for COCO, turned into a label image.
 
 Coordinates are pixels of the image at full resolution, x before y, counted from the corner of the first
-pixel, as both programs count. A pixel belongs to the object in which its centre lies; of several it
+pixel, as all of them count. A pixel belongs to the object in which its centre lies; of several it
 belongs to the last. Rings of one part count by the even-odd rule, so that a ring in a ring is a hole.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
+from segdistill.data import coco
 from segdistill.data.geojson import read_geojson
 from segdistill.data.imagej import read_imagej
-from segdistill.data.outline import Outline
+from segdistill.data.outline import Outline, Stamp
 from segdistill.errors import DataError
 
-_READERS = {".geojson": read_geojson, ".roi": read_imagej, ".zip": read_imagej}
+_READERS: Mapping[str, Callable[[Path], Sequence[Outline | Stamp]]] = {
+    ".geojson": read_geojson,
+    ".roi": read_imagej,
+    ".zip": read_imagej,
+    coco.SUFFIX: coco.read_objects,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +49,15 @@ def read_outlines(path: Path, shape: tuple[int, int]) -> Int32[np.ndarray, "y x"
     """Return the objects of a file, numbered from 1 in its order.
 
     Args:
-        path: GeoJSON as QuPath exports it, or ImageJ's .roi or .zip of them.
+        path: GeoJSON as QuPath exports it, ImageJ's .roi or .zip of them, or a path into a COCO file.
         shape: Pixels of the image along y and x.
 
     Raises:
         DataError: The file is damaged, or an object is no area, lies outside the image, is smaller than
             a pixel, or lies within another one: then it is unclear which of the two is meant.
     """
+    if path.suffix == coco.SUFFIX and coco.stated_shape(path) != shape:
+        _refuse_size(path, coco.stated_shape(path), shape)
     labels = np.zeros(shape, np.int32)
     outlines = _READERS[path.suffix.lower()](path)
     for number, outline in enumerate(outlines, start=1):
@@ -68,8 +77,12 @@ def read_outlines(path: Path, shape: tuple[int, int]) -> Int32[np.ndarray, "y x"
     return labels
 
 
-def _paint(outline: Outline, shape: tuple[int, int]) -> _Painted:
+def _paint(outline: Outline | Stamp, shape: tuple[int, int]) -> _Painted:
     """Return which pixels of an image have their centre in an object."""
+    if isinstance(outline, Stamp):
+        height, width = outline.inside.shape
+        rows = slice(outline.top, outline.top + height)
+        return _Painted(rows, slice(outline.left, outline.left + width), outline.inside)
     corners = np.concatenate([ring for part in outline.parts for ring in part])
     low = np.floor(corners.min(axis=0)).clip(0, shape[::-1]).astype(int)
     high = np.ceil(corners.max(axis=0)).clip(low, shape[::-1]).astype(int)
@@ -110,7 +123,16 @@ def fill(rings: Sequence[Float64[np.ndarray, "_ 2"]], shape: tuple[int, int]) ->
     return (np.cumsum(turns, axis=1)[:, :width] % 2).astype(bool)
 
 
-def _refuse_nothing(path: Path, outline: Outline, shape: tuple[int, int]) -> None:
+def _refuse_size(path: Path, found: tuple[int, ...], shape: tuple[int, int]) -> Never:
+    raise DataError(
+        f"{path} was drawn on an image of {found[0]} × {found[1]} pixels (y × x), but its image has {shape[0]} ×"
+        f" {shape[1]}. Export the annotations for this image, or pair them with the one they were drawn on."
+    )
+
+
+def _refuse_nothing(path: Path, outline: Outline | Stamp, shape: tuple[int, int]) -> Never:
+    if isinstance(outline, Stamp):
+        raise DataError(f"{path}: {outline.name} covers no pixel: its mask is empty. Remove it or draw it again.")
     corners = np.concatenate([ring for part in outline.parts for ring in part])
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     raise DataError(
@@ -120,7 +142,7 @@ def _refuse_nothing(path: Path, outline: Outline, shape: tuple[int, int]) -> Non
     )
 
 
-def _refuse_nested(path: Path, inner: Outline, outer: Outline) -> None:
+def _refuse_nested(path: Path, inner: Outline | Stamp, outer: Outline | Stamp) -> Never:
     raise DataError(
         f"{path}: {inner.name} lies within others such as {outer.name}, so it is unclear which of them is the object."
         " Export one kind of objects only (say, the cells without the region they were found in), or one file each."
