@@ -10,7 +10,7 @@ from segdistill.data.labels import Structure
 from segdistill.errors import ShapeError
 from segdistill.evaluation.instances import match, panoptic_quality
 from segdistill.inference.blocks import BlockSegmenter
-from segdistill.inference.instances import segment
+from segdistill.inference.instances import find_seeds, segment
 
 CELL, VESSEL = Structure("cell", instances=True), Structure("vessel", instances=False)
 
@@ -61,6 +61,51 @@ def test_objects_that_are_all_seed_come_out_exactly_whatever_the_blocks(seed, bl
     cut, count, _, _ = in_blocks(maps, block=block, margin=margin)["cell"]
     assert count == cut.max() == whole.max()
     assert len({*zip(cut.ravel().tolist(), whole.ravel().tolist(), strict=True)}) == count + bool((whole == 0).any())
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), block=st.integers(12, 40), smoothing=st.sampled_from([0.7, 1.0, 2.5]))
+def test_smoothed_seeds_are_those_of_the_uncut_image_to_the_pixel(seed, block, smoothing):
+    # Noise all over: whether a pixel is a seed depends on pixels of other blocks.
+    generator = np.random.default_rng(seed)
+    maps = generator.random((2, 47, 64)).astype(np.float32)
+    maps[0] = 0.6 + 0.4 * maps[0]
+    cut = {"cell": {"smoothing": smoothing, "seed": 0.42}}
+    wanted = find_seeds(maps, [CELL], cut)["cell"]
+    found = np.zeros_like(wanted)
+
+    class Watching(BlockSegmenter):
+        def _segment_band(self):
+            canvas = self._canvases["cell"]
+            add = canvas.add
+
+            def watched(mask, seeds, place):
+                found[place.seen] |= seeds
+                np.testing.assert_array_equal(seeds, wanted[place.seen])
+                add(mask, seeds, place)
+
+            canvas.add = watched
+            super()._segment_band()
+            canvas.add = add
+
+    with Watching(maps.shape[1:], [CELL], cut, block=block, margin=5) as segmenter:
+        for part in parts(maps):
+            segmenter.add(*part)
+        objects = segmenter.finish()["cell"].objects
+    np.testing.assert_array_equal(found, wanted)
+    if wanted.any():
+        assert objects == segment(maps, [CELL], cut)["cell"].max()
+
+
+def test_dense_cells_with_noisy_maps_across_blocks_are_those_of_the_uncut_image(dense):
+    maps = dense(310, 423)
+    maps[1] = np.clip(maps[1] + np.random.default_rng(1).normal(0, 0.25, maps[1].shape), 0, 1)
+    cut = {"cell": {"smoothing": 2.0, "seed": 0.6}}
+    whole = segment(maps, [CELL], cut)["cell"]
+    blocks, count, _, _ = in_blocks(maps, thresholds=cut, block=100, margin=64)["cell"]
+    assert whole.max() > 200
+    assert count == whole.max()
+    assert panoptic_quality(match(blocks, whole)) >= 0.999
 
 
 def thin(left, right):

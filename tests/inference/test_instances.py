@@ -95,3 +95,16 @@ def test_each_structure_takes_its_own_maps_and_thresholds():
 def test_maps_that_do_not_fit_the_structures_are_refused():
     with pytest.raises(ShapeError, match=r"2 maps.*3 outputs.*vessel, cell, cell\.boundary"):
         segment(np.zeros((2, 3, 5), np.float32), [VESSEL, CELL], {})
+
+
+def test_smoothing_closes_a_gap_in_a_boundary_and_ignores_a_speck_of_one():
+    foreground, boundary = np.full((11, 21), 0.9, np.float32), np.zeros((11, 21), np.float32)
+    boundary[:, 9:12] = 1
+    boundary[5, 9:12] = 0  # through this row the two halves hang together
+    cut = {"foreground_threshold": 0.5, "seed_threshold": 0.6, "minimum_size": 0}
+    assert instances(foreground, boundary, **cut).max() == 1
+    assert instances(foreground, boundary, **cut, smoothing=1.5).max() == 2
+    ring = np.zeros((11, 21), np.float32)
+    ring[4:7, 4:7], ring[5, 5] = 1, 0  # one pixel, cut off by a false boundary, would be an object
+    assert instances(foreground, ring, **cut).max() == 2
+    assert instances(foreground, ring, **cut, smoothing=1.5).max() == 1

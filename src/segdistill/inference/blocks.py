@@ -13,7 +13,7 @@ from segdistill.data.image import Window
 from segdistill.data.labels import Structure
 from segdistill.errors import ShapeError
 from segdistill.inference.canvas import Canvas, Mask, ObjectCanvas, Place, PlainCanvas
-from segdistill.inference.instances import find_seeds, segment
+from segdistill.inference.instances import find_seeds, seed_reach, segment
 
 _WHOLE = 2**22
 """Images of at most so many pixels are one block."""
@@ -65,6 +65,7 @@ class BlockSegmenter:
         self._thresholds = {name: {**cut, "minimum_size": 0} for name, cut in thresholds.items()}
         self._block = _block_sides(shape) if block is None else (block, block)
         self._margin = margin
+        self._reach = seed_reach(thresholds)
         self._rows = _Rows(shape[1])
         self._top = 0
         self._canvases: dict[str, Canvas] = {}
@@ -84,23 +85,33 @@ class BlockSegmenter:
 
     @property
     def _needed(self) -> int:
-        return min(self._top + self._block[0] + self._margin, self._shape[0])
+        return min(self._top + self._block[0] + self._margin + self._reach, self._shape[0])
 
     def _segment_band(self) -> None:
         rows = slice(self._top, min(self._top + self._block[0], self._shape[0]))
         for left in range(0, self._shape[1], self._block[1]):
             own = (rows, slice(left, min(left + self._block[1], self._shape[1])))
-            place = Place(own, (self._with_margin(rows, 0), self._with_margin(own[1], 1)))
-            maps = self._rows.take(place.seen)
-            masks = segment(maps, self._structures, self._thresholds)
-            seeds = find_seeds(maps, self._structures, self._thresholds)
+            place = Place(own, self._around(own, self._margin))
+            # Neighbours must agree on every pixel that both see whether it is a seed: so seeds are found with
+            # all that they depend on in sight.
+            wide = self._around(own, self._margin + self._reach)
+            inner = _within(place.seen, wide)
+            maps = self._rows.take(wide)
+            found = find_seeds(maps, self._structures, self._thresholds)
+            seeds = {name: mask[inner] for name, mask in found.items()}
+            masks = segment(maps[:, *inner], self._structures, self._thresholds, seeds=seeds)
             for name, mask in masks.items():
                 self._canvases[name].add(mask, seeds[name], place)
         self._top = rows.stop
-        self._rows.forget(rows.stop - self._margin)
+        self._rows.forget(rows.stop - self._margin - self._reach)
 
-    def _with_margin(self, span: slice, axis: int) -> slice:
-        return slice(max(span.start - self._margin, 0), min(span.stop + self._margin, self._shape[axis]))
+    def _around(self, window: Window, border: int) -> Window:
+        """Return a window with so many pixels around it, as far as the image reaches."""
+        rows, columns = (
+            slice(max(span.start - border, 0), min(span.stop + border, length))
+            for span, length in zip(window, self._shape, strict=True)
+        )
+        return rows, columns
 
     def finish(self) -> dict[str, Mask]:
         """Return the mask of each structure, once all parts were given. They can be read until this is closed.
@@ -126,6 +137,14 @@ class BlockSegmenter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _within(window: Window, larger: Window) -> Window:
+    """Return where a window lies in a larger one."""
+    rows, columns = (
+        slice(span.start - other.start, span.stop - other.start) for span, other in zip(window, larger, strict=True)
+    )
+    return rows, columns
 
 
 def _block_sides(shape: tuple[int, int]) -> tuple[int, int]:

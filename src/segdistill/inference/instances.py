@@ -11,13 +11,18 @@ from skimage.segmentation import watershed
 from segdistill.data.labels import BOUNDARY, Structure, output_names
 from segdistill.errors import ShapeError
 
-DEFAULT_THRESHOLDS: Mapping[str, float] = {"foreground": 0.5, "seed": 0.5, "minimum_size": 0}
+DEFAULT_THRESHOLDS: Mapping[str, float] = {"foreground": 0.5, "seed": 0.5, "smoothing": 0.0, "minimum_size": 0}
+
+_REACH = 4
+"""A Gaussian is cut off at so many standard deviations."""
 
 
 def segment(
     maps: Float[np.ndarray, "o y x"],
     structures: Sequence[Structure],
     thresholds: Mapping[str, Mapping[str, Any]],
+    *,
+    seeds: Mapping[str, Bool[np.ndarray, "y x"]] | None = None,
 ) -> dict[str, UInt32[np.ndarray, "y x"]]:
     """Return a mask for each structure.
 
@@ -25,7 +30,10 @@ def segment(
         maps: Probabilities in the order of ``output_names(structures)``.
         structures: What is segmented.
         thresholds: Per structure ``foreground`` (probability), ``seed`` (probability, instances
-            only) and ``minimum_size`` (pixels); what is missing takes ``DEFAULT_THRESHOLDS``.
+            only), ``smoothing`` (pixels, instances only) and ``minimum_size`` (pixels); what is missing
+            takes ``DEFAULT_THRESHOLDS``.
+        seeds: From ``find_seeds``, of the same pixels; None finds them here. A part of an image needs
+            those of a larger part: see ``seed_reach``.
 
     Returns:
         Per structure, object numbers from 1 where it has instances, else 0 and 1.
@@ -45,13 +53,9 @@ def segment(
         cut = {**DEFAULT_THRESHOLDS, **thresholds.get(structure.name, {})}
         foreground = by_name[structure.name]
         if structure.instances:
-            masks[structure.name] = instances(
-                foreground,
-                by_name[structure.name + BOUNDARY],
-                foreground_threshold=cut["foreground"],
-                seed_threshold=cut["seed"],
-                minimum_size=int(cut["minimum_size"]),
-            )
+            boundary, inside = by_name[structure.name + BOUNDARY], foreground > cut["foreground"]
+            own = _seeds(foreground, boundary, cut) if seeds is None else seeds[structure.name]
+            masks[structure.name] = without_small(grown(boundary, own, inside), int(cut["minimum_size"]))
         else:
             masks[structure.name] = (foreground > cut["foreground"]).astype(np.uint32)
     return masks
@@ -72,11 +76,20 @@ def find_seeds(
         cut = {**DEFAULT_THRESHOLDS, **thresholds.get(structure.name, {})}
         foreground = by_name[structure.name]
         found[structure.name] = (
-            _seeds(foreground, by_name[structure.name + BOUNDARY], cut["foreground"], cut["seed"])
+            _seeds(foreground, by_name[structure.name + BOUNDARY], cut)
             if structure.instances
             else np.zeros(foreground.shape, bool)
         )
     return found
+
+
+def seed_reach(thresholds: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return from how far away a pixel decides whether another is a seed, pixels.
+
+    >>> seed_reach({"cell": {"smoothing": 2.0}, "vessel": {}})
+    8
+    """
+    return max((round(_REACH * cut.get("smoothing", 0.0)) for cut in thresholds.values()), default=0)
 
 
 def _by_name(maps: Float[np.ndarray, "o y x"], structures: Sequence[Structure]) -> dict[str, np.ndarray]:
@@ -93,6 +106,7 @@ def instances(
     foreground_threshold: float,
     seed_threshold: float,
     minimum_size: int,
+    smoothing: float = 0.0,
 ) -> UInt32[np.ndarray, "y x"]:
     """Return objects grown from seeds by a watershed.
 
@@ -105,6 +119,8 @@ def instances(
         foreground_threshold: Objects lie where ``foreground`` is above it.
         seed_threshold: Seeds lie where ``foreground × (1 − boundary)`` is above it.
         minimum_size: Smaller objects are dropped, pixels. 0 keeps all.
+        smoothing: Standard deviation of the Gaussian by which that product is smoothed first, pixels: specks
+            of a noisy map would each become an object. 0 takes it as it is.
 
     Returns:
         Object numbers from 1 without gaps; 0 is background.
@@ -113,7 +129,8 @@ def instances(
         Seeded watershed on border probabilities: Meyer and Beucher 1990; as used for nuclei by
         Caicedo et al. 2019 (three-class U-Nets).
     """
-    seeds = _seeds(foreground, boundary, foreground_threshold, seed_threshold)
+    cut = {"foreground": foreground_threshold, "seed": seed_threshold, "smoothing": smoothing}
+    seeds = _seeds(foreground, boundary, cut)
     return without_small(grown(boundary, seeds, foreground > foreground_threshold), minimum_size)
 
 
@@ -135,9 +152,12 @@ def grown(
 
 
 def _seeds(
-    foreground: Float[np.ndarray, "y x"], boundary: Float[np.ndarray, "y x"], foreground_threshold: float, seed: float
+    foreground: Float[np.ndarray, "y x"], boundary: Float[np.ndarray, "y x"], cut: Mapping[str, float]
 ) -> Bool[np.ndarray, "y x"]:
-    return (foreground * (1 - boundary) > seed) & (foreground > foreground_threshold)
+    inner = foreground * (1 - boundary)
+    if cut["smoothing"] > 0:  # each pixel's sum is the same whatever part of the image is looked at
+        inner = ndimage.gaussian_filter(inner, cut["smoothing"], mode="nearest", truncate=_REACH)
+    return (inner > cut["seed"]) & (foreground > cut["foreground"])
 
 
 def _pieces(mask: Bool[np.ndarray, "y x"]) -> tuple[Int32[np.ndarray, "y x"], int]:

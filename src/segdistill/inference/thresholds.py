@@ -1,7 +1,6 @@
 """Thresholds tuned on validation images and kept in the model."""
 
-from collections.abc import Iterable, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -12,58 +11,106 @@ from segdistill.evaluation.overlap import dice
 from segdistill.inference.instances import DEFAULT_THRESHOLDS, segment
 
 FOREGROUND = (0.3, 0.4, 0.5, 0.6, 0.7)
-SEED = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SEED = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+SMOOTHING = (0.0, 1.0, 2.0, 3.0, 5.0)
+"""Standard deviations, pixels."""
+
+MINIMUM_SIZE = (0.0, 0.05, 0.1, 0.2)
+"""Shares of the median size of labelled objects."""
+
+Case = tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.ndarray, "y x"]]
+"""Probability maps, label planes (one per structure) and the pixels that count."""
+
+_One = tuple[Float[np.ndarray, "_ y x"], Int[np.ndarray, "y x"], Bool[np.ndarray, "y x"]]
+"""The same of one structure."""
 
 
-def tune_thresholds(
-    cases: Sequence[tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.ndarray, "y x"]]],
-    structures: Sequence[Structure],
-) -> dict[str, dict[str, float]]:
+def tune_thresholds(cases: Sequence[Case], structures: Sequence[Structure]) -> dict[str, dict[str, float]]:
     """Return the thresholds that score best on validation images.
 
-    First the foreground threshold by mean Dice; then, for instances, the seed threshold by mean
-    AP@0.5 at that foreground.
+    First the foreground threshold by mean Dice; then, for instances, by mean AP@0.5 and one after the
+    other: the smoothing of what seeds are found in, the seed threshold, and the least size.
 
     Args:
-        cases: Probability maps, label planes (one per structure) and the pixels that count.
-            One of which no pixel counts says nothing. Without any, the defaults are returned.
+        cases: Of which no pixel counts, one says nothing. Without any, the defaults are returned.
         structures: What is segmented.
 
     Returns:
-        Per structure ``foreground``, ``seed`` (probabilities) and ``minimum_size`` (pixels, 0).
+        Per structure ``foreground``, ``seed`` (probabilities), ``smoothing`` and ``minimum_size`` (pixels).
     """
     tuned = {structure.name: dict(DEFAULT_THRESHOLDS) for structure in structures}
-    cases = [case for case in cases if case[2].any()]
-    if not cases:
-        return tuned
-    names = output_names(structures)
-    for plane, structure in enumerate(structures):
-        output = names.index(structure.name)
+    for structure, own in _by_structure(cases, structures):
         scores = {
-            cut: _mean(dice(maps[output] > cut, planes[plane] > 0, counts=counts) for maps, planes, counts in cases)
+            cut: _mean(dice(maps[0] > cut, plane > 0, counts=counts) for maps, plane, counts in own)
             for cut in FOREGROUND
         }
         tuned[structure.name]["foreground"] = _best(scores)
+    return _with_objects(cases, structures, tuned)
+
+
+def tune_objects(cases: Sequence[Case], structures: Sequence[Structure]) -> dict[str, dict[str, float]]:
+    """Return the thresholds by which objects are told apart best; foreground stays where probability is one half.
+
+    For teachers: their maps are taken at their word, but how a watershed cuts them is no part of that.
+    The arguments are those of ``tune_thresholds``.
+    """
+    return _with_objects(cases, structures, {structure.name: dict(DEFAULT_THRESHOLDS) for structure in structures})
+
+
+def _with_objects(
+    cases: Sequence[Case], structures: Sequence[Structure], tuned: Mapping[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    found = dict(tuned)
+    for structure, own in _by_structure(cases, structures):
         if structure.instances:
-            tuned[structure.name]["seed"] = _best(_seed_scores(cases, structures, plane, tuned))
-    return tuned
+            found[structure.name] = _tuned_seeds(own, structure, tuned[structure.name])
+    return found
 
 
-def _seed_scores(cases: Sequence, structures: Sequence[Structure], plane: int, tuned: dict) -> dict[float, float]:
-    structure, output = structures[plane], output_names(structures).index(structures[plane].name)
-    scores: dict[float, list[float]] = {cut: [] for cut in SEED}
-    for cut, (maps, planes, counts) in product(SEED, cases):
-        objects = segment(
-            maps[output : output + 2], [structure], {structure.name: {**tuned[structure.name], "seed": cut}}
-        )[structure.name]
-        scores[cut].append(average_precision(match(objects, planes[plane], counts=counts)))
-    return {cut: float(np.mean(values)) for cut, values in scores.items()}
+def _by_structure(cases: Sequence[Case], structures: Sequence[Structure]) -> Iterator[tuple[Structure, Sequence[_One]]]:
+    """Yield each structure with its own maps and labels; nothing where no pixel counts."""
+    counted = [case for case in cases if case[2].any()]
+    names = output_names(structures)
+    for plane, structure in enumerate(structures):
+        output = names.index(structure.name)
+        if counted:
+            yield structure, [(maps[output : output + 2], planes[plane], counts) for maps, planes, counts in counted]
+
+
+def _tuned_seeds(cases: Sequence[_One], structure: Structure, found: Mapping[str, float]) -> dict[str, float]:
+    """Return what objects are told apart by; each is chosen with the others as they are so far."""
+    chosen = {**found, "seed": 0.7}  # where smoothing is judged; then the seed threshold itself
+    sizes = np.concatenate([_sizes(plane) for _, plane, _ in cases])
+    median = float(np.median(sizes)) if len(sizes) else 0.0
+    for name, values, usual in (
+        ("smoothing", SMOOTHING, 0.0),
+        ("seed", SEED, 0.5),
+        ("minimum_size", sorted({float(round(share * median)) for share in MINIMUM_SIZE}), 0.0),
+    ):
+        scores = {value: _precision(cases, structure, {**chosen, name: value}) for value in values}
+        chosen[name] = _best(scores, usual)
+    return chosen
+
+
+def _precision(cases: Sequence[_One], structure: Structure, cut: Mapping[str, float]) -> float:
+    """Return the mean AP@0.5."""
+    return _mean(
+        average_precision(
+            match(segment(maps, [structure], {structure.name: cut})[structure.name], plane, counts=counts)
+        )
+        for maps, plane, counts in cases
+    )
+
+
+def _sizes(plane: Int[np.ndarray, "y x"]) -> Int[np.ndarray, " n"]:
+    """Return the sizes of the objects of a label plane, pixels."""
+    return np.unique(plane[plane > 0], return_counts=True)[1]
 
 
 def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def _best(scores: dict[float, float]) -> float:
-    """Return the best threshold; among equals the one nearest to one half."""
-    return max(scores, key=lambda cut: (scores[cut], -abs(cut - 0.5)))
+def _best(scores: Mapping[float, float], usual: float = 0.5) -> float:
+    """Return the best value; among equals the one nearest to the usual one."""
+    return max(scores, key=lambda value: (scores[value], -abs(value - usual)))

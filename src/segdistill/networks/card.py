@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import (
     AfterValidator,
@@ -43,6 +43,9 @@ class Thresholds(TypedDict):
 
     seed: Annotated[float, Field(gt=0, lt=1)]
     """Least probability of a pixel from which an object is grown."""
+
+    smoothing: NotRequired[Annotated[float, Field(ge=0)]]
+    """Standard deviation of the Gaussian that smooths what seeds are found in, pixels; 0 where it is not named."""
 
     minimum_size: NonNegativeInt
     """Objects of fewer pixels are dropped."""

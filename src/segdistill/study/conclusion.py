@@ -13,6 +13,7 @@ from segdistill.evaluation.document import write_conventions
 from segdistill.evaluation.metrics import SHARE
 from segdistill.evaluation.summary import Record
 from segdistill.files import neutral_cell, whole_file
+from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, write_report
 from segdistill.settings import Settings
@@ -150,14 +151,21 @@ def look(
 
 
 def score_teacher(bench: Bench, name: str | None) -> list[Record]:
-    """Return a teacher's own scores on the test fields, where it gives every map that the student gives."""
+    """Return a teacher's own scores on the test fields, where it gives every map that the student gives.
+
+    How its objects are told apart is tuned on the validation fields, as for every student.
+    """
     outputs = output_names(bench.structures)
     if name is None or any(output not in bench.teachings[name].contract.outputs for output in outputs):
         return []
+    teaching, chosen_on = bench.teachings[name], bench.prepared.labelled("validation")
+    seen = [(teaching.maps(sample.name, outputs), sample) for sample in chosen_on if sample.known.all()]
+    cases = [(maps, sample.planes, sample.counts) for maps, sample in seen if maps is not None]
+    thresholds = tune_objects(cases, bench.structures)
     records: list[Record] = []
     for sample in bench.prepared.labelled("test"):
-        maps = bench.teachings[name].maps(sample.name, outputs)
-        records += score_maps(bench.prepared, sample, maps, {}, TEACHER, seed=0)
+        maps = teaching.maps(sample.name, outputs)
+        records += score_maps(bench.prepared, sample, maps, thresholds, TEACHER, seed=0)
     return records
 
 
