@@ -9,7 +9,8 @@ its object, as a share of the object's largest. Then objects are made in four wa
 - distances: seeds where the second network's distance is high, flooding the distance;
 - mask alone: seeds from the Euclidean distance inside the first network's mask, no second output used.
 
-Foreground and seed threshold of each are tuned on the validation fields; near-duplicates share a split.
+In each, the map that seeds are found in is smoothed. Foreground, seed threshold and smoothing of each are tuned on
+the validation fields; near-duplicates share a split.
 """
 
 import argparse
@@ -47,11 +48,13 @@ PROTOCOL = Protocol(steps=600, batch_size=4, crop=192, ema=0.99, validations=6, 
 SEEDS = (0, 1, 2)
 FOREGROUNDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 CUTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SMOOTHINGS = (0.0, 1.0, 2.0, 3.0)
+"""Standard deviations, pixels."""
 DISTANCE = "distance"
 
 Maps = np.ndarray
-Cut = Callable[[Maps, float, float], np.ndarray]
-"""Objects from maps, a foreground threshold and a seed threshold."""
+Cut = Callable[[Maps, float, float, float], np.ndarray]
+"""Objects from maps, a foreground threshold, a seed threshold and a smoothing."""
 
 
 def is_fluorescence(case: Case, dataset: Dataset) -> bool:
@@ -71,24 +74,30 @@ def distances(labels: np.ndarray) -> np.ndarray:
     return shares
 
 
-def by_boundaries(maps: Maps, foreground: float, seed: float) -> np.ndarray:
+def by_boundaries(maps: Maps, foreground: float, seed: float, smoothing: float) -> np.ndarray:
     """Return objects as segdistill makes them."""
-    return instances(maps[0], maps[1], foreground_threshold=foreground, seed_threshold=seed, minimum_size=0)
+    return instances(
+        maps[0], maps[1], foreground_threshold=foreground, seed_threshold=seed, minimum_size=0, smoothing=smoothing
+    )
 
 
-def by_distances(maps: Maps, foreground: float, seed: float) -> np.ndarray:
+def by_distances(maps: Maps, foreground: float, seed: float, smoothing: float) -> np.ndarray:
     """Return objects flooded from where the network's distance is high."""
-    mask = maps[0] > foreground
-    return without_small(grown(-maps[2], (maps[2] > seed) & mask, mask), 0)
+    mask, height = maps[0] > foreground, _smoothed(maps[2], smoothing)
+    return without_small(grown(-height, (height > seed) & mask, mask), 0)
 
 
-def by_mask(maps: Maps, foreground: float, seed: float) -> np.ndarray:
+def _smoothed(height: np.ndarray, smoothing: float) -> np.ndarray:
+    return ndimage.gaussian_filter(height, smoothing, mode="nearest") if smoothing else height
+
+
+def by_mask(maps: Maps, foreground: float, seed: float, smoothing: float) -> np.ndarray:
     """Return objects flooded from the middles of the mask's pieces."""
     mask = maps[0] > foreground
     inside = np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
     pieces = np.asarray(ndimage.label(mask)[0])
     largest = np.append(0, ndimage.maximum(inside, pieces, np.arange(1, pieces.max() + 1)))
-    height = inside / np.maximum(largest[pieces], 1)
+    height = _smoothed(inside / np.maximum(largest[pieces], 1), smoothing)
     return without_small(grown(-height, (height > seed) & mask, mask), 0)
 
 
@@ -121,15 +130,20 @@ def train_one(
     return network.eval()
 
 
-def tuned(cut: Cut, cases: Sequence[tuple[Maps, Entry]]) -> tuple[float, float]:
-    """Return the thresholds of highest mean AP@0.5."""
-    return max(product(FOREGROUNDS, CUTS), key=lambda pair: float(np.mean(list(scores(cut, cases, *pair).values()))))
+def tuned(cut: Cut, cases: Sequence[tuple[Maps, Entry]]) -> tuple[float, float, float]:
+    """Return the thresholds and the smoothing of highest mean AP@0.5."""
+    every = product(FOREGROUNDS, CUTS, SMOOTHINGS)
+    return max(every, key=lambda three: float(np.mean(list(scores(cut, cases, *three).values()))))
 
 
-def scores(cut: Cut, cases: Sequence[tuple[Maps, Entry]], foreground: float, seed: float) -> dict[str, float]:
+def scores(
+    cut: Cut, cases: Sequence[tuple[Maps, Entry]], foreground: float, seed: float, smoothing: float
+) -> dict[str, float]:
     """Return AP@0.5 by field."""
     return {
-        entry.name: average_precision(match(cut(maps, foreground, seed), entry.planes[0], counts=entry.counts))
+        entry.name: average_precision(
+            match(cut(maps, foreground, seed, smoothing), entry.planes[0], counts=entry.counts)
+        )
         for maps, entry in cases
     }
 
@@ -173,7 +187,10 @@ def main() -> None:
         for name, (distance, cut) in ways.items():
             best = tuned(cut, maps[distance, "validation"])
             values = scores(cut, maps[distance, "test"], *best)
-            found.setdefault(name, {})[str(seed)] = {"foreground": best[0], "seed": best[1], "ap50": values}
+            found.setdefault(name, {})[str(seed)] = {
+                **dict(zip(("foreground", "seed", "smoothing"), best, strict=True)),
+                "ap50": values,
+            }
             print(f"seed {seed}, {name}: {np.mean(list(values.values())):.4f} at {best}", flush=True)
     sizes = {part: len(cases) for part, cases in split.items()}
     write_json(RESULTS / "nuclei.json", {"student": STUDENT, "fields": sizes, "ways": found, "machine": machine()})

@@ -53,4 +53,4 @@ def _against(name: str, tables: Mapping[str, ScoreTable]) -> list[str]:
 
 
 def _cuts(seeds: Mapping[str, Mapping[str, float]]) -> str:
-    return listed(f"{own['foreground']:g}/{own['seed']:g}" for own in seeds.values())
+    return listed(f"{own['foreground']:g}/{own['seed']:g}/{own['smoothing']:g} px" for own in seeds.values())
