@@ -41,7 +41,7 @@ def test_no_gap_no_share_of_it():
     found = gap_closed(flat(0.9), flat(0.8), flat(0.7, seeds=1))
     assert (found.value, found.interval) == (None, None)
     assert "does not score above" in found.reason
-    assert "-0.100" in found.reason
+    assert "−0.100" in found.reason
 
 
 def test_a_gap_that_may_be_zero_has_no_share():

@@ -103,7 +103,7 @@ def test_clear_losses_come_before_gains():
 def test_no_gap_no_share_of_it():
     study = make_study([two_fields(teacher=((0.4, 0.4),))])
     student = cells(account_table(study))["student"]
-    assert student[5] == "not stated: the teacher does not score above the baseline (gap -0.100)"
+    assert student[5] == "not stated: the teacher does not score above the baseline (gap −0.100)"
     assert not order_of(study).mean
 
 

@@ -81,7 +81,7 @@ def gap_closed(
     means = [float(table.values.mean()) for table in (student, baseline, teacher)]
     gap = means[2] - means[1]
     if gap <= 0:
-        return Ratio(None, None, f"the teacher does not score above the baseline (gap {gap:.3f})")
+        return Ratio(None, None, f"the teacher does not score above the baseline (gap {gap:.3f})".replace("-", "−"))
     if len(teacher.fields) < 2:
         return Ratio(None, None, f"with one field no interval of the gap ({gap:.3f}) can be given")
     arms = [student.values, baseline.values, teacher.values]
