@@ -156,6 +156,7 @@ def test_text_of_users_is_only_text(tmp_path, content, rung, case):
         machine=EVIL,
         reliability=(replace(content().reliability[0], who=EVIL),),
         agreement=(replace(content().agreement[0], who=EVIL),),
+        claims=(replace(content().claims[0], claim=EVIL, source=EVIL, here=EVIL),),
         channels=(replace(content().channels[0], who=EVIL, channel=EVIL),),
         provenance=(Facts(title=EVIL, values={EVIL: EVIL}),),
         dropped=(Dropped(what=EVIL, why=EVIL),),
@@ -195,7 +196,11 @@ def test_every_drawing_and_table_can_be_taken_away(full):
     assert "arms.csv" in files
     assert "comparisons.csv" in files
     assert "curve_Loss_term_distillation.csv" in files
-    assert len(files) == len(set(files)) == 2 + 1 + 1 + 1 + 9 + len(("time", "calibration", "disagreement", "channels"))
+    assert (
+        len(files)
+        == len(set(files))
+        == 2 + 1 + 1 + 1 + 9 + len(("time", "calibration", "disagreement", "channels", "claims"))
+    )
 
 
 def table_of(path, name):
@@ -373,3 +378,9 @@ def test_without_what_they_show_there_are_no_such_sections(tmp_path):
     write_report(tmp_path / "a.html", empty())
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert not any(part in page for part in ('id="trust"', 'id="channels"', "Dice against time", 'href="#trust"'))
+
+
+def test_claims_say_what_they_rest_on(full):
+    words = read(full).words()
+    assert "A teacher helps. arXiv:1 borne out student − baseline: +5.8" in words
+    assert table_of(full, "claims.csv")[1]["here"] == "untested"

@@ -369,6 +369,23 @@ class ChannelRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClaimRow:
+    """A claim of a paper, and what this run says to it."""
+
+    claim: str
+    """In our words."""
+
+    source: str
+    """The paper."""
+
+    state: Literal["borne out", "contradicted", "not decided", "untested"]
+    """On the images at hand."""
+
+    here: str
+    """The numbers that say so, or what would have to be run."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LearningRun:
     """The log of one arm and seed."""
 
@@ -483,6 +500,9 @@ class ReportContent:
 
     remarks: tuple[str, ...] = ()
     """Sentences above that table."""
+
+    claims: tuple[ClaimRow, ...] = ()
+    """Claims of the papers; empty: not looked at."""
 
     arms: tuple[ArmRow, ...] = ()
     """The table of arms."""

@@ -79,6 +79,11 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "from_zero": axis.low <= 0,
         "fields": [view for ladder in content.ladders if (view := view_fields(ladder))],
         "comparisons_csv": _comparisons_csv(content),
+        "claims_csv": csv_download(
+            "claims",
+            ["claim", "source", "here", "by what"],
+            [[row.claim, row.source, row.state, row.here] for row in content.claims],
+        ),
         "metrics": _metrics(content),
         "arms_csv": _arms_csv(content),
         "any_saved": any(arm.labels_saved for arm in content.arms),

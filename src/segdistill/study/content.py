@@ -33,6 +33,7 @@ from segdistill.report import (
 from segdistill.report.wording import as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun
+from segdistill.study.claims import claim_rows
 from segdistill.study.comparisons import Compared, comparisons_of, of_role
 from segdistill.study.saved import saved_words
 from segdistill.study.verdict import Verdict
@@ -129,6 +130,7 @@ def make_content(
         notes=told.notes,
         comparisons=comparison_rows(account, student),
         remarks=verdict.remarks,
+        claims=claim_rows(account, student),
         arms=tuple(arm_row(arm, runs, told.size) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,

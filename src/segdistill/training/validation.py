@@ -15,6 +15,9 @@ from segdistill.inference.windows import View, predict_maps
 from segdistill.targets.quantise import load_maps
 from segdistill.training.entries import Entry
 
+UNTUNED = {"seed": 0.7, "smoothing": 2.0}
+"""How a teacher's maps are cut into objects where no label may say how: its objects are then the reference."""
+
 Judged = tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.ndarray, "y x"]]
 """A field's probability maps, what they are compared with, and which pixels count."""
 
@@ -44,7 +47,7 @@ def reference(entry: Entry, structures: Sequence[Structure]) -> Int[np.ndarray, 
     if not entry.target or any(name not in entry.target for name in names):
         return None
     maps = np.stack([load_maps(entry.target[name]) for name in names])
-    masks = segment(maps, structures, {})
+    masks = segment(maps, structures, {structure.name: UNTUNED for structure in structures})
     return np.stack([masks[structure.name] for structure in structures]).astype(np.int32)
 
 
