@@ -90,7 +90,10 @@ def test_what_was_found_out_is_read_again_unless_the_teacher_or_the_record_chang
 def test_who_cannot_be_shown_fields_is_not_asked(bench, tmp_path):
     assert teacher_use(bench, None) is None
     assert teacher_use(with_teacher(bench, tmp_path, None), "teacher") is None
-    summon = lambda: knows_by_the_membrane(bench)  # noqa: E731
+
+    def summon():
+        raise AssertionError("it was asked")
+
     assert teacher_use(with_teacher(bench, tmp_path, summon, outputs=("nucleus",)), "teacher") is None
     assert not (tmp_path / FILE).exists()
 

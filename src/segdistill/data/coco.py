@@ -166,7 +166,7 @@ def image_of(file_name: str) -> str:
 
 def _object(path: Path, annotation: Mapping[str, Any]) -> Outline | Stamp:
     name = f"annotation {annotation.get('id')}"
-    if annotation.get("iscrowd") in {1}:
+    if annotation.get("iscrowd") == 1:
         _refuse(path, name, "marks a crowd and no single object (iscrowd)")
     drawn = annotation.get("segmentation")
     if not drawn:

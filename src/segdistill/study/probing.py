@@ -70,12 +70,12 @@ def fit_probes(
         )
     names = ["all", *(f"without_{number}" for number in range(1, len(parts) + 1))]
     heads = {number: folder / f"{name}.safetensors" for number, name in enumerate(names)}
+    left_out = [frozenset[str](), *parts]
     if not all(path.is_file() for path in heads.values()):
         notice(f"Fitting {len(heads)} probes of {spec.teacher} on {len(labelled)} labelled images …")
-        _fit(base, labelled, [frozenset[str](), *parts], heads, groups, structures)
-    described = [frozenset[str](), *parts]
+        _fit(base, labelled, left_out, heads, groups, structures)
     folds = [
-        ProbeFold(with_probe(base, path), tuple(s.name for s in labelled if groups[s.name] in described[number]))
+        ProbeFold(with_probe(base, path), tuple(s.name for s in labelled if groups[s.name] in left_out[number]))
         for number, path in heads.items()
     ]
     return folds, frozenset(sample.name for sample in labelled)
@@ -106,7 +106,7 @@ def _fit(
 
 
 def _lessons(base: SamTeacher, sample: Sample, structures: Sequence[Structure]) -> Iterator[Lesson]:
-    """Yield what a head is shown of a field, in the same tiles in which it will be asked."""
+    """Yield what a head is shown of a field, in tiles no larger than those in which it will be asked."""
     image = field_of(base, sample, structures).pixels
     wanted = label_maps(torch.from_numpy(sample.planes)[None], [each.instances for each in structures])[0].numpy()
     shape = sample.counts.shape
