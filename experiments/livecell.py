@@ -108,10 +108,10 @@ def shift_scores(half: Path, finished: Finished) -> dict[str, Any]:
 
 
 def lend_teacher(runs: Path, fold: int, folder: Path) -> None:
-    """Let another student learn from the teachers that were fitted for the main one: data and protocol are equal."""
-    fitted, own = runs / "livecell_phase" / f"resnet18_fold{fold}" / "teachers" / "teacher", folder / "teachers"
-    if fitted.exists() and not own.exists():
-        shutil.copytree(fitted, own / "teacher")
+    """Let a student learn from the teachers already fitted for another one: data and protocol are equal."""
+    fitted, own = sorted(runs.glob(f"livecell_phase/*_fold{fold}/teachers/teacher")), folder / "teachers"
+    if fitted and not own.exists():
+        shutil.copytree(fitted[0], own / "teacher")
 
 
 def main() -> None:
