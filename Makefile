@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check static lint types floors package bench clean
+.PHONY: demo test check static lint types floors package docs bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,7 +32,10 @@ package: $(READY)
 	$(BIN)/python -m build --quiet
 	$(BIN)/twine check --strict dist/*
 
-static: lint types floors package
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+static: lint types floors package docs
 
 check: static test
 
@@ -44,4 +47,4 @@ bench: $(READY)
 	$(BIN)/python benchmarks/objects.py
 
 clean:
-	rm -rf $(VENV) dist build runs
+	rm -rf $(VENV) dist build site runs
