@@ -80,6 +80,17 @@ def test_a_control_that_gains_as_much_is_said_in_the_verdict(account):
     assert any("the other channels brought something" in sentence for sentence in sentences)
 
 
+def test_what_labels_themselves_would_buy_is_said_where_the_teacher_is_far_beyond_them(account):
+    means = {"baseline": 0.6, "student": 0.62, "teacher": 0.9}
+    near = verdict_on(account({**means, "all-labels": 0.65}, noise=0), simulated=False).sentences
+    assert [each for each in near if "labels themselves" in each] == [
+        "With all labels and no teacher the same network reaches 65.0 %: of the 30.0 points between baseline and"
+        " teacher, labels themselves buy +5.0. The rest is more than these labels teach it from the channels it sees."
+    ]
+    far = verdict_on(account({**means, "all-labels": 0.8}), simulated=False).sentences
+    assert not [each for each in far if "labels themselves" in each]
+
+
 def test_what_control_and_student_differ_in_must_stand_the_correction(account):
     # Three comparisons of six fields: p is 0.031 for each, 0.094 corrected. The question itself needs none.
     verdict = verdict_on(account({"baseline": 0.6, "student": 0.7, "control": 0.65}, fields=6), simulated=False)

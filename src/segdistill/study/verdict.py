@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from segdistill.evaluation import ALPHA, MARGIN, Comparison, Gain, Interval, NonInferiority, Ratio, non_inferiority
+from segdistill.evaluation import (
+    ALPHA,
+    MARGIN,
+    Comparison,
+    Gain,
+    Interval,
+    NonInferiority,
+    Ratio,
+    gain_of,
+    non_inferiority,
+)
 from segdistill.evaluation.sign_flips import smallest_p
 from segdistill.report.wording import as_count, as_p, as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
@@ -58,7 +68,12 @@ def verdict_on(
         ]
     else:
         answer, first = _on_question(asked.comparison, score, where)
-    sentences = [*first, *_teacher_sentences(own, account), *_control_sentences(account, compared, own)]
+    sentences = [
+        *first,
+        *_teacher_sentences(own, account),
+        *_ceiling_sentences(own, account),
+        *_control_sentences(account, compared, own),
+    ]
     remarks = _margin_sentences(account, student, margin)
     if own.saved is not None:
         remarks.append(saved_sentence(own.saved))
@@ -122,6 +137,22 @@ def _teacher_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -
     if student.gap is None:
         return [f"{sentence}."]
     return [f"{sentence} and closes {_ratio(student.gap)} of the gap to it."]
+
+
+def _ceiling_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -> list[str]:
+    """Return how far labels themselves go, where that is less than half the way to the teacher."""
+    if student.baseline is None or TEACHER not in account:
+        return []
+    baseline, teacher = account[student.baseline].tables[MAIN], account[TEACHER].tables[MAIN]
+    gap = teacher.values.mean() - baseline.values.mean()
+    return [
+        f"With all labels and no teacher the same network reaches {_percent(arm.tables[MAIN].values.mean())}: of the"
+        f" {100 * gap:.1f} points between baseline and teacher, labels themselves buy"
+        f" {as_points(gain_of(arm.tables[MAIN], baseline).mean)}. The rest is more than these labels teach it from the"
+        " channels it sees."
+        for arm in of_role(account, "all-labels")
+        if gain_of(arm.tables[MAIN], baseline).mean < gap / 2
+    ]
 
 
 def _control_sentences(
