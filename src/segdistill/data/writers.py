@@ -12,7 +12,7 @@ import tifffile
 from jaxtyping import Float, Integer, Shaped
 from PIL import Image as Pillow
 
-from segdistill.data.image import Window
+from segdistill.data.bands import Block, bands_of, strips_of
 from segdistill.errors import DataError, ShapeError
 from segdistill.files import whole_file
 
@@ -21,10 +21,6 @@ _TIFF = (".tif", ".tiff")
 _PNG_LARGEST = np.iinfo(np.uint16).max
 # Below this many bytes of pixels, compressed ones surely fit the 32-bit offsets of a classic TIFF.
 _CLASSIC = 2**31
-
-Block = tuple[Window, np.ndarray]
-"""Where in the image (y, x) pixels belong, and the pixels."""
-
 
 def write_labels(path: Path, labels: Integer[np.ndarray, "y x"], *, pixel_size: float | None = None) -> None:
     """Write a label image: tiled, compressed OME-TIFF of 32-bit numbers, or PNG of 16-bit numbers.
@@ -80,11 +76,9 @@ def write_labels_tiled(
     """
     _check_target(path, shape, _TIFF)
     checked = ((window, _checked(values, path)[None]) for window, values in blocks)
-    bands = (band[0] for band in _bands(checked, (1, *shape), np.dtype(np.uint32), path))
+    bands = (band[0] for band in bands_of(checked, (1, *shape), np.dtype(np.uint32), source=str(path)))
     with whole_file(path) as partial:
-        _write_tiles(
-            partial, _tiles(bands, shape[1]), shape, np.dtype(np.uint32), _metadata(path, shape, (), pixel_size)
-        )
+        _write_tiles(partial, _tiles(bands), shape, np.dtype(np.uint32), _metadata(path, shape, (), pixel_size))
 
 
 def write_probabilities(
@@ -141,7 +135,7 @@ def write_probabilities_tiled(
     _check_target(path, full, _TIFF)
     with whole_file(path) as partial, ExitStack() as stack:
         later = [stack.enter_context(tempfile.TemporaryFile(dir=path.parent)) for _ in names[1:]]
-        bands = _bands(blocks, full, single, path)
+        bands = bands_of(blocks, full, single, source=str(path))
         tiles = _planes(bands, later, shape[1])
         _write_tiles(partial, tiles, full, single, _metadata(path, full, names, pixel_size))
 
@@ -179,59 +173,17 @@ def _write_png(path: Path, labels: Integer[np.ndarray, "y x"]) -> None:
         Pillow.fromarray(labels.astype(np.uint16)).save(partial, format="PNG")
 
 
-def _bands(
-    blocks: Iterable[Block], shape: tuple[int, int, int], dtype: np.dtype, path: Path
-) -> Iterator[Shaped[np.ndarray, "k band x"]]:
-    """Join blocks into bands of full width; every pixel must be given once, row by row."""
-    count, height, width = shape
-    band = np.empty((count, 0, width), dtype)
-    top, left = 0, width
-    for (rows, columns), values in blocks:
-        if left == width:
-            band = np.empty((count, (rows.stop or 0) - top, width), dtype)
-            left = 0
-        expected = (count, band.shape[1], min(columns.stop or 0, width) - left)
-        if (rows.start, columns.start) != (top, left) or values.shape != expected or 0 in expected:
-            raise ShapeError(
-                f"Blocks of {path} must cover {height} × {width} pixels (y, x) row by row without gaps: at row {top},"
-                f" column {left % width} came [{rows.start}:{rows.stop}, {columns.start}:{columns.stop}]"
-                f" of shape {values.shape}."
-            )
-        band[:, :, left : columns.stop] = values
-        left = columns.stop
-        if left == width:
-            top += band.shape[1]
-            yield band
-    if (top, left) != (height, width):
-        raise ShapeError(
-            f"Blocks of {path} must cover {height} × {width} pixels (y, x), but they end at row {top}, column {left}."
-        )
-
-
-def _tiles(bands: Iterable[Shaped[np.ndarray, "band x"]], width: int) -> Iterator[Shaped[np.ndarray, "side side"]]:
+def _tiles(bands: Iterable[Shaped[np.ndarray, "_ x"]]) -> Iterator[Shaped[np.ndarray, "side side"]]:
     """Cut bands of any heights into the tiles of a TIFF, row by row; tiles at the edges are filled with zeros."""
-    buffer: np.ndarray | None = None
-    filled = 0
-    for band in bands:
-        done = 0
-        while done < len(band):
-            if buffer is None:
-                buffer, filled = np.zeros((_SIDE, width), band.dtype), 0
-            step = min(_SIDE - filled, len(band) - done)
-            buffer[filled : filled + step] = band[done : done + step]
-            filled, done = filled + step, done + step
-            if filled == _SIDE:
-                yield from _cut(buffer)
-                buffer = None
-    if buffer is not None:
-        yield from _cut(buffer)
+    for strip in strips_of(bands, _SIDE):
+        yield from _cut(strip)
 
 
-def _cut(rows: Shaped[np.ndarray, "side x"]) -> Iterator[Shaped[np.ndarray, "side side"]]:
+def _cut(rows: Shaped[np.ndarray, "_ x"]) -> Iterator[Shaped[np.ndarray, "side side"]]:
     for left in range(0, rows.shape[1], _SIDE):
         tile = np.zeros((_SIDE, _SIDE), rows.dtype)
         part = rows[:, left : left + _SIDE]
-        tile[:, : part.shape[1]] = part
+        tile[: len(part), : part.shape[1]] = part
         yield tile
 
 
@@ -246,10 +198,10 @@ def _planes(
                 file.write(plane.tobytes())
             yield band[0]
 
-    yield from _tiles(first(), width)
+    yield from _tiles(first())
     for file in later:
         file.seek(0)
-        yield from _tiles(_stored_bands(file, width), width)
+        yield from _tiles(_stored_bands(file, width))
 
 
 def _stored_bands(file: IO[bytes], width: int) -> Iterator[Shaped[np.ndarray, "band x"]]:
