@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and their hashes; standard library only.
+"""Files and folders that are whole or absent, and their hashes; standard library only.
 
 A file is written under ``NAME.partial``, flushed to the disk and renamed: whoever finds the final
 name finds the whole file (FAULTS.md, R2 and R4).
@@ -52,11 +52,64 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder of a partial name to fill; on success flush its files and give it the final name.
+
+    Args:
+        path: The final name. An older folder of that name stays until the new one is whole.
+
+    Raises:
+        EnvironmentFault: The disk is full or the folder cannot be written. Nothing with the final
+            name has changed and the partial folder is gone.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "a.zarr"
+    >>> with whole_folder(target) as partial:
+    ...     _ = (partial / "zarr.json").write_text("{}")
+    >>> [each.name for each in target.iterdir()], partial.exists()
+    (['zarr.json'], False)
+    """
+    partial, old = (path.with_name(f"{path.name}.{word}.partial") for word in ("new", "old"))
+    try:
+        remove(partial)
+        partial.mkdir(parents=True)
+        yield partial
+        for file in _files_below(partial):
+            with file.open("rb+") as handle:
+                os.fsync(handle.fileno())
+        remove(old)
+        if path.exists():
+            path.replace(old)
+        partial.replace(path)
+        remove(old)
+    except OSError as error:
+        raise _fault(path, partial, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder and all that is in it, if it is there.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def _fault(path: Path, partial: Path, error: OSError) -> EnvironmentFault:
     if isinstance(error, EnvironmentFault):
         return error
     if error.errno in _NO_SPACE:
-        written = partial.stat().st_size if partial.exists() else 0
+        written = _size(partial)
         free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
         return EnvironmentFault(
             f"There is no room to write {path}: {written:,} bytes were written and {free:,} bytes are free"
@@ -65,10 +118,23 @@ def _fault(path: Path, partial: Path, error: OSError) -> EnvironmentFault:
     return EnvironmentFault(f"{path} cannot be written: {error}. Choose a folder that can be written.")
 
 
+def _size(path: Path) -> int:
+    files = _files_below(path) if path.is_dir() else [path] if path.exists() else []
+    return sum(file.stat().st_size for file in files)
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_folder(path: Path) -> str:
+    """Return the SHA-256 of the names and bytes of all files below a folder, in hexadecimal."""
+    digest = hashlib.sha256()
+    for file in _files_below(path):
+        digest.update(f"{sha256_file(file)} {file.relative_to(path).as_posix()}\n".encode())
+    return digest.hexdigest()
 
 
 def sha256_array(array: Any) -> str:

@@ -10,15 +10,14 @@ from typing import IO, Any
 import numpy as np
 import tifffile
 from jaxtyping import Float, Integer, Shaped
-from PIL import Image as Pillow
 
 from segdistill.data.bands import Block, bands_of, strips_of
+from segdistill.data.png_writer import write_png
 from segdistill.errors import DataError, ShapeError
 from segdistill.files import whole_file
 
 _SIDE = 256
 _TIFF = (".tif", ".tiff")
-_PNG_LARGEST = np.iinfo(np.uint16).max
 # Below this many bytes of pixels, compressed ones surely fit the 32-bit offsets of a classic TIFF.
 _CLASSIC = 2**31
 
@@ -44,7 +43,7 @@ def write_labels(path: Path, labels: Integer[np.ndarray, "y x"], *, pixel_size: 
     _check_target(path, labels.shape, (*_TIFF, ".png"))
     _check_labels(labels, path)
     if path.suffix.lower() == ".png":
-        _write_png(path, labels)
+        write_png(path, labels.shape, [labels])
     else:
         whole = (slice(0, labels.shape[0]), slice(0, labels.shape[1]))
         write_labels_tiled(path, labels.shape, [(whole, labels)], pixel_size=pixel_size)
@@ -161,16 +160,6 @@ def _check_labels(labels: Shaped[np.ndarray, "..."], path: Path) -> None:
 def _checked(labels: Shaped[np.ndarray, "..."], path: Path) -> Shaped[np.ndarray, "..."]:
     _check_labels(labels, path)
     return labels
-
-
-def _write_png(path: Path, labels: Integer[np.ndarray, "y x"]) -> None:
-    if labels.max() > _PNG_LARGEST:
-        raise DataError(
-            f"Labels for {path} go up to {labels.max():,}, but a PNG holds numbers up to {_PNG_LARGEST:,}."
-            f" Write {path.stem}.tif instead."
-        )
-    with whole_file(path) as partial:
-        Pillow.fromarray(labels.astype(np.uint16)).save(partial, format="PNG")
 
 
 def _tiles(bands: Iterable[Shaped[np.ndarray, "_ x"]]) -> Iterator[Shaped[np.ndarray, "side side"]]:
