@@ -129,8 +129,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def sha256_folder(path: Path) -> str:
-    """Return the SHA-256 of the names and bytes of all files below a folder, in hexadecimal."""
+def sha256_path(path: Path) -> str | None:
+    """Return the SHA-256 of a file, or of the names and bytes of all files below a folder; None if it is not there."""
+    if path.is_file():
+        return sha256_file(path)
+    if not path.is_dir():
+        return None
     digest = hashlib.sha256()
     for file in _files_below(path):
         digest.update(f"{sha256_file(file)} {file.relative_to(path).as_posix()}\n".encode())

@@ -24,6 +24,7 @@ def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
         pattern=config.pattern,
         tile=config.tile,
         halo=config.halo,
+        outputs=config.outputs,
         probabilities=config.probabilities,
         pixel_size=config.pixel_size,
         fill_non_finite=config.nan == "fill",

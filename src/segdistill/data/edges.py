@@ -74,9 +74,7 @@ def edges_between(upper: UInt32[np.ndarray, "rows x"], lower: UInt32[np.ndarray,
     )
 
 
-def _runs(
-    edge: Bool[np.ndarray, "rows x"], labels: UInt32[np.ndarray, "rows x"], top: int, *, below: bool
-) -> Edges:
+def _runs(edge: Bool[np.ndarray, "rows x"], labels: UInt32[np.ndarray, "rows x"], top: int, *, below: bool) -> Edges:
     """Return the runs of edge pixels of one label."""
     starts, ends = edge.copy(), edge.copy()
     goes_on = edge[:, 1:] & edge[:, :-1] & (labels[:, 1:] == labels[:, :-1])

@@ -19,10 +19,11 @@ _LARGEST = 60_535
 
 
 def write_rois(path: Path, objects: Objects) -> None:
-    """Write objects as ROIs: traced ones, as ImageJ's wand makes them, and composite ones where there are holes or pieces.
+    """Write objects as ROIs: traced ones, as ImageJ's wand makes them, or composite ones.
 
-    Each is called after the structure and the object's number. Corners are corners of pixels, so the outlines
-    give back the label image exactly. Without objects the .zip is empty; ImageJ does not open that.
+    Objects with holes or of several pieces are composite. Each is called after the structure and the object's number.
+    Corners are corners of pixels, so the outlines give back the label image exactly. Without objects the .zip is
+    empty; ImageJ does not open that.
 
     Args:
         path: Ends in .zip.

@@ -1,9 +1,9 @@
 """Measuring the objects of a label image of any size, by sums over its parts.
 
 Note [Sums of parts]: of each part of an image are kept, per object, the count, the mean and the sum of squared
-differences from *that part's* mean. Parts are joined with the rule for the variance of a union (Chan, Golub, LeVeque 1983,
-"Algorithms for computing the sample variance", The American Statistician 37:242), which subtracts no
-two large numbers from each other; so the result is that of the whole object within rounding, however it was cut.
+differences from *that part's* mean. Parts are joined with the rule for the variance of a union (Chan, Golub, LeVeque
+1983, "Algorithms for computing the sample variance", The American Statistician 37:242), which subtracts no two large
+numbers from each other; so the result is that of the whole object within rounding, however it was cut.
 """
 
 from collections.abc import Sequence
@@ -108,8 +108,7 @@ class Measurer:
     def finish(self) -> Measurements:
         """Return what was measured of every object that occurs."""
         if not self._parts:
-            none = np.zeros((0, self._channels))
-            return Measurements(_INT0, _INT0, np.zeros((0, 2)), np.zeros((0, 4), np.int64), np.zeros((0, 3)), *[none] * 4)
+            return _nothing(self._channels)
         whole = _joined(self._parts)
         centre, intensity = whole.mean[:, :2], whole.mean[:, 2:]
         share = whole.squares / whole.area[:, None]
@@ -126,7 +125,10 @@ class Measurer:
         )
 
 
-_INT0 = np.zeros(0, np.int64)
+def _nothing(channels: int) -> Measurements:
+    """Return the measurements of no objects."""
+    none, whole = np.zeros((0, channels)), np.zeros(0, np.int64)
+    return Measurements(whole, whole, np.zeros((0, 2)), np.zeros((0, 4), np.int64), np.zeros((0, 3)), *[none] * 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,9 +168,10 @@ class _Runs:
         """Return the sum over each object's runs."""
         return np.bincount(self.owner, weights=values, minlength=self.count)
 
-    def extreme(self, values: np.ndarray, which: np.ufunc, start: float) -> np.ndarray:
+    def extreme(self, values: Shaped[np.ndarray, " m"], which: np.ufunc) -> Shaped[np.ndarray, " k"]:
         """Return the smallest or largest value among each object's runs."""
-        found = np.full(self.count, start, values.dtype)
+        found = np.empty(self.count, values.dtype)
+        found[self.owner] = values  # any of them, to begin with
         which.at(found, self.owner, values)
         return found
 
@@ -191,10 +194,10 @@ def _measure(
         runs.total(length * to_y * to_x),
     ]
     box = [
-        runs.extreme(y, np.minimum, np.iinfo(np.int64).max),
-        runs.extreme(x, np.minimum, np.iinfo(np.int64).max),
-        runs.extreme(y, np.maximum, 0) + 1,
-        runs.extreme(after, np.maximum, 0),
+        runs.extreme(y, np.minimum),
+        runs.extreme(x, np.minimum),
+        runs.extreme(y, np.maximum) + 1,
+        runs.extreme(after, np.maximum),
     ]
     lows, highs = [], []
     for channel in channels:
@@ -240,8 +243,8 @@ def _intensities(
         mean = runs.total(over_runs(values, np.add)) / area
         of_run = np.zeros(len(runs.start))
         of_run[runs.kept] = mean[runs.owner]
-        low = runs.extreme(over_runs(values, np.minimum), np.minimum, np.inf)
-        high = runs.extreme(over_runs(values, np.maximum), np.maximum, -np.inf)
+        low = runs.extreme(over_runs(values, np.minimum), np.minimum)
+        high = runs.extreme(over_runs(values, np.maximum), np.maximum)
         values -= np.repeat(of_run, runs.length)
         return mean, runs.total(over_runs(np.square(values, out=values), np.add)), low, high
 

@@ -50,9 +50,7 @@ def intensities_of(measured: Measurements, channels: Sequence[str]) -> Columns:
     """Return mean, lowest, highest and standard deviation of each channel, in the units of the file."""
     values = {"mean": measured.mean, "min": measured.low, "max": measured.high, "std": measured.deviation}
     return {
-        f"{what}_{channel}": each[:, place]
-        for place, channel in enumerate(channels)
-        for what, each in values.items()
+        f"{what}_{channel}": each[:, place] for place, channel in enumerate(channels) for what, each in values.items()
     }
 
 
@@ -95,7 +93,7 @@ def _rows(columns: Columns) -> Iterator[tuple[str, ...]]:
     return zip(*(map(in_figures, values.tolist()) for values in columns.values()), strict=True)
 
 
-def in_figures(value: float) -> str:
+def in_figures(value: float | int) -> str:
     """Return a number with ten significant digits, fewer where they are zeros.
 
     >>> in_figures(0.1 + 0.2), in_figures(12345678901), in_figures(1 / 3)

@@ -55,7 +55,5 @@ def _refuse_large(path: Path, labels: Shaped[np.ndarray, "_ x"]) -> None:
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
-    """Return a part of a PNG: its length, kind, content and checksum; nothing for no content, but the end has none."""
-    if not content and kind == b"IDAT":
-        return b""
+    """Return a part of a PNG: its length, kind, content and checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -26,7 +26,7 @@ class Area:
     """Its number in the label image."""
 
     parts: tuple[tuple[Ring, ...], ...]
-    """Pieces that no side of a pixel connects: the ring around each, then those around its holes, the other way round."""
+    """Pieces that no side of a pixel connects: the ring around each, then those around its holes, walked backwards."""
 
 
 def areas_of(edges: Edges) -> Iterator[Area]:
@@ -146,9 +146,7 @@ def _pieces(rings: Sequence[Ring], outer: Sequence[bool]) -> Mapping[int, int]:
     to_right = left < right
     order = np.lexsort((to_right, y))  # at one height lower edges, which ask, before upper ones, which answer
     begin, end = (np.minimum(left, right) - low)[order].tolist(), (np.maximum(left, right) - low)[order].tolist()
-    for ring, is_upper, start, stop in zip(
-        number[order].tolist(), to_right[order].tolist(), begin, end, strict=True
-    ):
+    for ring, is_upper, start, stop in zip(number[order].tolist(), to_right[order].tolist(), begin, end, strict=True):
         if is_upper:
             columns[start:stop] = owner[ring]
         elif ring not in owner:

@@ -21,6 +21,7 @@ _TIFF = (".tif", ".tiff")
 # Below this many bytes of pixels, compressed ones surely fit the 32-bit offsets of a classic TIFF.
 _CLASSIC = 2**31
 
+
 def write_labels(path: Path, labels: Integer[np.ndarray, "y x"], *, pixel_size: float | None = None) -> None:
     """Write a label image: tiled, compressed OME-TIFF of 32-bit numbers, or PNG of 16-bit numbers.
 

@@ -1,6 +1,7 @@
 """Label images as OME-Zarr 0.5 with a pyramid, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def write_zarr(
         for strip in strips_of(bands, _CHUNK):
             levels[0][top : top + len(strip)] = strip
             top += len(strip)
-        for fine, coarse in zip(levels[:-1], levels[1:], strict=True):
+        for fine, coarse in pairwise(levels):
             for top in range(0, coarse.shape[0], _CHUNK):
                 coarse[top : top + _CHUNK] = fine[2 * top : 2 * (top + _CHUNK) : 2, ::2]
 

@@ -16,5 +16,6 @@ _WHERE = {
     "stream_maps": "windows",
     "tune_thresholds": "thresholds",
     "view_of": "windows",
+    "write_outlines": "outlines",
 }
 __getattr__ = lazy_exports(__name__, _WHERE)

@@ -46,7 +46,8 @@ def predict(
             taken to have the model's pixel size.
         channels: Names of the image's channels, in its order. None takes those of the file; an array
             of one channel is taken for the channel of a model that takes one.
-        options: How; ``probabilities`` and ``pattern`` mean nothing here, and ``channels`` is not looked at.
+        options: How; ``outputs``, ``probabilities`` and ``pattern`` mean nothing here, and ``channels`` is not
+            looked at.
 
     Warns:
         UnlikeTraining: The image is unlike those that the model was trained on.

@@ -1,13 +1,14 @@
 """One structure's mask of a whole image, put together from blocks that were segmented one by one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Integer, UInt32
 
+from segdistill.data.bands import Block
 from segdistill.data.image import Window
 from segdistill.inference.links import Links
 from segdistill.inference.spool import Spool
@@ -40,8 +41,8 @@ class Mask:
     pixels: int
     """How many are not background."""
 
-    bands: "Bands"
-    """The mask from top to bottom; may be iterated again."""
+    bands: Iterable[Block]
+    """The mask from top to bottom, in parts as wide as the image; may be iterated again."""
 
     def whole(self) -> UInt32[np.ndarray, "y x"]:
         """Return all of it."""

@@ -14,6 +14,7 @@ from segdistill.files import sha256_array
 from segdistill.inference.inputs import find_images, name_images
 from segdistill.inference.one_image import Segmenter, halo_of
 from segdistill.inference.options import Options
+from segdistill.inference.outputs import chosen
 from segdistill.inference.records import Records
 from segdistill.inference.runner import Notice
 from segdistill.inference.windows import stride_of, window_sides
@@ -69,10 +70,13 @@ def predict_files(
 
     Raises:
         DataError: There is no image.
-        ConfigError: Another model or other options began this folder, or the halo leaves nothing of a window.
+        ConfigError: Another model or other options began this folder, the halo leaves nothing of a window, or
+            nothing would be written.
+        UnknownName: There is no such output.
         EnvironmentFault: The masks cannot be written, another process writes there, or the device does not work.
     """
     loaded = load_model(model) if isinstance(model, Path) else model
+    chosen(options.outputs, otherwise=options.probabilities)  # refuses what there is not, before anything is made
     found = find_images(images, without=out, pattern=options.pattern, notice=notice)
     window_sides(side=options.tile, halo=halo_of(loaded.card, options), stride=stride_of(loaded.module))
     device = select_device(options.device, notice=notice)
@@ -114,7 +118,10 @@ def _identity(model: Model, options: Options) -> dict[str, Any]:
     card = model.card.model_dump(mode="json", include=_DECIDING)
     if card["weights_sha256"] is None:
         card["weights_sha256"] = _weights_hash(model)
-    return {
+    # Folders that were begun before there was a choice do not say what is written: it is what is written unasked.
+    outputs = chosen(options.outputs, otherwise=True)
+    choice = {} if outputs == _USUAL.outputs else {"outputs": outputs}
+    return choice | {
         "command": "predict",
         "model": card,
         "channels": options.channels,

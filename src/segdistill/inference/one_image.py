@@ -14,11 +14,13 @@ from segdistill.data.channels import BLANK
 from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
 from segdistill.engine.progress import time_left
-from segdistill.files import sha256_file
+from segdistill.files import sha256_path
 from segdistill.inference.blocks import BlockSegmenter
+from segdistill.inference.canvas import Mask
 from segdistill.inference.familiarity import appearance_of, unlike, unlike_in_size
 from segdistill.inference.inputs import Input
 from segdistill.inference.options import Options
+from segdistill.inference.outputs import OUTPUTS, Segmented, chosen
 from segdistill.inference.runner import Notice
 from segdistill.inference.scale import at_model_scale
 from segdistill.inference.target import Target
@@ -50,7 +52,7 @@ class Segmenter:
     """Folder for the masks."""
 
     def __call__(self, image: Input, *, notice: Notice) -> dict[str, Any]:
-        """Write an image's masks, each file whole or not at all, and return what is to be recorded of them.
+        """Write what is asked of an image's masks, each file whole or not at all, and return what is to be recorded.
 
         Args:
             image: Which.
@@ -61,7 +63,8 @@ class Segmenter:
             EnvironmentFault: The masks cannot be written, or memory ran out.
         """
         options, card, fill = self.options, self.card, self.options.fill_non_finite
-        files = _of_use(image, card.channels)
+        # A table has the intensities of all channels, whichever of them the model looks at.
+        files = image.files or image.path if "table" in options.outputs else _of_use(image, card.channels)
         with open_image(
             files, channels=options.channels, axes=options.axes, fill_missing=options.fill_missing
         ) as opened:
@@ -74,18 +77,20 @@ class Segmenter:
                 if options.probabilities:
                     target.write_maps(parts, view.shape)
                 deque(parts, maxlen=0)
-                structures = {name: target.write_mask(name, mask) for name, mask in segmenter.finish().items()}
-        files = [*(target.mask(name) for name in structures), *([target.maps] if options.probabilities else [])]
+                masks = {name: target.on_grid(mask) for name, mask in segmenter.finish().items()}
+                segmented = Segmented(target, {each: masks[each.name] for each in card.structures}, opened)
+                files = [path for name in chosen(options.outputs, otherwise=True) for path in OUTPUTS[name](segmented)]
+        files += [target.maps] if options.probabilities else []
         ranges = zip(view.low.tolist(), view.high.tolist(), strict=True)
         return {
-            "structures": structures,
-            "empty": not any(numbers["pixels"] for numbers in structures.values()),
+            "structures": {name: _counted(mask) for name, mask in masks.items()},
+            "empty": not any(mask.pixels for mask in masks.values()),
             "pixel_size": target.pixel_size,
             "scaled": factor,
             "unlike_training": list(strange),
             "range": dict(zip(card.channels, ranges, strict=True)),
             "device": str(self.device),
-            "files": {path.relative_to(self.out).as_posix(): sha256_file(path) for path in files},
+            "files": {path.relative_to(self.out).as_posix(): sha256_path(path) for path in files},
         }
 
     def _parts(self, view: View, notice: Notice) -> Iterator[Part]:
@@ -123,6 +128,11 @@ def strangeness(
 def halo_of(card: ModelCard, options: Options) -> int:
     """Return the border of a window, pixels: what was asked for, or the model's fast halo."""
     return card.halo["fast"] if options.halo is None else options.halo
+
+
+def _counted(mask: Mask) -> dict[str, int | None]:
+    """Return how many objects (None: not told apart) and pixels a mask has, and how many objects were dropped."""
+    return {"objects": mask.objects, "pixels": mask.pixels, "dropped": mask.dropped}
 
 
 def _of_use(image: Input, channels: Sequence[str]) -> Path | Mapping[str, Path]:

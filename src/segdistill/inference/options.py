@@ -25,6 +25,9 @@ class Options:
     halo: int | None = None
     """Border of a window that is computed and not kept, pixels. None takes the model's fast halo."""
 
+    outputs: tuple[str, ...] = ("labels",)
+    """What is written of the masks: names of ``OUTPUTS``."""
+
     probabilities: bool = False
     """Whether the probability maps are written too."""
 

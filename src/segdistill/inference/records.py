@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.errors import DataError
-from segdistill.files import append_line, neutral_cell, sha256_file, whole_file
+from segdistill.files import append_line, neutral_cell, remove, sha256_path, whole_file
 from segdistill.inference.inputs import Found, Input, fingerprint, folded
 
 RECORDS = "predictions.jsonl"
@@ -61,8 +61,7 @@ class Records:
         record = self._by_name.get(folded(image.name))
         if record is None or record["sha256"] != self.fingerprint(image):
             return False
-        files = record["files"].items()
-        return all((self._out / name).is_file() and sha256_file(self._out / name) == sha for name, sha in files)
+        return all(sha256_path(self._out / name) == sha for name, sha in record["files"].items())
 
     def set_aside(self, image: Input) -> None:
         """Rename the masks of what this image was before it changed, so that nobody takes them for its own."""
@@ -71,8 +70,10 @@ class Records:
             return
         for name in record["files"]:
             old = self._out / name
-            if old.is_file():
-                old.replace(old.with_name(f"{old.name}.outdated"))
+            if old.exists():
+                aside = old.with_name(f"{old.name}.outdated")
+                remove(aside)
+                old.replace(aside)
 
     def add(self, image: Input, facts: Mapping[str, Any]) -> None:
         """Record that an image was segmented; ``facts`` name its files and their hashes."""

@@ -1,14 +1,14 @@
-"""The files that one image's masks and maps go into."""
+"""The files that one image's masks and maps go into, and the grid on which they are."""
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from segdistill.data.rescale import nearest, resized
-from segdistill.data.writers import write_labels, write_labels_tiled, write_probabilities, write_probabilities_tiled
+from segdistill.data.writers import write_probabilities, write_probabilities_tiled
 from segdistill.errors import EnvironmentFault
 from segdistill.inference.canvas import Mask
 from segdistill.inference.instances import without_small
@@ -35,38 +35,43 @@ class Target:
     pixel_size: float | None
     """Micrometres; None where the image does not say."""
 
-    def mask(self, structure: str) -> Path:
-        """Return the file of a structure's mask; several structures have a folder each.
+    def of_structure(self, structure: str, suffix: str) -> Path:
+        """Return a file of one structure; several structures have a folder each.
 
         The folder cannot lie elsewhere, or be hidden, whatever a model calls its structures.
         """
         alone = len(self.card.structures) == 1
         folder = self.out if alone else self.out / (structure.lstrip(".") or "_")
-        return folder / f"{self.name}.tif"
+        return folder / f"{self.name}{suffix}"
+
+    def of_image(self, suffix: str) -> Path:
+        """Return a file of all structures."""
+        return self.out / f"{self.name}{suffix}"
 
     @property
     def maps(self) -> Path:
         """The file of the probability maps."""
-        return self.out / f"{self.name}.probabilities.ome.tif"
+        return self.of_image(".probabilities.ome.tif")
 
-    def write_mask(self, structure: str, mask: Mask) -> dict[str, int | None]:
-        """Write a mask and return how many objects (None: not told apart) and pixels it has, and how many were dropped.
-
-        Raises:
-            EnvironmentFault: There is no room, or the folder cannot be written.
-        """
-        path, shape = self.mask(structure), mask.shape
-        if shape == self.shape:
-            write_labels_tiled(path, shape, mask.bands, pixel_size=self.pixel_size)
-            return {"objects": mask.objects, "pixels": mask.pixels, "dropped": mask.dropped}
+    def on_grid(self, mask: Mask) -> Mask:
+        """Return a mask on the image's own grid; what is lost on a coarser one counts as dropped."""
+        if mask.shape == self.shape:
+            return mask
         labels = nearest(mask.whole()[None], self.shape)[0]
         objects = None
         if mask.objects is not None:  # on a coarser grid an object may have no pixel left
             labels = without_small(labels, 0)
             objects = int(labels.max(initial=0))
-        write_labels(path, labels, pixel_size=self.pixel_size)
         lost = 0 if objects is None or mask.objects is None else mask.objects - objects
-        return {"objects": objects, "pixels": int(np.count_nonzero(labels)), "dropped": mask.dropped + lost}
+        whole = (slice(0, self.shape[0]), slice(0, self.shape[1]))
+        return replace(
+            mask,
+            shape=self.shape,
+            objects=objects,
+            dropped=mask.dropped + lost,
+            pixels=int(np.count_nonzero(labels)),
+            bands=[(whole, labels)],
+        )
 
     def write_maps(self, parts: Iterable[Part], shape: tuple[int, int]) -> None:
         """Write the probability maps.

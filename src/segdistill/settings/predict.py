@@ -35,6 +35,10 @@ class Predict(Settings):
     halo: Annotated[int, Field(ge=0)] | None = None
     """Border of a window that is computed but not kept, pixels. None takes the model's own."""
 
+    outputs: tuple[str, ...] = ("labels",)
+    """What to write: labels (OME-TIFF of 32-bit object numbers), zarr (the same as an OME-Zarr with a pyramid), png
+    (the same, 16 bits), geojson (outlines for QuPath), rois (outlines for ImageJ), table (CSV of measurements)."""
+
     probabilities: bool = False
     """Also write the probability maps."""
 
