@@ -35,17 +35,20 @@ def write_rois(path: Path, objects: Objects) -> None:
     word = objects.structure.name.lstrip(".") or "_"
     with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for area in objects.areas():
-            member = zipfile.ZipInfo(f"{word}-{area.label}.roi")  # of a fixed time: equal objects give equal bytes
+            name = f"{word}-{area.label}"
+            member = zipfile.ZipInfo(f"{name}.roi")  # of a fixed time: equal objects give equal bytes
             member.compress_type = zipfile.ZIP_DEFLATED
             member.external_attr = 0o644 << 16
-            archive.writestr(member, _roi(area).tobytes())
+            archive.writestr(member, _roi(area, name).tobytes())
 
 
-def _roi(area: Area) -> ImagejRoi:
-    """Return an object as ImageJ's, without a name: it takes that of its member of the .zip."""
+def _roi(area: Area, name: str) -> ImagejRoi:
+    """Return an object as ImageJ's."""
     corners = np.concatenate([ring for part in area.parts for ring in part])
     (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     roi = ImagejRoi(left=left, top=top, right=right, bottom=bottom)
+    if max(name) <= "\uffff":  # roifile counts longer characters wrongly; ImageJ takes the member's name then
+        roi.name = name
     if len(area.parts) > 1 or len(area.parts[0]) > 1:
         roi.roitype = ROI_TYPE.RECT  # the kind of a composite, which the size of its path makes one
         roi.multi_coordinates = _path(area)

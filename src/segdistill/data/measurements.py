@@ -101,9 +101,8 @@ class Measurer:
         found = 0 if image is None else len(image)
         if found != self._channels:
             raise ShapeError(f"{self._channels} channels were to be measured, but {found} were given.")
-        part = _measure(window, labels, [] if image is None else list(image))
-        if len(part.label):
-            self._parts.append(part)
+        if labels.any():
+            self._parts.append(_measure(window, labels, [] if image is None else list(image)))
 
     def finish(self) -> Measurements:
         """Return what was measured of every object that occurs."""

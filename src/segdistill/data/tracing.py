@@ -1,6 +1,7 @@
 """Outlines of the objects of a label image of any size, which is read from top to bottom."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Int64, Integer, UInt32
@@ -44,15 +45,16 @@ def _pairs_of_rows(
     bands: Iterable[Integer[np.ndarray, "_ x"]],
 ) -> Iterator[tuple[int, UInt32[np.ndarray, "rows x"], UInt32[np.ndarray, "rows x"]]]:
     """Yield the rows above and below the lines between rows, in order, and y of the first of these lines."""
-    top, above = 0, None
-    for band in bands:
-        for strip in strips_of([band], max(1, _AT_ONCE // band.shape[1])):
-            lower = strip.astype(np.uint32, copy=False)
-            above = np.zeros((1, lower.shape[1]), np.uint32) if above is None else above
-            yield top, np.concatenate([above, lower[:-1]]), lower
+    strips = (strip for band in bands for strip in strips_of([band], max(1, _AT_ONCE // band.shape[1])))
+    top, above, strip = 0, None, None
+    for following in chain(strips, [None]):
+        if strip is not None:
+            nothing = np.zeros((1, strip.shape[1]), np.uint32)
+            # The line below the last row is looked at with it: so small images are one piece.
+            lower = np.concatenate([strip, nothing] if following is None else [strip]).astype(np.uint32, copy=False)
+            yield top, np.concatenate([nothing if above is None else above, lower[:-1]]), lower
             top, above = top + len(lower), lower[-1:]
-    if above is not None:
-        yield top, above, np.zeros_like(above)
+        strip = following
 
 
 class _Last:

@@ -75,8 +75,8 @@ def predict_files(
         UnknownName: There is no such output.
         EnvironmentFault: The masks cannot be written, another process writes there, or the device does not work.
     """
-    loaded = load_model(model) if isinstance(model, Path) else model
     chosen(options.outputs, otherwise=options.probabilities)  # refuses what there is not, before anything is made
+    loaded = load_model(model) if isinstance(model, Path) else model
     found = find_images(images, without=out, pattern=options.pattern, notice=notice)
     window_sides(side=options.tile, halo=halo_of(loaded.card, options), stride=stride_of(loaded.module))
     device = select_device(options.device, notice=notice)

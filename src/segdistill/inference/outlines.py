@@ -29,7 +29,8 @@ def write_outlines(
 ) -> None:
     """Write the outlines of a label array's objects, for QuPath or ImageJ.
 
-    Corners are corners of pixels: reading the file beside its image gives the labels back, pixel by pixel.
+    Corners are corners of pixels: reading the file beside its image gives every object back, pixel by pixel. They
+    come in the order of their numbers, or in large images as the image is read: each once its last row was seen.
 
     Args:
         path: Ends in .geojson, for QuPath, or .zip, for ImageJ's ROI Manager.
