@@ -4,12 +4,12 @@ import sys
 import pytest
 
 from segdistill.errors import ConfigError, EnvironmentFault
-from segdistill.settings import open_run
+from segdistill.settings import Arm, Distill, Protocol, Settings, Study, TeacherSpec, open_run, validated
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from segdistill.settings import open_run
+from segdistill.settings import Arm, Distill, Protocol, Settings, Study, TeacherSpec, open_run, validated
 with open_run(Path(sys.argv[1]), {"steps": 3}):
     print("held", flush=True)
     sys.stdin.readline()
@@ -61,3 +61,73 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentFault, match="cannot be made"), open_run(tmp_path / "file" / "run", {}):
         pass
+
+
+class Crop(Settings):
+    side: int = 256
+    stride: int = 16
+
+
+class Job(Settings):
+    out: str
+    crop: Crop
+    private: bool = False
+    names: dict[str, str] | None = None
+
+
+def job(**values):
+    return Job.model_validate({"out": "o", "crop": {}, **values})
+
+
+def begin(folder, settings):
+    with open_run(folder, settings):
+        pass
+
+
+def go_on(folder, settings):
+    with open_run(folder, settings.resolved(), defaults=Job.defaults()) as run:
+        return run.resumed
+
+
+def test_a_folder_of_before_a_setting_existed_counts_as_having_its_default(tmp_path):
+    begin(tmp_path / "run", {"out": "o", "crop": {"side": 256}})  # neither crop.stride, private nor names were known
+    assert go_on(tmp_path / "run", job())
+    with pytest.raises(ConfigError, match=r"\n  private: False there, True here\n"):
+        go_on(tmp_path / "run", job(private=True))
+    with pytest.raises(ConfigError, match=r"\n  crop\.stride: 16 there, 8 here\n"):
+        go_on(tmp_path / "run", job(crop={"stride": 8}))
+    with pytest.raises(ConfigError, match=r"\n  names\.1: not set there, liver here\n"):
+        go_on(tmp_path / "run", job(names={"1": "liver"}))
+
+
+def test_what_a_folder_says_is_never_replaced_by_a_default(tmp_path):
+    begin(tmp_path / "run", job(private=True, crop={"side": 64}).resolved())
+    with pytest.raises(ConfigError, match=r"crop\.side: 64 there, 256 here\n  private: True there, False here"):
+        go_on(tmp_path / "run", job())
+
+
+def test_what_must_be_given_and_what_is_no_longer_known_still_differ(tmp_path):
+    begin(tmp_path / "run", {"crop": {}, "shape": "square"})
+    with pytest.raises(ConfigError, match=r"out: not set there, o here\n  shape: square there, not set here"):
+        go_on(tmp_path / "run", job())
+
+
+def test_a_part_that_was_left_out_is_not_one_of_defaults(tmp_path):
+    begin(tmp_path / "run", {**job().resolved(), "crop": None})
+    with pytest.raises(ConfigError, match=r"crop\.side: not set there, 256 here"):
+        go_on(tmp_path / "run", job())
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (Distill, {"data": "d", "out": "o", "teacher": "t", "teacher_channels": ["n"], "student_channels": ["n"]}),
+        (Study, {"data": "d", "out": "o", "student_channels": ["n"], "arms": [{"name": "baseline"}]}),
+        (Arm, {"name": "a", "role": "baseline"}),
+        (TeacherSpec, {"teacher": "t", "channels": ["n"]}),
+        (Protocol, {}),
+    ],
+)
+def test_defaults_are_what_settings_resolve_to_where_nothing_is_given(kind, given):
+    resolved = validated(kind, given).resolved()
+    assert kind.defaults() == {name: value for name, value in resolved.items() if name not in given}

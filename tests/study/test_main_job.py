@@ -113,6 +113,17 @@ def test_run_again_does_nothing_again(tissue, finished):
     assert again.verdict == finished.verdict
 
 
+def test_a_run_of_before_a_setting_existed_goes_on_and_is_left_as_it_is(tissue, finished):
+    path = finished.folder / "settings.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    older = {name: value for name, value in kept.items() if name not in {"private", "start", "targets_alone"}}
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert distill(settings_of(tissue, finished.folder)).verdict == finished.verdict
+    with pytest.raises(ConfigError, match="targets_alone: False there, True here"):
+        distill(settings_of(tissue, finished.folder, targets_alone=True))
+    assert json.loads(path.read_text(encoding="utf-8")) == older
+
+
 def test_other_settings_are_refused(tissue, finished):
     with pytest.raises(ConfigError, match=r"protocol\.steps: 4 there, 5 here"):
         distill(settings_of(tissue, finished.folder, protocol=Protocol(steps=5, batch_size=2, crop=32, validations=2)))

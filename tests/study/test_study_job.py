@@ -96,6 +96,33 @@ def test_only_what_is_missing_is_run_and_a_study_can_be_extended(tissue, tmp_pat
     assert {cell: after[cell] for cell in before} == before
 
 
+def without(path, *names):
+    """Take settings out of a settings.json, as if it had been written before there were these settings."""
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    for name in names:
+        *parents, last = name.split(".")
+        part = kept
+        for parent in parents:
+            part = part[parent]
+        del part[last]
+    path.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def test_a_study_of_before_some_settings_existed_goes_on(tissue, tmp_path):
+    settings = plan(tissue, tmp_path / "s", labels=(2,))
+    study(settings)
+    before = times(settings)
+    without(settings.out / "settings.json", "private", "start", "fill_missing")
+    without(settings.out / "teachers" / "full" / "settings.json", "teacher.shuffled")
+    for cell in cells_of(settings):
+        without(folder_of(settings, cell) / "settings.json", "arm.dropped_channels", "protocol.turns", "start")
+    assert not study(settings).missing
+    assert times(settings) == before  # read back, nothing was run
+    other = {"steps": 2, "batch_size": 2, "crop": 32, "validations": 1, "turns": False}
+    with pytest.raises(ConfigError, match=r"protocol\.turns: True there, False here"):
+        study(plan(tissue, tmp_path / "s", labels=(2,), protocol=other))
+
+
 def test_shards_do_their_part_and_together_everything(tissue, tmp_path):
     first = study(plan(tissue, tmp_path / "s", shard="1/2"))
     assert [cell.arm.name for cell in first.missing] == ["student-2", "student-all"]

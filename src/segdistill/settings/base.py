@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_jsonable_python
 
 from segdistill.errors import ConfigError, nearest
 
@@ -22,6 +23,29 @@ class Settings(BaseModel):
     def resolved(self) -> dict[str, Any]:
         """Return every field as plain JSON values, as they are saved beside a model."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the default of every field that has one, as plain JSON values.
+
+        Of a field that must be given and is a model itself, the defaults of that model.
+
+        >>> class Crop(Settings):
+        ...     side: int = 256
+        >>> class Job(Settings):
+        ...     out: Path
+        ...     crop: Crop
+        >>> Job.defaults()
+        {'crop': {'side': 256}}
+        """
+        values: dict[str, Any] = {}
+        for name, field in cls.model_fields.items():
+            if not field.is_required():
+                default = field.get_default(call_default_factory=True, validated_data={})
+                values[name] = to_jsonable_python(default, by_alias=False)
+            elif isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+                values[name] = field.annotation.defaults()
+        return values
 
 
 def validated(kind: type[S], values: Mapping[str, Any]) -> S:

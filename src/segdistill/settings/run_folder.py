@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from segdistill.errors import ConfigError, EnvironmentFault
@@ -14,6 +15,7 @@ from segdistill.files import take_lock, write_json
 
 SETTINGS_FILE = "settings.json"
 LOCK_FILE = ".lock"
+NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -35,7 +37,13 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str] = frozenset()) -> Iterator[RunFolder]:
+def open_run(
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    ignoring: frozenset[str] = frozenset(),
+    defaults: Mapping[str, Any] = NO_DEFAULTS,
+) -> Iterator[RunFolder]:
     """Take a run folder for this process; refuse it where another run has it or other settings began it.
 
     Args:
@@ -43,6 +51,7 @@ def open_run(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str
         settings: Resolved settings, JSON values only.
         ignoring: Dotted names of settings that may change between two calls because they cannot
             change the result, such as the device.
+        defaults: See ``refuse_others``.
 
     Raises:
         ConfigError: Other settings began this folder (the differences are named), or it holds
@@ -60,7 +69,7 @@ def open_run(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str
     """
     _make(path)
     with _locked(path):
-        yield RunFolder(path, resumed=claim_settings(path, settings, ignoring=ignoring))
+        yield RunFolder(path, resumed=claim_settings(path, settings, ignoring=ignoring, defaults=defaults))
 
 
 @contextmanager
@@ -95,13 +104,21 @@ def _make(path: Path) -> None:
         raise EnvironmentFault(f"The folder {path} cannot be made: {error.strerror}. Choose another --out.") from error
 
 
-def refuse_others(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str] = frozenset()) -> bool:
+def refuse_others(
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    ignoring: frozenset[str] = frozenset(),
+    defaults: Mapping[str, Any] = NO_DEFAULTS,
+) -> bool:
     """Refuse a folder that holds something else than a run with these settings; return whether it holds that.
 
     Args:
         path: May be missing.
         settings: Resolved settings, JSON values only.
         ignoring: Dotted names of settings that may differ; of a name that holds others, all of them.
+        defaults: Of these settings, JSON values only. A folder that was begun before a setting existed says
+            nothing of it and counts as having its default. Empty: such a folder is refused.
 
     Raises:
         ConfigError: Other settings began this folder (the differences are named), or it holds files
@@ -118,6 +135,8 @@ def refuse_others(path: Path, settings: Mapping[str, Any], *, ignoring: frozense
             )
         return False
     before, now = _flat(json.loads(record.read_text(encoding="utf-8"))), _flat(json.loads(json.dumps(dict(settings))))
+    usual = _flat(json.loads(json.dumps(dict(defaults))))
+    before |= {name: value for name, value in usual.items() if name in now and not _is_among(name, frozenset(before))}
     differences = [
         f"{name}: {before.get(name, 'not set')} there, {now.get(name, 'not set')} here"
         for name in sorted({*before, *now})
@@ -132,13 +151,19 @@ def refuse_others(path: Path, settings: Mapping[str, Any], *, ignoring: frozense
     return True
 
 
-def claim_settings(path: Path, settings: Mapping[str, Any], *, ignoring: frozenset[str] = frozenset()) -> bool:
+def claim_settings(
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    ignoring: frozenset[str] = frozenset(),
+    defaults: Mapping[str, Any] = NO_DEFAULTS,
+) -> bool:
     """Write the settings into a folder that this process holds, unless they are there; return whether they were.
 
     Raises:
         ConfigError: As ``refuse_others``.
     """
-    resumed = refuse_others(path, settings, ignoring=ignoring)
+    resumed = refuse_others(path, settings, ignoring=ignoring, defaults=defaults)
     if not resumed:
         write_json(path / SETTINGS_FILE, dict(settings))
     return resumed

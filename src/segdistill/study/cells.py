@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from segdistill.settings import Arm, Protocol, Study, StudyArm
+from segdistill.settings import Arm, Protocol, Study, StudyArm, TeacherSpec
 from segdistill.settings.distill import Role
 
 
@@ -34,6 +34,15 @@ class Cell:
             "protocol": self.protocol.resolved(),
             "seed": self.seed,
             "start": None if study.start is None else str(study.start),
+        }
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the defaults of these settings, for runs that were begun before there were all of them."""
+        return {
+            "arm": Arm.defaults(),
+            "teacher": TeacherSpec.defaults(),
+            "protocol": Protocol.defaults(),
+            "start": None,
         }
 
 

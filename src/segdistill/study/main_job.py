@@ -32,7 +32,7 @@ def distill(
     Raises:
         SegdistillError: Anything that cannot be done as asked; see ``segdistill.errors``.
     """
-    with open_run(settings.out, settings.resolved(), ignoring=SAME_RESULT):
+    with open_run(settings.out, settings.resolved(), ignoring=SAME_RESULT, defaults=Distill.defaults()):
         prepared = prepare(settings, notice=notice)
         bench = make_bench(settings, prepared, notice)
         runs = [run_arm(bench, arm, seed) for arm in settings.arms() for seed in settings.seeds]

@@ -75,7 +75,7 @@ def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
     """
     whole = {"command": "study", **settings.resolved()}
     with my_turn(settings.out, notice=notice):
-        if refuse_others(settings.out, whole, ignoring=MAY_CHANGE):
+        if refuse_others(settings.out, whole, ignoring=MAY_CHANGE, defaults=Study.defaults()):
             before = json.loads((settings.out / SETTINGS_FILE).read_text(encoding="utf-8"))
             gone = {arm["name"] for arm in before["arms"]} - {arm.name for arm in settings.arms}
             if gone:
@@ -84,7 +84,7 @@ def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
                     " is another study. Add them, or choose a new folder for --out."
                 )
         for cell in cells:
-            refuse_others(folder_of(settings, cell), cell.settings(settings))
+            refuse_others(folder_of(settings, cell), cell.settings(settings), defaults=cell.defaults())
         write_json(settings.out / SETTINGS_FILE, whole)
 
 
@@ -103,7 +103,7 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
             asked_for = Asked(name, spec, settings.out, settings.teachers_protocol, device, notice)
             folder = settings.out / "teachers" / name
             with my_turn(folder, notice=notice):
-                claim_settings(folder, asked_for.settings())
+                claim_settings(folder, asked_for.settings(), defaults=asked_for.defaults())
                 teachings[name] = teach(asked_for, prepared)
     entries = make_entries(prepared.samples, settings.student_channels)
     starts = {
@@ -148,14 +148,14 @@ def _run(settings: Study, bench: Bench, cell: Cell) -> None:
     own = replace(bench, protocol=cell.protocol, notice=lambda text: bench.notice(f"{place}: {text}"))
     folder = folder_of(settings, cell)
     try:
-        with open_run(folder, cell.settings(settings)):
+        with open_run(folder, cell.settings(settings), defaults=cell.defaults()):
             try:
                 run_arm(own, cell.arm, cell.seed)
                 return
             except DamagedRun as error:
                 own.notice(f"{error} It is begun anew; what was there is kept beside it.")
         _set_aside(folder)
-        with open_run(folder, cell.settings(settings)):
+        with open_run(folder, cell.settings(settings), defaults=cell.defaults()):
             run_arm(own, cell.arm, cell.seed)
     except FolderInUse:
         own.notice("another process is at it.")

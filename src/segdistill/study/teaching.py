@@ -104,6 +104,10 @@ class Asked:
         protocol = self.protocol.resolved() if is_fitted(self.spec.teacher) else None
         return {"teacher": self.spec.resolved(), "protocol": protocol}
 
+    def defaults(self) -> dict[str, Any]:
+        """Return the defaults of these settings, for folders that were begun before there were all of them."""
+        return {"teacher": TeacherSpec.defaults(), "protocol": Protocol.defaults()}
+
 
 def teach(asked: Asked, prepared: Prepared) -> Teaching:
     """Let a teacher say what it has to say of every image, or read what it said before.
