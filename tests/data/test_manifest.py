@@ -52,6 +52,11 @@ def test_all_columns(folder):
     assert found.notes == ("cell: 1 of 3 images have no label: x/b.",)
 
 
+def test_columns_of_remarks_are_kept_where_they_are_filled(folder):
+    found = read(folder, "#,image,#scanner,# cell line ,#\nwhatever,x/a.png,B,,x\n,x/b.png, A ,HeLa,\n")
+    assert [dict(case.remarks) for case in found.cases] == [{"scanner": "B"}, {"scanner": "A", "cell line": "HeLa"}]
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("line", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -144,6 +149,8 @@ def test_names_that_lead_elsewhere_are_refused(folder, name):
         ("image,lable", r"column 'lable' is unknown\. Did you mean 'label'\?"),
         ("label,group", "there is no column 'image'"),
         ("image,group,group", "column 'group' occurs twice"),
+        ("image,#site,#site", "column '#site' occurs twice"),
+        ("image,modality", r"column 'modality' is unknown.*begin the name of any other with '#'"),
         ("image,image:dapi", "column 'image' stands beside columns image:NAME"),
         ("image,label,label:cell", "column 'label' stands beside columns label:NAME"),
         ("image,split:train", "column 'split:train' is unknown"),

@@ -6,7 +6,14 @@ from segdistill.cli.app import say
 from segdistill.settings import Study, read_toml, validated
 
 
-def study(plan: Path, *, out: Path | None = None, shard: str | None = None, device: str | None = None) -> int:
+def study(
+    plan: Path,
+    *,
+    out: Path | None = None,
+    shard: str | None = None,
+    device: str | None = None,
+    by: str | None = None,
+) -> int:
     """Run what is missing of a study: arms by students by label budgets by seeds.
 
     The same command goes on where an interrupted one stopped. Arms, students, teachers, budgets and
@@ -19,10 +26,11 @@ def study(plan: Path, *, out: Path | None = None, shard: str | None = None, devi
         out: Folder of the study, instead of the plan's.
         shard: Which part of the runs to do, as k/n, such as 1/4 for the first of four processes.
         device: cpu, cuda, mps, or auto for the best there is.
+        by: Column of the manifest by whose values scores are told, too, such as modality for a column #modality.
     """
     from segdistill import study as floor
 
-    given = {"out": out, "shard": shard, "device": device}
+    given = {"out": out, "shard": shard, "device": device, "by": by}
     settings = validated(Study, {**read_toml(plan), **{name: value for name, value in given.items() if value}})
     state = floor.study(settings, notice=say)
     if state.missing:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -43,6 +43,9 @@ class Case:
 
     split: Split | None
     """None means that nobody decided yet."""
+
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """Cells of a manifest's columns that begin with '#', by the column's name without it; empty cells are not here."""
 
 
 def image_files(case: Case) -> tuple[Path, ...]:

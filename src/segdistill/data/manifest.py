@@ -5,7 +5,7 @@
     label:cell, label:nucleus               instead of label: several structures
     ignore, field_of_view                   masks of pixels that do not count, and that alone count
     name                                    instead of the image's path without suffix
-    #anything                               a comment
+    #anything                               a remark: scores can be told by it, and nothing else reads it
 
 Only ``image`` is needed. An empty cell means: none, or not known.
 """
@@ -61,6 +61,11 @@ class _Row:
         empty = [text for text in channels or ["image"] if not self.cells[text]]
         self.errors.extend(f"{text}: the cell is empty" for text in empty)
         return self.files("image") if channels else self.file("image")
+
+    def remarks(self) -> dict[str, str]:
+        """Return name to text of the columns "#NAME" that are filled."""
+        columns = {text.removeprefix("#").strip(): text for text in self.cells if text.startswith("#")}
+        return {name: self.cells[text] for name, text in columns.items() if name and self.cells[text]}
 
     def split(self) -> Split | None:
         text = self.cells.get("split", "")
@@ -133,7 +138,8 @@ def _row(number: int, cells: list[str], columns: list[str], folder: Path) -> _Ro
 def _check_columns(path: Path, columns: list[str]) -> None:
     named = [column for column in columns if column and not column.startswith("#")]
     heads = [column.partition(":")[0] for column in named]
-    errors = [f"column {name!r} occurs twice" for name in sorted({name for name in named if named.count(name) > 1})]
+    twice = sorted({name for name in columns if name.strip("# ") and columns.count(name) > 1})
+    errors = [f"column {name!r} occurs twice" for name in twice]
     for column, head in zip(named, heads, strict=True):
         divided = column != head
         if head not in (("image", "label") if divided else _COLUMNS) or column.endswith(":"):
@@ -148,7 +154,7 @@ def _check_columns(path: Path, columns: list[str]) -> None:
     if errors:
         raise DataError(
             f"{path}: {'; '.join(errors)}. Columns are {', '.join(_COLUMNS)}, image:CHANNEL and label:NAME;"
-            " begin the name of any other with '#'."
+            " begin the name of any other with '#', also that of one by which scores are to be told."
         )
 
 
@@ -162,7 +168,8 @@ def _case(row: _Row, structure: str) -> Case | None:
     ignore, field_of_view = row.file("ignore"), row.file("field_of_view")
     if image is None:
         return None
-    return Case(name, image, labels, ignore, field_of_view, row.cells.get("group", "") or name, split)
+    group = row.cells.get("group", "") or name
+    return Case(name, image, labels, ignore, field_of_view, group, split, row.remarks())
 
 
 def _note_repeats(rows: list[_Row], cases: list[Case | None]) -> None:

@@ -90,6 +90,9 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "cases": [view_case(case, side=side) for case in content.gallery],
         "finders": _finders(content),
         "sizes_csv": _sizes_csv(content),
+        "group_values": _values(content),
+        "group_arms": _group_arms(content),
+        "groups_csv": _groups_csv(content),
         "cost": cost_plot(content.costs) if content.costs else None,
         "costs_csv": _costs_csv(content),
         "reliability": reliability_plot(content.reliability) if content.reliability else None,
@@ -113,6 +116,24 @@ def _sizes_csv(content: ReportContent) -> Download:
         for row in content.sizes
     ]
     return csv_download("sizes", header, rows)
+
+
+def _values(content: ReportContent) -> list[str]:
+    return list(dict.fromkeys(row.value for row in content.groups.rows)) if content.groups else []
+
+
+def _group_arms(content: ReportContent) -> list[str]:
+    return list(dict.fromkeys(arm for row in content.groups.rows for arm in row.scores)) if content.groups else []
+
+
+def _groups_csv(content: ReportContent) -> Download:
+    rows: list[list[Cell]] = [
+        [row.value, row.metric, row.fields, arm, score.mean, score.sd]
+        for row in (content.groups.rows if content.groups else ())
+        for arm, score in row.scores.items()
+    ]
+    column = content.groups.column if content.groups else "value"
+    return csv_download("by_group", [column, "metric", "fields", "arm", "mean", "sd"], rows)
 
 
 def _costs_csv(content: ReportContent) -> Download:

@@ -19,6 +19,7 @@ from segdistill.report import CostPoint, write_report
 from segdistill.settings import Settings
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount, Labels, make_account
 from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
+from segdistill.study.by_column import group_scores
 from segdistill.study.channel_use import student_use, teacher_use
 from segdistill.study.content import Looked, make_content, mean_of, role_of
 from segdistill.study.gallery import make_gallery
@@ -142,6 +143,7 @@ def look(
     return Looked(
         gallery=make_gallery(bench, seen, teacher=question.teacher),
         sizes=size_rows(bench, seen),
+        groups=group_scores(account, bench.prepared),
         costs=(*own, *question.beside, *above),
         machine=machine_in_words(bench.device),
         reliability=reliability_curves(seen, teacher_reliability(bench, question.teacher)),

@@ -20,6 +20,7 @@ from segdistill.report import (
     Dropped,
     Facts,
     GalleryCase,
+    GroupScores,
     Headline,
     Ladder,
     LearningRun,
@@ -84,6 +85,9 @@ class Looked:
     sizes: tuple[SizeRow, ...] = ()
     """Which sizes of objects were found."""
 
+    groups: GroupScores | None = None
+    """Scores by a column of the manifest; None: none was named."""
+
     costs: tuple[CostPoint, ...] = ()
     """Score against time."""
 
@@ -134,6 +138,7 @@ def make_content(
         arms=tuple(arm_row(arm, runs, told.size) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,
+        groups=looked.groups,
         costs=looked.costs,
         machine=looked.machine,
         reliability=looked.reliability,

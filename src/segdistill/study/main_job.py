@@ -10,7 +10,7 @@ from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, teach
 
-SAME_RESULT = frozenset({"device", "seeds", "margin"})
+SAME_RESULT = frozenset({"by", "device", "seeds", "margin"})
 """Settings that may change between two calls on one folder: what is there stays true. Seeds may be added."""
 
 Notice = Callable[[str], None]

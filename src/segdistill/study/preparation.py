@@ -40,6 +40,9 @@ class Prepared:
     notes: tuple[str, ...]
     """What a reader of the result must know about the data."""
 
+    by: str | None = None
+    """Column of the manifest by whose values scores are told, too; None: none."""
+
     def of(self, split: str) -> list[Sample]:
         """Return the samples of a split, in order."""
         return [self.samples[name] for name in self.split[split]]
@@ -58,8 +61,10 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
 
     Raises:
         ConfigError: Nothing can be read, or nothing is labelled among the test images.
+        UnknownName: The manifest has no column by which scores are to be told.
     """
     dataset = open_dataset(source)
+    by = find_column(dataset, source)
     if source.private:
         dataset = _private(dataset, notice)
     samples, dropped = _read(dataset, source, notice)
@@ -72,7 +77,7 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
         name: tuple(case.name for case in part)
         for name, part in split_cases(cases, fractions=source.split, seed=source.split_seed).items()
     }
-    prepared = Prepared(dataset, samples, split, {case.name: case.group for case in cases}, dropped, notes)
+    prepared = Prepared(dataset, samples, split, {case.name: case.group for case in cases}, dropped, notes, by)
     if not prepared.labelled("test"):
         raise ConfigError(
             f"None of the {len(split['test'])} test images in {source.data} is labelled, so nothing could be said"
@@ -101,6 +106,27 @@ def open_dataset(source: Images) -> Dataset:
         fill_missing=source.fill_missing,
     )
     return _with_label_sets(dataset, source.label_sets)
+
+
+def find_column(dataset: Dataset, source: Source) -> str | None:
+    """Return the column of the manifest by whose values scores are told, without its '#'; None where none is named.
+
+    Raises:
+        ConfigError: The data set is a folder, which has no columns.
+        UnknownName: The manifest has no such column, or nothing stands in it.
+    """
+    if source.by is None:
+        return None
+    bare = source.by.removeprefix("#").strip()
+    if source.data.is_dir():
+        raise ConfigError(
+            f"by is {source.by!r}, but {source.data} is a folder, and only a CSV manifest has columns. Write a manifest"
+            f" with a column '#{bare}', or leave by out."
+        )
+    known = {column for case in dataset.cases for column in case.remarks}
+    if bare not in known:
+        raise UnknownName("filled column #… in the manifest", bare, known)
+    return bare
 
 
 def _private(dataset: Dataset, notice: Notice) -> Dataset:

@@ -140,7 +140,7 @@ def image_hashes(bench: Bench) -> dict[str, str]:
 
 def run_identity(settings: Settings, data: Mapping[str, str]) -> str:
     """Return the identity of a run: equal settings on equal images give an equal one."""
-    decisive = {name: value for name, value in settings.resolved().items() if name not in {"out", "device"}}
+    decisive = {name: value for name, value in settings.resolved().items() if name not in {"out", "device", "by"}}
     return hashlib.sha256(json.dumps([decisive, dict(data)], sort_keys=True).encode()).hexdigest()
 
 

@@ -19,7 +19,9 @@ from segdistill.study.teaching import Asked, Teaching, teach
 
 Notice = Callable[[str], None]
 
-MAY_CHANGE = frozenset({"arms", "students", "teachers", "labels", "seeds", "protocol", "margin", "shard", "device"})
+MAY_CHANGE = frozenset(
+    {"arms", "by", "students", "teachers", "labels", "seeds", "protocol", "margin", "shard", "device"}
+)
 """What of a study may differ between two calls on one folder: every run keeps, and checks, its own settings."""
 
 

@@ -190,6 +190,34 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupRow:
+    """The scores of the fields that share a value."""
+
+    value: str
+    """What they share, for example "fluorescence"."""
+
+    metric: str
+    """Name of the score."""
+
+    fields: int
+    """How many they are."""
+
+    scores: Mapping[str, Spread]
+    """Arm to its mean over these fields, then over seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupScores:
+    """Scores told apart by something that the user named."""
+
+    column: str
+    """What that is, for example "modality"."""
+
+    rows: tuple[GroupRow, ...]
+    """Score by score; of one value alone where every field shares it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClaimRow:
     """A claim of a paper, and what this run says to it."""
 

@@ -12,7 +12,7 @@ from segdistill.report.content.looks import (
     SizeRow,
 )
 from segdistill.report.content.record import Convention, Dropped, Facts, Headline, LearningRun, Licence
-from segdistill.report.content.scores import ArmRow, ClaimRow, ComparisonRow, Ladder
+from segdistill.report.content.scores import ArmRow, ClaimRow, ComparisonRow, GroupScores, Ladder
 
 Answer = Literal["yes", "no", "unclear", "untested"]
 """Did distillation help? "unclear": the data cannot tell; "untested": there was no baseline."""
@@ -63,6 +63,9 @@ class ReportContent:
 
     sizes: tuple[SizeRow, ...] = ()
     """Which objects were found, from small to large; empty: single objects are not told apart, or are too few."""
+
+    groups: GroupScores | None = None
+    """Scores by a column that the user named; None: none was."""
 
     costs: tuple[CostPoint, ...] = ()
     """Score against time; empty: nothing was timed."""
