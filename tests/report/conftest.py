@@ -19,6 +19,8 @@ from segdistill.report import (
     Dropped,
     Facts,
     GalleryCase,
+    GroupRow,
+    GroupScores,
     Headline,
     Ladder,
     LearningRun,
@@ -240,6 +242,22 @@ def make_content(**changes: Any) -> ReportContent:
                 found={"baseline": 0.5 + low / 400, "student": 0.6 + low / 400},
             )
             for low in (10.0, 31.5, 98.25)
+        ),
+        "groups": GroupScores(
+            column="scanner",
+            rows=tuple(
+                GroupRow(
+                    value=value,
+                    metric=metric,
+                    fields=fields,
+                    scores={
+                        name: Spread(mean=mean - less, sd=0.011)
+                        for name, mean in (("baseline", 0.778), ("student", 0.836), ("teacher", 0.944))
+                    },
+                )
+                for metric, less in (("Dice", 0.0), ("AP@0.5", 0.2))
+                for value, fields in (("A", 7), ("B", 4), ("not stated", 1))
+            ),
         ),
         "costs": (
             CostPoint(name="unet-resnet18", role="student", score=0.836, milliseconds=412.0, parameters=14_328_000),

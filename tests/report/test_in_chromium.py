@@ -7,6 +7,7 @@ import select
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ PROGRAM = next(
 )
 PATIENCE = 60
 """Seconds that a browser on a busy machine may take to answer."""
-KEYS = {"Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+KEYS = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None or os.name != "posix",
@@ -75,6 +76,8 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        if "#" in address:  # within one page there would be nothing to load
+            self.open("about:blank", width=width, height=height)
         self.events.clear()
         self.call("Page.navigate", url=address)
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
@@ -87,7 +90,8 @@ class Browser:
 
     def press(self, key):
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key])
+            text = {"text": "\r"} if (kind, key) == ("keyDown", "Enter") else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key], **text)
 
     def until(self, expression):
         end = time.monotonic() + PATIENCE
@@ -123,7 +127,10 @@ def browser(tmp_path_factory):
 def address(tmp_path_factory, content, case):
     folder = tmp_path_factory.mktemp("a folder with spaces")
     ranks = ("best", "median", "worst")
-    small = tuple(case(f"field {n}", rank, seed=n, shape=(32, 40)) for n, rank in enumerate(ranks))
+    small = tuple(
+        replace(case(f"field {n}", rank, seed=n, shape=(32, 40)), unit=f"tissue_{n:04d}")
+        for n, rank in enumerate(ranks)
+    )
     write_report(folder / "report ü.html", content(gallery=small))
     return (folder / "report ü.html").as_uri()
 
@@ -279,3 +286,81 @@ def test_on_paper_every_case_is_shown(browser, address):
     assert browser.ask(shown) == 3
     assert browser.ask("getComputedStyle(document.querySelector('nav')).display") == "none"
     browser.call("Emulation.setEmulatedMedia", media="")
+
+
+DOTS = "[...document.querySelectorAll('.paired figure:first-child .field')]"
+
+
+def test_dots_stand_at_their_scores_on_equal_scales(browser, address):
+    for width in (400, 1280):
+        browser.open(address, width=width, height=800)
+        box = browser.ask(
+            "(({left, right, top, bottom}) => [left, right, top, bottom])"
+            "(document.querySelector('.scatter .ideal').getBoundingClientRect())"
+        )
+        assert box[1] - box[0] == pytest.approx(box[3] - box[2], abs=1)  # so the diagonal stands for equal scores
+        places = browser.ask(
+            f"{DOTS}.map(dot => [dot.getAttribute('aria-label'), dot.querySelector('circle').getBoundingClientRect()])"
+            ".map(([words, box]) => [words, (box.left + box.right) / 2, (box.top + box.bottom) / 2])"
+        )
+        assert len(places) == 12
+        assert all(box[0] <= x <= box[1] and box[2] <= y <= box[3] for _, x, y in places)
+        # Made-up students are better on every field: every dot lies above the diagonal.
+        assert all("+" in words and (x - box[0]) < (box[3] - y) for words, x, y in places)
+
+
+def test_a_dot_leads_to_its_pictures(browser, address):
+    browser.open(address, width=1280, height=800)
+    link = f"{DOTS}.find(dot => dot.getAttribute('aria-label').startsWith('tissue_0002'))"
+    browser.ask(f"{link}.scrollIntoView()")
+    x, y = browser.ask(
+        f"(box => [(box.left + box.right) / 2, (box.top + box.bottom) / 2])({link}.getBoundingClientRect())"
+    )
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    browser.until(f"{CURRENT} === 'field 2'")
+    seen = (
+        "(box => box.top >= 0 && box.top < 400)(document.querySelector('.case:not([hidden])').getBoundingClientRect())"
+    )
+    browser.until(seen)
+    browser.press("ArrowLeft")  # from where it led, keys change the case
+    assert browser.ask(CURRENT) == "field 1"
+    browser.ask(f"{link}.dispatchEvent(new MouseEvent('click', {{bubbles: true, cancelable: true}}))")  # the same again
+    assert browser.ask(CURRENT) == "field 2"
+    browser.ask("history.back()")
+    assert browser.complaints() == []
+
+
+def test_the_address_of_a_case_opens_it(browser, address):
+    browser.open(f"{address}#case-3", width=1280, height=800)
+    browser.until(f"{CURRENT} === 'field 2'")
+
+
+def test_keys_go_from_dot_to_dot_and_to_the_pictures(browser, address):
+    browser.open(address, width=1280, height=800)
+    assert browser.ask(f"{DOTS}.filter(dot => dot.getAttribute('tabindex') === '0').length") == 1
+    browser.ask(f"{DOTS}[0].focus()")
+    words = browser.ask(f"{DOTS}.map(dot => dot.getAttribute('aria-label'))")
+    told = "document.querySelector('.paired figure:first-child .about').textContent"
+    assert browser.ask(told) == words[0]
+    browser.press("ArrowLeft")
+    assert browser.ask(told) == words[0]  # the first stays the first
+    steps = next(place for place, each in enumerate(words) if each.startswith("tissue_0001"))
+    for _ in range(steps):
+        browser.press("ArrowRight")
+    assert browser.ask(told) == words[steps]
+    assert browser.ask(CURRENT) == "field 0"  # the gallery did not take the keys for its own
+    browser.press("Enter")
+    browser.until(f"{CURRENT} === 'field 1'")
+
+
+def test_without_script_dots_lead_to_pictures_as_well(browser, address):
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(f"{address}#case-3", width=1280, height=800)
+        shown = "[...document.querySelectorAll('.case')].map(item => item.getBoundingClientRect())"
+        assert browser.ask(f"{shown}.every(box => box.height > 0)")
+        assert browser.ask(f"{shown}[2].top >= 0 && {shown}[2].top < 400")
+        assert browser.ask(f"{DOTS}.every(dot => dot.tabIndex === 0)")
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)

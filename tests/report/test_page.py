@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 
 from segdistill.errors import EnvironmentFault
-from segdistill.report import Dropped, Facts, GalleryCase, ReportContent, page, write_report
+from segdistill.report import (
+    Dropped,
+    Facts,
+    GalleryCase,
+    GroupRow,
+    GroupScores,
+    ReportContent,
+    Spread,
+    page,
+    write_report,
+)
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 EVIL = "<script>alert(1)</script>\"'&"
@@ -158,6 +168,12 @@ def test_text_of_users_is_only_text(tmp_path, content, rung, case):
         agreement=(replace(content().agreement[0], who=EVIL),),
         claims=(replace(content().claims[0], claim=EVIL, source=EVIL, here=EVIL),),
         channels=(replace(content().channels[0], who=EVIL, channel=EVIL),),
+        groups=GroupScores(
+            column=EVIL,
+            rows=tuple(
+                GroupRow(value=value, metric=EVIL, fields=1, scores={EVIL: Spread(mean=0.5)}) for value in (EVIL, "b")
+            ),
+        ),
         provenance=(Facts(title=EVIL, values={EVIL: EVIL}),),
         dropped=(Dropped(what=EVIL, why=EVIL),),
         command=EVIL,
@@ -199,7 +215,7 @@ def test_every_drawing_and_table_can_be_taken_away(full):
     assert (
         len(files)
         == len(set(files))
-        == 2 + 1 + 1 + 1 + 9 + len(("time", "calibration", "disagreement", "channels", "claims"))
+        == 2 + 1 + 1 + 1 + 9 + 2 + len(("time", "by_group", "calibration", "disagreement", "channels", "claims"))
     )
 
 
@@ -384,3 +400,23 @@ def test_claims_say_what_they_rest_on(full):
     words = read(full).words()
     assert "A teacher helps. arXiv:1 borne out student − baseline: +5.8" in words
     assert table_of(full, "claims.csv")[1]["here"] == "untested"
+
+
+def test_scores_by_a_column_are_a_table_and_a_csv(full):
+    words = read(full).words()
+    assert "Score by scanner" in words
+    assert "A Dice 7 77.8 ± 1.1 83.6 ± 1.1 94.4 ± 1.1" in words
+    assert "not stated AP@0.5 1 57.8 ± 1.1" in words
+    row = table_of(full, "by_group.csv")[1]
+    assert row == {
+        "scanner": "A", "metric": "Dice", "fields": "7", "arm": "student", "mean": "0.836", "sd": "0.011",
+    }  # fmt: skip
+
+
+def test_a_column_of_one_value_is_said_to_tell_nothing_apart(tmp_path):
+    row = GroupRow(value="CT", metric="Dice", fields=9, scores={"student": Spread(mean=0.5)})
+    write_report(tmp_path / "a.html", empty(groups=GroupScores(column="modality", rows=(row,))))
+    words = read(tmp_path / "a.html").words()
+    assert "Every one of the 9 test fields has the same modality, CT: there is nothing to tell apart." in words
+    write_report(tmp_path / "b.html", empty(groups=GroupScores(column="modality", rows=())))
+    assert "No test field was scored." in read(tmp_path / "b.html").words()

@@ -4,7 +4,15 @@ from collections import Counter
 
 import pytest
 
-from segdistill.study.gallery import ranked
+from segdistill.study.gallery import FEW, ranked
+
+
+def test_few_fields_are_shown_all_and_one_more_are_not():
+    for count in range(1, FEW + 1):
+        assert sorted(place for _, place in ranked([0.5 + 0.01 * place for place in range(count)])) == [*range(count)]
+    assert len(ranked([0.5 + 0.01 * place for place in range(FEW + 1)])) < FEW
+    ranks = Counter(rank for rank, _ in ranked([place / 100 for place in range(FEW)]))
+    assert ranks == {"best": 3, "median": 3, "worst": 6, "between": 4}
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 12, 28])

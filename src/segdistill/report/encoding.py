@@ -8,8 +8,11 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 
+LARGEST = 640
+"""Longer side of the largest pictures, pixels."""
+
 _MOST_LOSSLESS = 160_000
-"""Bytes up to which a picture is kept exactly; a larger one is packed with small losses."""
+"""Bytes up to which a picture among the largest is kept exactly; a larger one is packed with small losses."""
 
 
 def shown_shape(shape: tuple[int, int], side: int) -> tuple[int, int]:
@@ -47,15 +50,20 @@ def fitted_labels(labels: Shaped[np.ndarray, "y x"], side: int) -> Shaped[np.nda
     return labels[np.ix_(take_rows, take_columns)]
 
 
-def picture_uri(picture: UInt8[np.ndarray, "y x 3"]) -> str:
+def picture_uri(picture: UInt8[np.ndarray, "y x 3"], *, side: int = LARGEST) -> str:
     """Return a picture as PNG, or as WebP where a PNG would be large, in a ``data:`` address.
+
+    Args:
+        picture: At its shown size.
+        side: The longer side that pictures of its page may have, pixels. What counts as large shrinks with their
+            area, or else smaller pictures, more of them kept exactly, could make a larger page.
 
     >>> picture_uri(np.zeros((2, 3, 3), dtype=np.uint8))[:22]
     'data:image/png;base64,'
     """
     image = Image.fromarray(picture)
     kind, code = "png", _packed(image, format="PNG")
-    if len(code) > _MOST_LOSSLESS:
+    if len(code) > _MOST_LOSSLESS * (side / LARGEST) ** 2:
         kind, code = "webp", _packed(image, format="WEBP", quality=88, method=3)
     return f"data:image/{kind};base64,{base64.b64encode(code).decode('ascii')}"
 

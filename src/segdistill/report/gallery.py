@@ -1,6 +1,6 @@
 """The gallery: what each network saw of a field and what it made of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,14 @@ class CaseView:
     height: int
     width: int
     panels: tuple[PanelView, ...]
+
+
+def pictures_of(gallery: Sequence[GalleryCase]) -> dict[str, str]:
+    """Return each field that has pictures, to the place of the first of them on the page."""
+    places: dict[str, str] = {}
+    for number, case in enumerate(gallery, start=1):
+        places.setdefault(case.unit or case.name, f"case-{number}")
+    return places
 
 
 def view_case(case: GalleryCase, *, side: int) -> CaseView:
@@ -125,7 +133,9 @@ class _Scaled:
         swatches: tuple[tuple[str, str], ...] = (),
     ) -> PanelView:
         alt = f"{self.case.name}: {title} ({alt or caption})"
-        return PanelView(title=title, caption=caption, alt=alt, uri=picture_uri(picture), swatches=swatches)
+        return PanelView(
+            title=title, caption=caption, alt=alt, uri=picture_uri(picture, side=self.side), swatches=swatches
+        )
 
     def _absent(self, title: str) -> PanelView:
         return PanelView(title=title, caption="not handed in", alt="", uri=None)

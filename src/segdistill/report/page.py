@@ -13,9 +13,11 @@ from segdistill.files import whole_file
 from segdistill.report import wording
 from segdistill.report.content import ReportContent
 from segdistill.report.curves import view_curves, view_legend
+from segdistill.report.encoding import LARGEST
 from segdistill.report.fields import view_fields
-from segdistill.report.gallery import view_case
+from segdistill.report.gallery import pictures_of, view_case
 from segdistill.report.ladder import shared_axis, view_ladder
+from segdistill.report.paired import view_paired
 from segdistill.report.scatter import cost_plot, reliability_plot
 from segdistill.report.svg import key
 from segdistill.report.tables import Cell, Download, csv_download
@@ -23,7 +25,7 @@ from segdistill.report.tables import Cell, Download, csv_download
 MOST_BYTES = 20_000_000
 """A report is smaller than this; its pictures shrink until it is."""
 
-SIDES = (640, 448, 320, 224, 160)
+SIDES = (LARGEST, 448, 320, 224, 160)
 """Longer sides of the pictures that are tried, pixels."""
 
 
@@ -73,10 +75,14 @@ def _page(content: ReportContent, side: int) -> str:
 
 def _views(content: ReportContent, side: int) -> dict[str, Any]:
     axis = shared_axis(content.ladders)
+    paired = view_paired(content.ladders, pictures_of(content.gallery))
     names = ["ladder", *(f"ladder_{place}" for place in range(2, len(content.ladders) + 1))]
     return {
         "ladders": [view_ladder(ladder, axis, name=name) for ladder, name in zip(content.ladders, names, strict=False)],
         "from_zero": axis.low <= 0,
+        "paired": paired,
+        "paired_linked": any(view.linked for view in paired),
+        "paired_bare": any(view.linked < view.fields for view in paired),
         "fields": [view for ladder in content.ladders if (view := view_fields(ladder))],
         "comparisons_csv": _comparisons_csv(content),
         "claims_csv": csv_download(

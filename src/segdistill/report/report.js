@@ -33,6 +33,30 @@
     });
   }
 
+  /* Fields in pairs: each plot is one stop of the Tab key, arrow keys go from dot to dot in its order. */
+  for (const plot of all(".paired figure")) {
+    const dots = all(".field", plot);
+    const about = find(".about", plot);
+    const still = about.textContent;
+    const stop = (dot) => { dots.forEach((each) => { each.setAttribute("tabindex", each === dot ? "0" : "-1"); }); };
+    const tell = (dot) => { about.textContent = dot ? dot.getAttribute("aria-label") : still; };
+    stop(dots[0]);
+    dots.forEach((dot, place) => {
+      dot.addEventListener("focus", () => { stop(dot); tell(dot); });
+      dot.addEventListener("blur", () => tell(null));
+      dot.addEventListener("pointerenter", () => tell(dot));
+      dot.addEventListener("pointerleave", () => tell(null));
+      dot.addEventListener("keydown", (event) => {
+        const to = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: dots.length - 1 }[event.key];
+        if (to === undefined || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+        dots[Math.max(0, Math.min(to, dots.length - 1))].focus();
+        event.preventDefault();
+        event.stopPropagation();
+      });
+    });
+  }
+  all(".keys").forEach((hint) => { hint.hidden = false; });
+
   /* Gallery: one case at a time, chosen by its small picture or the arrow keys. */
   const gallery = find("#gallery");
   if (!gallery) return;
@@ -66,8 +90,22 @@
     tabs.append(tab);
   });
   tabs.hidden = false;
-  find(".keys").hidden = false;
   choose(0);
+
+  /* An address of a case shows it before the browser goes there, which it cannot while it is hidden. */
+  const placeOf = (address) => cases.findIndex((item) => `#${item.id}` === address);
+  document.addEventListener("click", (event) => {
+    const place = placeOf(event.target.closest("a")?.getAttribute("href"));
+    if (place >= 0) choose(place);
+  });
+  const follow = () => {
+    const place = placeOf(location.hash);
+    if (place < 0) return;
+    choose(place);
+    cases[place].scrollIntoView();
+  };
+  addEventListener("hashchange", follow);
+  follow();
 
   /* One picture, enlarged. */
   const pictures = () => all("img", cases[current]).filter((image) => image.closest(".enlarge"));

@@ -29,7 +29,7 @@ def cost_plot(points: Sequence[CostPoint]) -> Markup:
     )
     ordered = sorted(points, key=lambda each: -(each.parameters or 0))  # small bubbles lie on large ones
     bubbles = [_bubble(point, times, scores, sizes) for point in ordered]
-    grid = [*_across(scores), *_decades(times)]
+    grid = [*across(scores), *_decades(times)]
     return drawing(*grid, *bubbles, label=f"Dice, percent, against time per megapixel: {words}.", class_="plot cost")
 
 
@@ -43,7 +43,7 @@ def reliability_plot(curves: Sequence[ReliabilityCurve]) -> Markup:
     dots = [_dot(curve, *each) for curve in curves for each in curve.bins]
     words = "; ".join(f"{curve.who}: error {as_percent(curve.error)}" for curve in curves)
     label = f"Share of foreground against the probability given, percent. {words}."
-    return drawing(*_across(axis), *_along(axis), ideal, box, *dots, label=label, class_="plot reliability")
+    return drawing(*across(axis), *along(axis), ideal, box, *dots, label=label, class_="plot reliability")
 
 
 def _dot(curve: ReliabilityCurve, given: float, true: float, pixels: int) -> Markup:
@@ -86,20 +86,21 @@ def _line(curve: ReliabilityCurve) -> Markup:
     return element("polyline", points=places, class_=f"line {curve.role}")
 
 
-def _across(axis: Axis) -> list[Markup]:
-    """Return level lines at round scores, percent."""
+def across(axis: Axis, *, most: int = 4) -> list[Markup]:
+    """Return level lines at round scores, percent, at most so many."""
     parts = []
-    for tick in axis.ticks(4):
+    for tick in axis.ticks(most):
         y = percent(100 - axis.place(tick))
         parts.append(element("line", x1="0", x2="100%", y1=y, y2=y, class_="grid"))
         parts.append(element("text", f"{100 * tick:.4g}", x="-6", y=y, dy="4", class_="tick left"))
     return parts
 
 
-def _along(axis: Axis) -> list[Markup]:
+def along(axis: Axis, *, most: int = 5) -> list[Markup]:
+    """Return round scores below the drawing, percent, at most so many."""
     return [
         element("text", f"{100 * tick:.4g}", x=percent(axis.place(tick)), y="100%", dy="18", class_="tick")
-        for tick in axis.ticks(5)
+        for tick in axis.ticks(most)
     ]
 
 

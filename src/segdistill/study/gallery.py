@@ -13,12 +13,17 @@ from segdistill.study.arms import RULE, Bench
 from segdistill.study.seen import Seen
 from segdistill.study.teaching import Teaching
 
+FEW = 16
+"""So many fields are shown all, so that each dot of the report's scatter leads to pictures. A field's pictures take 0.3
+to 1.4 MB at full size (measured on four public sets): more of them would have to shrink to fit into the 20 MB of a
+report, and the worst fields are worth more at full size than all of them small."""
+
 BEST, WORST = 3, 6
-"""Fields of the best, and of those about the median; and of the worst, from which there is more to learn."""
+"""Of more fields: how many of the best and about the median, and of the worst, from which there is more to learn."""
 
 
 def make_gallery(bench: Bench, seen: Mapping[str, Seen], *, teacher: str | None) -> list[GalleryCase]:
-    """Return the cases to show: the best, some about the median, and the worst by the student's Dice.
+    """Return the cases to show: all where they are few, else the best, some about the median and the worst by Dice.
 
     Args:
         bench: What all arms share.
@@ -35,7 +40,7 @@ def make_gallery(bench: Bench, seen: Mapping[str, Seen], *, teacher: str | None)
 
 
 def ranked(scores: Sequence[float]) -> list[tuple[Rank, int]]:
-    """Return the places to show by rank, the worst of the worst last; no place twice.
+    """Return the places to show with their ranks, the best first and the worst last; no place twice.
 
     >>> [place for rank, place in ranked([0.9, 0.5, 0.7]) if rank == "worst"]
     [1]
@@ -52,7 +57,7 @@ def ranked(scores: Sequence[float]) -> list[tuple[Rank, int]]:
     for rank, places in wanted.items():
         for place in places:
             given.setdefault(place, rank)
-    return [(rank, place) for place, rank in given.items()]
+    return [(given.get(place, "between"), place) for place in order if place in given or len(order) <= FEW]
 
 
 def _dice(planes: np.ndarray, sample: Sample) -> float:
@@ -72,6 +77,7 @@ def _case(
     return GalleryCase(
         name=sample.name,
         rank=rank,
+        unit=bench.prepared.groups[sample.name],
         structure=structure.name,
         scores=scores,
         student_view=bench.entries[sample.name].image,

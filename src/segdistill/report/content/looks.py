@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from segdistill.errors import ShapeError
 from segdistill.report.content.scores import Role
 
-Rank = Literal["best", "median", "worst"]
-"""Where a case stands among all held-out cases, by the student's score."""
+Rank = Literal["best", "median", "worst", "between"]
+"""Where a case stands among all held-out cases, by the student's score; "between": none of the others."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,6 +23,9 @@ class GalleryCase:
 
     rank: Rank
     """Where it stands among the held-out fields."""
+
+    unit: str = ""
+    """The field of the scores, such as a patient, that it is a picture of; empty: its own name."""
 
     structure: str = "cell"
     """What is segmented."""
