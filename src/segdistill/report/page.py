@@ -92,6 +92,7 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         ),
         "metrics": _metrics(content),
         "arms_csv": _arms_csv(content),
+        "any_energy": any(arm.watt_hours for arm in content.arms),
         "any_saved": any(arm.labels_saved for arm in content.arms),
         "cases": [view_case(case, side=side) for case in content.gallery],
         "finders": _finders(content),
@@ -191,8 +192,10 @@ def _arms_csv(content: ReportContent) -> Download:
         found = [arm.scores.get(metric) for metric in metrics]
         means = [value for score in found for value in ((score.mean, score.sd) if score else (None, None))]
         shares = [arm.recovery, *_ends(arm.recovery_ends), arm.gap_closed, *_ends(arm.gap_closed_ends)]
-        rows.append([arm.setting, arm.name, arm.role, *means, *shares, *(getattr(arm, number) for number in numbers)])
-    return csv_download("arms", ["setting", "arm", "role", *scores, *ratios, *numbers], rows)
+        others = [*(getattr(arm, number) for number in numbers), *_ends(arm.watt_hours)]
+        rows.append([arm.setting, arm.name, arm.role, *means, *shares, *others])
+    energy = ("train_watt_hours low", "train_watt_hours high")
+    return csv_download("arms", ["setting", "arm", "role", *scores, *ratios, *numbers, *energy], rows)
 
 
 def _comparisons_csv(content: ReportContent) -> Download:

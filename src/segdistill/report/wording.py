@@ -4,6 +4,8 @@ import math
 
 from segdistill.report.content import Spread
 
+_BYTES = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3}
+
 NONE = "–"
 """What stands where there is no number."""
 
@@ -117,6 +119,40 @@ def as_number(value: float | None) -> str:
     if value is None:
         return NONE
     return _three_digits(value) if math.isfinite(value) else "not finite"
+
+
+def as_number_range(ends: tuple[float, float] | None) -> str:
+    """Return two numbers of three digits each, or one where they are equal.
+
+    >>> as_number_range((1.25, 6.25)), as_number_range((0.5, 0.5)), as_number_range(None)
+    ('1.25 to 6.25', '0.5', '–')
+    """
+    if ends is None or ends[0] == ends[1]:
+        return as_number(None if ends is None else ends[0])
+    return f"{as_number(ends[0])} to {as_number(ends[1])}"
+
+
+def as_bytes(number: int) -> str:
+    """Return a number of bytes with a unit.
+
+    >>> as_bytes(19_876_543), as_bytes(512)
+    ('19.9 MB', '512 bytes')
+    """
+    return next(
+        (f"{number / factor:.1f} {unit}" for unit, factor in _BYTES.items() if number >= factor), f"{number} bytes"
+    )
+
+
+def as_duration(seconds: float) -> str:
+    """Return a duration in the two units that tell it best.
+
+    >>> as_duration(4.25), as_duration(252.0), as_duration(3_780.0), as_duration(90_000.0)
+    ('4.2 s', '4 min 12 s', '1 h 3 min', '25 h 0 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def as_count(number: int, thing: str) -> str:

@@ -30,6 +30,7 @@ from segdistill.networks.card import Familiar, ModelCard
 from segdistill.networks.model import Model, save_model
 from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
+from segdistill.study.metering import metered
 from segdistill.study.preparation import Prepared, labelled_budget
 from segdistill.study.starting import Start
 from segdistill.study.teaching import Teaching
@@ -79,7 +80,7 @@ class ArmRun:
     records: list[Record]
     labels: Labels
     facts: Mapping[str, Any]
-    """Validation score, step of the best weights, seconds."""
+    """Validation score, step of the best weights, seconds, and what was drawn; runs from before that was kept lack it."""
 
 
 def make_entries(samples: Mapping[str, Sample], channels: Sequence[str]) -> dict[str, Entry]:
@@ -101,16 +102,18 @@ def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
     if before is not None:
         return before
     started = time.monotonic()
-    entries = arm_entries(bench, arm, seed)
-    start = None if bench.start is None else bench.start.folder
-    recipe = Recipe(arm, bench.protocol, bench.student, bench.structures, start)
-    fitted = fit(folder, recipe, entries=entries, seed=seed, device=bench.device, notice=bench.notice)
+    with metered(bench.device) as drawn:
+        entries = arm_entries(bench, arm, seed)
+        start = None if bench.start is None else bench.start.folder
+        recipe = Recipe(arm, bench.protocol, bench.student, bench.structures, start)
+        fitted = fit(folder, recipe, entries=entries, seed=seed, device=bench.device, notice=bench.notice)
     seconds = time.monotonic() - started
     trained_on = [entry.name for entry in entries[0]]
     save_model(folder / "model", Model(fitted.network, make_card(bench, arm, seed, fitted, labels, trained_on)))
     records = score_student(bench, arm, seed, fitted)
     facts = {
         "seconds": seconds,
+        "energy": {"on_gpu": bench.device.startswith("cuda"), **drawn.facts()},
         "best_step": fitted.outcome.best_step,
         "validation": fitted.outcome.best_score,
         "thresholds": fitted.thresholds,

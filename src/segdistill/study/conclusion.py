@@ -4,7 +4,7 @@ import csv
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segdistill.data.labels import output_names
@@ -22,6 +22,7 @@ from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.by_column import group_scores
 from segdistill.study.channel_use import student_use, teacher_use
 from segdistill.study.content import Looked, make_content, mean_of, role_of
+from segdistill.study.energy import cost_facts
 from segdistill.study.gallery import make_gallery
 from segdistill.study.provenance import command_line, machine_in_words, tell, write_run
 from segdistill.study.seen import see_tests, teacher_reliability
@@ -111,6 +112,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         notes=question.notes,
         command=command_line(question.settings, sys.argv[1:]),
     )
+    told = replace(told, provenance=(*told.provenance, cost_facts(runs, folder, model)))
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"
     looked = look(bench, runs, question, account, parameters=facts["parameters"])

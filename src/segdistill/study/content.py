@@ -36,6 +36,7 @@ from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun
 from segdistill.study.claims import claim_rows
 from segdistill.study.comparisons import Compared, comparisons_of, of_role
+from segdistill.study.energy import energy_of
 from segdistill.study.saved import saved_words
 from segdistill.study.verdict import Verdict
 
@@ -269,6 +270,7 @@ def arm_row(arm: ArmAccount, runs: Sequence[ArmRun], size: StudentFacts) -> ArmR
     """
     own = [run for run in runs if run.arm.name == arm.name]
     summaries = {metric: summarise(table) for metric, table in arm.tables.items() if metric in USUAL}
+    energy = energy_of(own)
     is_student = arm.role != "teacher"
     return ArmRow(
         name=arm.name,
@@ -284,6 +286,7 @@ def arm_row(arm: ArmAccount, runs: Sequence[ArmRun], size: StudentFacts) -> ArmR
         parameters=size["parameters"] if is_student else None,
         encoder_parameters=size["encoder_parameters"] if is_student else None,
         gigamacs_per_megapixel=size["gigamacs_per_megapixel"] if is_student else None,
+        watt_hours=None if energy is None else (energy.low / energy.runs, energy.high / energy.runs),
         train_minutes=float(np.mean([run.facts["seconds"] for run in own])) / 60 if own else None,
     )
 

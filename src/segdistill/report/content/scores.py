@@ -135,6 +135,9 @@ class ArmRow:
     train_minutes: float | None = None
     """Wall-clock minutes of training, mean over seeds."""
 
+    watt_hours: tuple[float, float] | None = None
+    """Ends of what training drew, watt-hours, mean over seeds; equal where it was measured; None: not known."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonRow:
