@@ -80,7 +80,7 @@ class ArmRun:
     records: list[Record]
     labels: Labels
     facts: Mapping[str, Any]
-    """Validation score, step of the best weights, seconds, and what was drawn; runs from before that was kept lack it."""
+    """Validation score, step of the best weights, seconds, and what was drawn, which older runs lack."""
 
 
 def make_entries(samples: Mapping[str, Sample], channels: Sequence[str]) -> dict[str, Entry]:

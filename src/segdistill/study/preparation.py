@@ -125,7 +125,7 @@ def find_column(dataset: Dataset, source: Source) -> str | None:
         )
     known = {column for case in dataset.cases for column in case.remarks}
     if bare not in known:
-        raise UnknownName("filled column #… in the manifest", bare, known)
+        raise UnknownName("filled '#' column in the manifest", bare, known)
     return bare
 
 
