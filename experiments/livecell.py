@@ -24,7 +24,7 @@ from segdistill.data.rescale import nearest, resized
 from segdistill.data.sample import read_sample
 from segdistill.evaluation import score_case
 from segdistill.networks.model import load_model
-from segdistill.settings import Distill, Protocol
+from segdistill.settings import Distill, Protocol, open_run
 from segdistill.study.arms import RULE, mask_planes
 from segdistill.study.conclusion import Finished
 from segdistill.training.entries import make_entry
@@ -107,11 +107,12 @@ def shift_scores(half: Path, finished: Finished) -> dict[str, Any]:
     return {"shift": scores}
 
 
-def lend_teacher(runs: Path, fold: int, folder: Path) -> None:
+def lend_teacher(runs: Path, fold: int, settings: Distill) -> None:
     """Let a student learn from the teachers already fitted for another one: data and protocol are equal."""
-    fitted, own = sorted(runs.glob(f"livecell_phase/*_fold{fold}/teachers/teacher")), folder / "teachers"
+    fitted, own = sorted(runs.glob(f"livecell_phase/*_fold{fold}/teachers/teacher")), settings.out / "teachers"
     if fitted and not own.exists():
-        shutil.copytree(fitted[0], own / "teacher")
+        with open_run(settings.out, settings.resolved()):
+            shutil.copytree(fitted[0], own / "teacher")
 
 
 def main() -> None:
@@ -129,8 +130,6 @@ def main() -> None:
         for fold in given.folds:
             name = f"livecell_phase/{given.student.removeprefix('unet-')}_fold{fold}"
             whole = given.student == MAIN
-            if not whole:
-                lend_teacher(given.runs, fold, given.runs / name)
             settings = Distill(
                 data=fold_manifest(half, fold),
                 out=given.runs / name,
@@ -147,6 +146,8 @@ def main() -> None:
                 protocol=protocol_of_fold(fold),
                 teacher_steps=TEACHER_STEPS,
             )
+            if not whole:
+                lend_teacher(given.runs, fold, settings)
             run(name, settings, extra=lambda finished: shift_scores(half, finished))
 
 
