@@ -1,6 +1,7 @@
 """Outlines as ImageJ keeps them: a .zip of ROIs, as its ROI Manager opens it."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from jaxtyping import Float32
 from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
 from segdistill.data.objects import Objects
-from segdistill.data.rings import Area
+from segdistill.data.rings import Area, Ring
 from segdistill.files import whole_file
 
 _MOVE, _LINE, _CLOSE = 0, 1, 4
@@ -44,14 +45,15 @@ def write_rois(path: Path, objects: Objects) -> None:
 
 def _roi(area: Area, name: str) -> ImagejRoi:
     """Return an object as ImageJ's."""
-    corners = np.concatenate([ring for part in area.parts for ring in part])
+    rings = [ring for part in area.parts for ring in part]
+    corners = np.concatenate(rings)
     (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     roi = ImagejRoi(left=left, top=top, right=right, bottom=bottom)
     if max(name) <= "\uffff":  # roifile counts longer characters wrongly; ImageJ takes the member's name then
         roi.name = name
-    if len(area.parts) > 1 or len(area.parts[0]) > 1:
+    if len(rings) > 1:
         roi.roitype = ROI_TYPE.RECT  # the kind of a composite, which the size of its path makes one
-        roi.multi_coordinates = _path(area)
+        roi.multi_coordinates = _path(rings)
         roi.shape_roi_size = len(roi.multi_coordinates)
         return roi
     roi.roitype = ROI_TYPE.TRACED
@@ -63,10 +65,10 @@ def _roi(area: Area, name: str) -> ImagejRoi:
     return roi
 
 
-def _path(area: Area) -> Float32[np.ndarray, " n"]:
-    """Return the rings of an object as a path."""
+def _path(rings: Sequence[Ring]) -> Float32[np.ndarray, " n"]:
+    """Return rings as a path."""
     numbers: list[float] = []
-    for ring in (ring for part in area.parts for ring in part):
+    for ring in rings:
         for step, (x, y) in enumerate(ring.tolist()):
             numbers += (_LINE if step else _MOVE, x, y)
         numbers.append(_CLOSE)
