@@ -145,6 +145,14 @@ def test_small_pictures_come_back_exactly_and_large_ones_are_small():
     assert np.abs(decoded(uri).astype(float) - smooth).mean() < 6
 
 
+def test_pages_of_smaller_pictures_keep_fewer_of_them_exactly():
+    # Noise of 300 × 400 takes far more than 16 kB and less than 160 kB as a grey PNG of few values.
+    grain = np.random.default_rng(0).integers(0, 2, size=(300, 400, 1)).astype(np.uint8) * np.full(3, 200, np.uint8)
+    assert picture_uri(grain).startswith("data:image/png")
+    assert picture_uri(grain, side=160).startswith("data:image/webp")
+    assert picture_uri(grain[:40, :50], side=160).startswith("data:image/png")
+
+
 def test_a_case_shows_what_it_has_and_says_what_it_lacks(case):
     whole = view_case(case("a", "worst", seed=0, shape=(20, 30)), side=60)
     assert [panel.title for panel in whole.panels] == [

@@ -14,6 +14,9 @@ LARGEST = 640
 _MOST_LOSSLESS = 160_000
 """Bytes up to which a picture among the largest is kept exactly; a larger one is packed with small losses."""
 
+_ALWAYS_LOSSLESS = 16_000
+"""Bytes up to which any picture is: so few that no page grows too large by them."""
+
 
 def shown_shape(shape: tuple[int, int], side: int) -> tuple[int, int]:
     """Return the size at which a picture is shown: whole multiples of small ones, large ones shrunk.
@@ -63,7 +66,7 @@ def picture_uri(picture: UInt8[np.ndarray, "y x 3"], *, side: int = LARGEST) -> 
     """
     image = Image.fromarray(picture)
     kind, code = "png", _packed(image, format="PNG")
-    if len(code) > _MOST_LOSSLESS * (side / LARGEST) ** 2:
+    if len(code) > max(_ALWAYS_LOSSLESS, _MOST_LOSSLESS * (side / LARGEST) ** 2):
         kind, code = "webp", _packed(image, format="WEBP", quality=88, method=3)
     return f"data:image/{kind};base64,{base64.b64encode(code).decode('ascii')}"
 
