@@ -11,8 +11,10 @@ from PIL import Image as Pillow
 
 from segdistill.data.coco import runs_of
 from segdistill.data.datasets import read_dataset
+from segdistill.data.glimpse import glimpse
 from segdistill.data.labels import read_labels
 from segdistill.data.sample import read_sample
+from segdistill.data.survey import survey
 from segdistill.errors import ConfigError, DataError
 
 SHAPE = (6, 9)
@@ -152,7 +154,6 @@ CODED = {"size": list(SHAPE), "counts": [54]}
 @pytest.mark.parametrize(
     ("annotation", "words"),
     [
-        ({"segmentation": [SQUARE], "iscrowd": 1}, "annotation 100 marks a crowd"),
         ({"segmentation": [], "bbox": [0, 0, 3, 3]}, "has no segmentation, perhaps a box alone"),
         ({"segmentation": [[0, 0, 3, 3]]}, "needs three corners"),
         ({"segmentation": [[0, 0, 3, 3, 5]]}, "cannot be read"),
@@ -182,6 +183,7 @@ def test_what_is_no_object_is_refused_by_its_number(tmp_path, annotation, words)
         (lambda content: content["categories"].append({"id": 2, "name": "cell"}), "several categories called cell"),
         (lambda content: content["annotations"][0].update(image_id=99), "annotation 100 belongs to image 99"),
         (lambda content: content["images"][0].pop("height"), "an entry that cannot be read"),
+        (lambda content: content["annotations"][0].update(iscrowd=2), "annotation 100 has 2 as iscrowd"),
     ],
 )
 def test_files_that_contradict_themselves_are_refused(tmp_path, change, words):
@@ -219,3 +221,54 @@ def test_a_changed_file_is_read_again(tmp_path):
     assert labels_of(root)[1].planes.max() == 1
     folder(tmp_path, document([{"segmentation": [SQUARE]}, {"segmentation": [[0, 4, 9, 4, 9, 6, 0, 6]]}]))
     assert labels_of(root)[1].planes.max() == 2
+
+
+CROWD = {"segmentation": [[3, 2, 7, 2, 7, 5, 3, 5]], "iscrowd": 1}
+"""x from 3 to 7, y from 2 to 5: it covers a pixel of SQUARE's lower right corner."""
+
+
+def test_pixels_of_crowds_count_for_nothing_and_are_no_objects(tmp_path):
+    text, _ = compressed(np.pad(np.ones((1, 9), bool), ((5, 0), (0, 0))))
+    runs = {"segmentation": {"size": list(SHAPE), "counts": text}, "iscrowd": 1}
+    root = folder(tmp_path, document([CROWD, {"segmentation": [SQUARE]}, runs]))
+    dataset, sample = labels_of(root)
+    expected = np.ones(SHAPE, bool)
+    expected[2:5, 3:7] = expected[5] = False
+    np.testing.assert_array_equal(sample.counts, expected)
+    assert np.unique(sample.planes[0]).tolist() == [0, 1]
+    assert sample.planes[0].sum() == 2 * 3  # whole, also where the crowd lies over it
+    assert (
+        "annotations.json: 2 annotations mark crowds (iscrowd); their pixels count for nothing, in A01.png."
+        in dataset.notes
+    )
+    np.testing.assert_array_equal(glimpse(dataset.cases[0], dataset).counts, expected)
+
+
+def test_crowds_are_taken_out_beside_a_mask_of_what_does_not_count(tmp_path):
+    root = folder(tmp_path, document([CROWD, {"segmentation": [SQUARE]}]))
+    (root / "ignore").mkdir()
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[0, 0] = 1
+    Pillow.fromarray(mask).save(root / "ignore/A01.png")
+    _, sample = labels_of(root)
+    assert not sample.counts[0, 0]
+    assert not sample.counts[2, 3]
+    assert sample.counts.sum() == 54 - 1 - 12
+
+
+def test_a_category_of_crowds_alone_is_left_aside(tmp_path):
+    content = document([{"segmentation": [SQUARE]}, {**CROWD, "category_id": 2}], categories=((1, "cell"), (2, "bird")))
+    dataset, sample = labels_of(folder(tmp_path, content))
+    assert [each.name for each in dataset.structures] == ["cell"]
+    assert sample.counts.all()
+    assert "annotations.json: categories without any object are left aside: bird." in dataset.notes
+
+
+def test_a_crowd_outside_its_image_is_refused_and_told_by_a_survey(tmp_path):
+    outside = {"segmentation": [[20, 20, 30, 20, 30, 30]], "iscrowd": 1}
+    root = folder(tmp_path, document([{"segmentation": [SQUARE]}, outside]))
+    dataset = read_dataset(root)
+    with pytest.raises(DataError, match="annotation 101 covers no pixel of its image"):
+        read_sample(dataset.cases[0], dataset)
+    (fault,) = survey(dataset).faults
+    assert "annotation 101 covers no pixel" in fault

@@ -2,6 +2,7 @@
 
 A data set names what belongs to an image by a path into the file that is no file of its own:
 ``labels/annotations.json/A01 (cell) [17 3].coco`` are the objects of category 3 in image 17.
+Where a file marks a crowd (``iscrowd``), objects lie that nobody told apart: such pixels count for nothing.
 
 Source:
     Lin et al. 2014, arXiv:1405.0312; https://cocodataset.org/#format-data.
@@ -10,9 +11,9 @@ Source:
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Never
 
@@ -38,13 +39,32 @@ class CocoFile:
     """Number of an image to its file's name, and its pixels along y and x."""
 
     categories: Mapping[int, str]
-    """Number to name, of those of which there is any object."""
+    """Number to name."""
 
     objects: Mapping[tuple[int, int], tuple[Any, ...]]
-    """Image and category to its annotations, in the file's order."""
+    """Image and category to its annotations of single objects, in the file's order."""
 
-    unused: tuple[str, ...]
-    """Names of the categories of which there is no object."""
+    crowds: Mapping[tuple[int, int], tuple[Any, ...]]
+    """Image and category to its annotations of crowds (``iscrowd``), in the file's order."""
+
+    @cached_property
+    def used(self) -> Mapping[int, str]:
+        """The categories of which there is any single object."""
+        there = {category for _, category in self.objects}
+        return {number: name for number, name in self.categories.items() if number in there}
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Names of the categories of which there is no single object."""
+        return tuple(name for number, name in self.categories.items() if number not in self.used)
+
+    @cached_property
+    def by_end(self) -> Mapping[str, tuple[int, ...]]:
+        """Last part of an image's stem, without its folders, to the numbers of the images that have it."""
+        found = defaultdict[str, list[int]](list)
+        for number, (name, _) in self.images.items():
+            found[image_of(name).rpartition("/")[2]].append(number)
+        return {end: tuple(numbers) for end, numbers in found.items()}
 
 
 def is_coco(path: Path) -> bool:
@@ -62,6 +82,15 @@ def read_coco(path: Path) -> CocoFile:
     return _read(path, facts.st_mtime_ns, facts.st_size)
 
 
+def image_of(file_name: str) -> str:
+    """Return the stem by which an image of a COCO file is found among those of a data set.
+
+    >>> image_of("train/A01.ome.tif")
+    'train/A01'
+    """
+    return stem(PurePosixPath(file_name.replace("\\", "/")))
+
+
 def inner_path(path: Path, file: CocoFile, image: int, category: int) -> Path:
     """Return the path that stands for the objects of one category in one image."""
     name, _ = file.images[image]
@@ -70,16 +99,29 @@ def inner_path(path: Path, file: CocoFile, image: int, category: int) -> Path:
 
 
 def read_objects(path: Path) -> list[Outline | Stamp]:
-    """Return the objects that a path into a COCO file stands for.
+    """Return the single objects that a path into a COCO file stands for; crowds are no objects.
 
     Polygons of one object are taken together; run-length masks, compressed or not, are decoded.
 
     Raises:
-        DataError: One marks a crowd, has no area, or cannot be read.
+        DataError: One has no area, or cannot be read.
     """
     file, image, category = _parts(path)
-    found = [_object(path, each) for each in file.objects.get((image, category), ())]
-    _, shape = file.images[image]
+    return _drawn(path, file.objects.get((image, category), ()), file.images[image][1])
+
+
+def read_crowds(path: Path) -> list[Outline | Stamp]:
+    """Return the crowds of a path into a COCO file: where objects lie that nobody told apart.
+
+    Raises:
+        DataError: One has no area, or cannot be read.
+    """
+    file, image, category = _parts(path)
+    return _drawn(path, file.crowds.get((image, category), ()), file.images[image][1])
+
+
+def _drawn(path: Path, annotations: Sequence[Any], shape: tuple[int, int]) -> list[Outline | Stamp]:
+    found = [_area(path, each) for each in annotations]
     for each in found:
         if isinstance(each, Stamp) and each.whole != shape:
             raise DataError(
@@ -133,7 +175,7 @@ def _sorted(path: Path, parts: Mapping[str, Any]) -> CocoFile:
     twice = sorted({name for name in categories.values() if list(categories.values()).count(name) > 1})
     if twice:
         raise DataError(f"{path} has several categories called {shown(twice)}. Give each a name of its own.")
-    objects = defaultdict[tuple[int, int], list[Any]](list)
+    objects, crowds = defaultdict[tuple[int, int], list[Any]](list), defaultdict[tuple[int, int], list[Any]](list)
     for each in parts["annotations"]:
         image, category = int(each["image_id"]), int(each["category_id"])
         if image not in images or category not in categories:
@@ -141,33 +183,27 @@ def _sorted(path: Path, parts: Mapping[str, Any]) -> CocoFile:
                 f"{path}: annotation {each.get('id')} belongs to image {image} and category {category}, of which the"
                 " file does not know both. Export it again."
             )
-        objects[image, category].append(each)
-    used = {category for _, category in objects}
-    return CocoFile(
-        images,
-        {number: name for number, name in categories.items() if number in used},
-        {key: tuple(found) for key, found in objects.items()},
-        tuple(name for number, name in categories.items() if number not in used),
-    )
+        (crowds if _is_crowd(path, each) else objects)[image, category].append(each)
+    single, together = ({key: tuple(found) for key, found in kind.items()} for kind in (objects, crowds))
+    return CocoFile(images, categories, single, together)
+
+
+def _is_crowd(path: Path, annotation: Mapping[str, Any]) -> bool:
+    marked = annotation.get("iscrowd") or 0
+    if marked not in {0, 1}:
+        raise DataError(
+            f"{path}: annotation {annotation.get('id')} has {marked!r} as iscrowd, which is 0 for a single object and 1"
+            " for a crowd. Correct it."
+        )
+    return bool(marked)
 
 
 def _shape(image: Mapping[str, Any]) -> tuple[int, int]:
     return int(image["height"]), int(image["width"])
 
 
-def image_of(file_name: str) -> str:
-    """Return the stem by which an image of a COCO file is found among those of a data set.
-
-    >>> image_of("train/A01.ome.tif")
-    'train/A01'
-    """
-    return stem(PurePosixPath(file_name.replace("\\", "/")))
-
-
-def _object(path: Path, annotation: Mapping[str, Any]) -> Outline | Stamp:
+def _area(path: Path, annotation: Mapping[str, Any]) -> Outline | Stamp:
     name = f"annotation {annotation.get('id')}"
-    if annotation.get("iscrowd") == 1:
-        _refuse(path, name, "marks a crowd and no single object (iscrowd)")
     drawn = annotation.get("segmentation")
     if not drawn:
         _refuse(path, name, "has no segmentation, perhaps a box alone")

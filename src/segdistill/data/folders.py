@@ -19,13 +19,14 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePath, PurePosixPath
 
 from segdistill.data.case import SPLIT_WORDS, Case, Split, shown, stem
-from segdistill.data.coco import image_of, inner_path, is_coco, read_coco
+from segdistill.data.coco import is_coco, read_coco
+from segdistill.data.coco_pairing import inner_files, notes_on
 from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import BUILTIN
 from segdistill.data.readers.ome_zarr import is_zarr
@@ -270,31 +271,15 @@ def _label_folders(root: Path, structure: str) -> dict[str, Path]:
     return {unicodedata.normalize("NFC", name): folder / name for name in sorted(below)}
 
 
-def _coco_shelves(folder: Path, images: Mapping[str, object]) -> tuple[dict[str, _Shelf], list[str]]:
+def _coco_shelves(folder: Path, images: Collection[str]) -> tuple[dict[str, _Shelf], list[str]]:
     """Return label set to what COCO files hold of it, and remarks; nothing where there is anything but such files."""
     entries = [entry for entry in sorted(folder.iterdir()) if entry.name[0] != "."] if folder.is_dir() else []
     files = [entry for entry in entries if entry.is_file() and is_coco(entry)]
     if any(entry.is_dir() or _is_label(entry) for entry in entries):
         return {}, []
-    by_end = defaultdict[str, list[str]](list)
-    for name in images:
-        by_end[name.rpartition("/")[2]].append(name)
-    shelves, remarks = defaultdict[str, _Shelf](_Shelf), []
-    for path in files:
-        read = read_coco(path)
-        for number, (file_name, _) in read.images.items():
-            wanted = image_of(file_name)
-            alike = by_end[wanted.rpartition("/")[2]]
-            name = wanted if wanted in images or len(alike) != 1 else alike[0]
-            for category, structure in read.categories.items():
-                twin = shelves[structure].files.setdefault(name, inner_path(path, read, number, category))
-                if twin != inner_path(path, read, number, category):
-                    raise DataError(
-                        f"{path}: image {file_name!r} and {twin} are both labels of {name!r}. Keep one of them."
-                    )
-        if read.unused:
-            remarks.append(f"{path.name}: categories without any object are left aside: {shown(read.unused)}.")
-    return dict(shelves), remarks
+    read = [(path, read_coco(path)) for path in files]
+    shelves = {structure: _Shelf(found) for structure, found in inner_files(read, images).items()}
+    return shelves, [note for path, file in read for note in notes_on(path, file)]
 
 
 def _refuse_strangers(root: Path, images: Mapping[str, object], labels: Mapping[str, _Shelf]) -> None:

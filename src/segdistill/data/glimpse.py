@@ -1,6 +1,7 @@
 """A small picture of a case, and what its labels measure: enough to look at many cases and to find odd ones."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from segdistill.data.finite import filled
 from segdistill.data.image import ImageSource
 from segdistill.data.labels import read_labels
 from segdistill.data.normalisation import PercentileRule, measure_range, normalise
+from segdistill.data.outlines import read_uncounted
 from segdistill.data.overlays import find_overlays
 from segdistill.data.pieces import boxes_of, pieces_of
 from segdistill.data.readers import open_image
@@ -173,4 +175,7 @@ def _counts(case: Case, shape: tuple[int, int], dataset: Dataset) -> Bool[np.nda
         counts &= ignore == 0
     if field is not None:
         counts &= field != 0
+    for path in case.labels.values():
+        with suppress(DataError):
+            counts &= ~read_uncounted(path, shape)
     return counts

@@ -154,7 +154,8 @@ def read_labels(
     if is_coco(path):
         raise DataError(
             f"{path} may hold the objects of many images, as COCO files do, and is no label of one. Put it into labels/"
-            " of a folder with images/: each image is then found by its file's name."
+            " of a folder with images/, or name it in the label column of a manifest: each image is then found by its"
+            " file's name."
         )
     if path.suffix.lower() in _LOSSY:
         raise DataError(

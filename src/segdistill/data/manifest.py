@@ -4,6 +4,8 @@
     image:nucleus, image:membrane           instead of image: one file per channel
     label:cell, label:nucleus               instead of label: several structures
     ignore, field_of_view                   masks of pixels that do not count, and that alone count
+    label                                   may name a COCO file: its categories are the structures, and the
+                                            image is found in it by its file's name; label:cell takes one category
     name                                    instead of the image's path without suffix
     #anything                               a remark: scores can be told by it, and nothing else reads it
 
@@ -14,11 +16,12 @@ import csv
 import io
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from segdistill.data.case import SPLIT_WORDS, Case, Split, image_files, shown, stem
 from segdistill.data.folders import Found
+from segdistill.data.manifest_coco import draw
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import DataError, nearest
 
@@ -101,16 +104,23 @@ def read_manifest(path: Path, *, structure: str) -> Found:
     _check_columns(path, columns)
     read = [_case(row, structure) for row in rows]
     _note_repeats(rows, read)
+    named = "label" not in columns
+    drawn = draw({row.number: case for row, case in zip(rows, read, strict=True) if case is not None}, named=named)
+    for row in rows:
+        row.errors.extend(drawn.errors[row.number])
     errors = [f"row {row.number}: {error}" for row in rows for error in row.errors]
     if errors:
         more = f"\n  and {len(errors) - _MOST} more" if len(errors) > _MOST else ""
         raise DataError(f"{path} has {len(errors)} errors:\n  " + "\n  ".join(errors[:_MOST]) + more)
-    cases = tuple(case for case in read if case is not None)
+    there = [(row.number, case) for row, case in zip(rows, read, strict=True) if case is not None]
+    cases = tuple(replace(case, labels=drawn.labels[number]) for number, case in there)
     if not cases:
         raise DataError(f"{path} has no rows below its column names. Add one for each image.")
     label_sets = tuple(_set_name(column, structure) for column in columns if column.partition(":")[0] == "label")
+    if drawn.files and not named:
+        label_sets = tuple(drawn.categories())
     used = tuple(name for name in label_sets if any(name in case.labels for case in cases))
-    return Found(cases, used, tuple(_notes(cases, label_sets)))
+    return Found(cases, used, (*drawn.notes(), *_notes(cases, label_sets)))
 
 
 def _rows(path: Path) -> tuple[list[str], list[_Row]]:

@@ -45,6 +45,15 @@ def is_outlines(path: Path) -> bool:
     return path.suffix.lower() in _READERS
 
 
+def stated_shape(path: Path) -> tuple[int, int] | None:
+    """Return the pixels along y and x of the image that outlines were drawn on, where they say it, as COCO files do.
+
+    >>> stated_shape(Path("A01.geojson")) is None
+    True
+    """
+    return coco.stated_shape(path) if path.suffix == coco.SUFFIX else None
+
+
 def read_outlines(path: Path, shape: tuple[int, int]) -> Int32[np.ndarray, "y x"]:
     """Return the objects of a file, numbered from 1 in its order.
 
@@ -56,8 +65,7 @@ def read_outlines(path: Path, shape: tuple[int, int]) -> Int32[np.ndarray, "y x"
         DataError: The file is damaged, or an object is no area, lies outside the image, is smaller than
             a pixel, or lies within another one: then it is unclear which of the two is meant.
     """
-    if path.suffix == coco.SUFFIX and coco.stated_shape(path) != shape:
-        _refuse_size(path, coco.stated_shape(path), shape)
+    _refuse_other_size(path, shape)
     labels = np.zeros(shape, np.int32)
     outlines = _READERS[path.suffix.lower()](path)
     for number, outline in enumerate(outlines, start=1):
@@ -75,6 +83,30 @@ def read_outlines(path: Path, shape: tuple[int, int]) -> Int32[np.ndarray, "y x"
         over = labels[place.rows, place.columns][place.inside]
         _refuse_nested(path, outline, outlines[int(over[0]) - 1])
     return labels
+
+
+def read_uncounted(path: Path, shape: tuple[int, int]) -> Bool[np.ndarray, "y x"]:
+    """Return which pixels a label file says nothing of: the crowds of a COCO file; of every other file none.
+
+    They count for nothing, also where a single object was drawn over them.
+
+    Args:
+        path: Of any label file.
+        shape: Pixels of the image along y and x.
+
+    Raises:
+        DataError: The file is damaged, was drawn on another size, or a crowd covers no pixel.
+    """
+    uncounted = np.zeros(shape, bool)
+    if path.suffix != coco.SUFFIX:
+        return uncounted
+    _refuse_other_size(path, shape)
+    for outline in coco.read_crowds(path):
+        place = _paint(outline, shape)
+        if not place.inside.any():
+            _refuse_nothing(path, outline, shape)
+        uncounted[place.rows, place.columns] |= place.inside
+    return uncounted
 
 
 def _paint(outline: Outline | Stamp, shape: tuple[int, int]) -> _Painted:
@@ -123,11 +155,13 @@ def fill(rings: Sequence[Float64[np.ndarray, "_ 2"]], shape: tuple[int, int]) ->
     return (np.cumsum(turns, axis=1)[:, :width] % 2).astype(bool)
 
 
-def _refuse_size(path: Path, found: tuple[int, ...], shape: tuple[int, int]) -> Never:
-    raise DataError(
-        f"{path} was drawn on an image of {found[0]} × {found[1]} pixels (y × x), but its image has {shape[0]} ×"
-        f" {shape[1]}. Export the annotations for this image, or pair them with the one they were drawn on."
-    )
+def _refuse_other_size(path: Path, shape: tuple[int, int]) -> None:
+    found = stated_shape(path)
+    if found is not None and found != shape:
+        raise DataError(
+            f"{path} was drawn on an image of {found[0]} × {found[1]} pixels (y × x), but its image has {shape[0]} ×"
+            f" {shape[1]}. Export the annotations for this image, or pair them with the one they were drawn on."
+        )
 
 
 def _refuse_nothing(path: Path, outline: Outline | Stamp, shape: tuple[int, int]) -> Never:

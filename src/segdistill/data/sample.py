@@ -11,6 +11,7 @@ from segdistill.data.datasets import Dataset
 from segdistill.data.finite import filled, refuse_non_finite
 from segdistill.data.image import Image
 from segdistill.data.labels import LabelSet, read_labels, read_planes
+from segdistill.data.outlines import read_uncounted
 from segdistill.data.readers import read_image
 from segdistill.errors import DataError
 
@@ -58,6 +59,7 @@ def read_sample(case: Case, dataset: Dataset, *, fill_non_finite: bool = False) 
         image = replace(image, array=filled(image.array))
     refuse_non_finite(image.array, image.channels, source=image.source)
     parts, known = [], []
+    counts = _counts(case, image, fill_missing)
     for label_set in dataset.label_sets:
         path = case.labels.get(label_set.name)
         known += [path is not None] * len(label_set.structures)
@@ -65,8 +67,9 @@ def read_sample(case: Case, dataset: Dataset, *, fill_non_finite: bool = False) 
             parts.append(np.zeros((len(label_set.structures), *image.array.shape[1:]), np.int32))
         else:
             parts.append(_of_size(path, case, image, fill_missing, label_set))
+            counts &= ~read_uncounted(path, counts.shape)
     every = np.concatenate(parts) if parts else np.zeros((0, *image.array.shape[1:]), np.int32)
-    return Sample(case.name, image, every, np.array(known, dtype=bool), _counts(case, image, fill_missing))
+    return Sample(case.name, image, every, np.array(known, dtype=bool), counts)
 
 
 def _counts(case: Case, image: Image, fill_missing: bool) -> Bool[np.ndarray, "y x"]:

@@ -14,7 +14,7 @@ from segdistill.data.datasets import Dataset
 from segdistill.data.image import ImageSource
 from segdistill.data.label_kinds import infer_kind
 from segdistill.data.labels import KINDS, LabelSet, planes, read_labels
-from segdistill.data.outlines import is_outlines
+from segdistill.data.outlines import is_outlines, read_uncounted
 from segdistill.data.readers import open_image
 from segdistill.errors import ConfigError, DataError, UnknownName
 
@@ -218,6 +218,7 @@ def _look_at_labels(
         return None  # the image is a fault of its own; without it nothing is known of outlines
     try:
         array = read_labels(path, fill_missing=fill_missing, shape=None if image is None else image.shape[1:])
+        read_uncounted(path, (array.shape[0], array.shape[1]))
         if binary and not is_outlines(path):  # outlines are taken together
             planes(array, LabelSet("mask", "binary", ("mask",)), source=str(path))
     except DataError as error:
