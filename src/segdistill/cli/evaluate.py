@@ -26,14 +26,14 @@ _SIDES = {
 
 
 def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Parameter(name="*")] = DEFAULTS) -> int:
-    """Score masks against labels, whoever made them.
+    """Score masks against labels, whoever made them; either may be outlines from QuPath, ImageJ or COCO.
 
     A label without a prediction, or with one that cannot be used, has the worst scores. The exit
     status is 1 if there is such a label, or one that cannot be used itself.
 
     Args:
-        predictions: Folder of masks, searched through, or one mask.
-        labels: Folder of labels of the same stems, or one label.
+        predictions: Folder of masks, searched through, or one mask; or a COCO file.
+        labels: Folder of labels of the same stems, or one label; or a COCO file.
         config: What the files mean, which scores to give, and where to write them.
     """
     from segdistill.evaluation import (
@@ -44,6 +44,7 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
         pair_up,
         score_folders,
         with_groups,
+        with_sizes,
         write_conventions,
         write_scores,
     )
@@ -54,13 +55,25 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
     metrics = _metrics(config)
     groups = _groups(config.groups)
     places = {
-        place: pair_up(predictions / place, labels / place, ignore=config.ignore, field_of_view=config.field_of_view)
+        place: with_sizes(
+            pair_up(
+                predictions,
+                labels,
+                ignore=config.ignore,
+                field_of_view=config.field_of_view,
+                structure=config.structure,
+                part=place,
+            ),
+            config.images,
+        )
         for place in config.structures or ("",)
     }
+    pairs = [pair for pairing in places.values() for pair in pairing.pairs]
     lengths = find_lengths(
-        [pair.label for pairing in places.values() for pair in pairing.pairs],
+        [pair.label for pair in pairs],
         pixel_size=config.pixel_size,
         tolerance=config.tolerance,
+        images={pair.label: pair.image for pair in pairs if pair.image is not None},
     )
     scores = [
         score_folders(

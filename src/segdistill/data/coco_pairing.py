@@ -28,25 +28,29 @@ def names_in(file: CocoFile, names: Collection[str]) -> dict[int, str]:
     return found
 
 
-def inner_files(files: Iterable[tuple[Path, CocoFile]], names: Collection[str]) -> dict[str, dict[str, Path]]:
+def inner_files(
+    files: Iterable[tuple[Path, CocoFile]], names: Collection[str], *, category: str | None = None
+) -> dict[str, dict[str, Path]]:
     """Return category to name of an image to the path that stands for its objects, of some COCO files.
 
     Args:
-        files: Each with what it holds. Categories of which a file has no object are left aside.
+        files: Each with what it holds.
         names: As of ``names_in``.
+        category: Of which alone to tell. None: of all of which a file has any object.
 
     Raises:
         DataError: Two images of the files have one name.
     """
     found = defaultdict[str, dict[str, Path]](dict)
     for path, file in files:
-        for number, name in names_in(file, names).items():
-            for category, title in file.used.items():
-                own = inner_path(path, file, number, category)
+        chosen = file.used if category is None else {n: each for n, each in file.categories.items() if each == category}
+        for image, name in names_in(file, names).items():
+            for number, title in chosen.items():
+                own = inner_path(path, file, image, number)
                 twin = found[title].setdefault(name, own)
                 if twin != own:
                     raise DataError(
-                        f"{path}: image {file.images[number][0]!r} and {twin} are both labels of {name!r}. Keep one"
+                        f"{path}: image {file.images[image][0]!r} and {twin} are both labels of {name!r}. Keep one"
                         " of them."
                     )
     return dict(found)
@@ -83,7 +87,12 @@ def notes_on(path: Path, file: CocoFile) -> Iterator[str]:
     """Yield what is left aside of a COCO file, and what of it counts for nothing."""
     if file.unused:
         yield f"{path.name}: categories without any object are left aside: {shown(file.unused)}."
-    crowds = {key: found for key, found in file.crowds.items() if key[1] in file.used}
+    yield from notes_on_crowds(path, file, set(file.used))
+
+
+def notes_on_crowds(path: Path, file: CocoFile, categories: Collection[int]) -> Iterator[str]:
+    """Yield a remark where crowds of some categories make pixels count for nothing."""
+    crowds = {key: found for key, found in file.crowds.items() if key[1] in categories}
     if crowds:
         images = dict.fromkeys(file.images[image][0] for image, _ in crowds)
         yield (

@@ -136,8 +136,12 @@ def _is_image(path: Path) -> bool:
     return not is_outlines(path) and (path.suffix.lower() not in _NO_PICTURE or path.is_dir())
 
 
-def _name(path: Path) -> str:
-    """Return the stem; that of the image where outlines are named after its file, as QuPath does."""
+def label_stem(path: Path) -> str:
+    """Return what pairs a label file with its image: its stem, or the image's if outlines are named after its file.
+
+    >>> label_stem(Path("plate/A01.tif.geojson")), label_stem(Path("plate/A01.v2.png"))
+    ('plate/A01', 'plate/A01.v2')
+    """
     bare = path.with_suffix("")
     return stem(bare if is_outlines(path) and bare.suffix.lower() in BUILTIN else path)
 
@@ -150,7 +154,7 @@ def _shelf(folder: Path, wanted: Callable[[Path], bool] = _is_label) -> _Shelf:
         if not wanted(path):
             shelf.aside.append(inside.as_posix())
             continue
-        name = _name(inside)
+        name = label_stem(inside)
         twins[name].append(inside.as_posix())
         shelf.files[name] = path
     doubled = [" and ".join(group) for group in twins.values() if len(group) > 1]
@@ -271,13 +275,17 @@ def _label_folders(root: Path, structure: str) -> dict[str, Path]:
     return {unicodedata.normalize("NFC", name): folder / name for name in sorted(below)}
 
 
+def coco_files(folder: Path) -> list[Path]:
+    """Return the COCO files of a folder of labels; none where there is any label file, or folder, beside them."""
+    entries = [entry for entry in sorted(folder.iterdir()) if entry.name[0] != "."] if folder.is_dir() else []
+    if any(entry.is_dir() or _is_label(entry) for entry in entries):
+        return []
+    return [entry for entry in entries if entry.is_file() and is_coco(entry)]
+
+
 def _coco_shelves(folder: Path, images: Collection[str]) -> tuple[dict[str, _Shelf], list[str]]:
     """Return label set to what COCO files hold of it, and remarks; nothing where there is anything but such files."""
-    entries = [entry for entry in sorted(folder.iterdir()) if entry.name[0] != "."] if folder.is_dir() else []
-    files = [entry for entry in entries if entry.is_file() and is_coco(entry)]
-    if any(entry.is_dir() or _is_label(entry) for entry in entries):
-        return {}, []
-    read = [(path, read_coco(path)) for path in files]
+    read = [(path, read_coco(path)) for path in coco_files(folder)]
     shelves = {structure: _Shelf(found) for structure, found in inner_files(read, images).items()}
     return shelves, [note for path, file in read for note in notes_on(path, file)]
 

@@ -1,8 +1,8 @@
 """Comparing what was predicted with what was labelled, and saying what the difference is worth.
 
-Arrays in, numbers out; no torch. Only ``pairing``, ``meaning``, ``lengths``, ``maps``, ``groups`` and ``folders``
-look at files. What each score is is written once, in ``metrics``, and what happens where something is empty or
-missing in ``conventions``.
+Arrays in, numbers out; no torch. Only ``sides``, ``pairing``, ``sizes``, ``meaning``, ``lengths``, ``maps``,
+``groups`` and ``folders`` look at files. What each score is is written once, in ``metrics``, and what happens where
+something is empty or missing in ``conventions``.
 """
 
 from segdistill.evaluation.agreement import Agreement, count_agreement
@@ -52,6 +52,7 @@ from segdistill.evaluation.power import detectable_difference
 from segdistill.evaluation.ruler import Ruler
 from segdistill.evaluation.scores import Row, score_case
 from segdistill.evaluation.sign_flips import SignFlips, sign_flip_test
+from segdistill.evaluation.sizes import with_sizes
 from segdistill.evaluation.spread import MACRO, Spread, macro_rows, spreads, write_scores
 from segdistill.evaluation.statistics import Interval, bootstrap_interval, mean_sd
 from segdistill.evaluation.summary import FieldSummary, ScoreTable, Summary, score_tables, summarise
@@ -149,6 +150,7 @@ __all__ = [
     "spreads",
     "summarise",
     "with_groups",
+    "with_sizes",
     "write_conventions",
     "write_scores",
 ]

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int32, Shaped
 
 from segdistill.data.case import shown
 from segdistill.data.labels import read_labels
+from segdistill.data.outlines import read_uncounted
 from segdistill.errors import ConfigError, DataError
 from segdistill.evaluation.calibration import Reliability, count_reliability
 from segdistill.evaluation.lengths import TOLERANCE_PIXELS, Lengths
@@ -89,7 +91,7 @@ def score_folders(
     several = {"label": False, "prediction": False}
     for pair in pairing.pairs:
         try:
-            label = meaning.read(pair.label, "label")
+            label = _label(pair, meaning)
             counts = _counts(pair, label.shape[1:])
         except DataError as error:
             unscored[pair.name] = str(error)
@@ -121,8 +123,19 @@ def score_folders(
     if not rows:
         raise DataError(f"None of the {len(unscored)} labels can be used. {shown(unscored.values(), most=3)}")
     missing = tuple(pair.name for pair in pairing.pairs if pair.prediction is None and pair.name not in unscored)
-    notes = (*meaning.notes, *_oddities(meaning, several))
+    notes = (*pairing.notes, *meaning.notes, *_oddities(meaning, several))
     return FolderScores(tuple(rows), missing, failed, unscored, pairing.alone, notes, without_map, reliability)
+
+
+def _label(pair: Pair, meaning: Meaning) -> Int32[np.ndarray, "k y x"]:
+    label = meaning.read(pair.label, "label", pair.size)
+    if pair.image is not None and pair.size is not None and label.shape[1:] != pair.size:
+        own, other = (" × ".join(map(str, shape)) for shape in (label.shape[1:], pair.size))
+        raise DataError(
+            f"{pair.label} has {own} pixels (y × x), but its image {pair.image} has {other}. They must be of one size;"
+            " nothing is resized here."
+        )
+    return label
 
 
 def _prediction(
@@ -132,8 +145,9 @@ def _prediction(
     if pair.prediction is None:
         return None
     try:
-        prediction = meaning.read(pair.prediction, "prediction")
+        prediction = meaning.read(pair.prediction, "prediction", shape)
         _refuse_other_shape(pair.prediction.as_posix(), prediction.shape[1:], pair, shape)
+        _refuse_crowds(pair.prediction, shape)
     except DataError as error:
         failed[pair.name] = str(error)
         return None
@@ -161,20 +175,29 @@ def _probability(
     return maps
 
 
+def _refuse_crowds(prediction: Path, shape: tuple[int, ...]) -> None:
+    """Refuse a prediction that would decide by itself where it is scored."""
+    if read_uncounted(prediction, (shape[0], shape[1])).any():
+        raise DataError(
+            f"{prediction} marks crowds (iscrowd). What counts for nothing is for the labels to say: take them out of"
+            " the predictions."
+        )
+
+
 def _counts(pair: Pair, shape: tuple[int, ...]) -> Bool[np.ndarray, "y x"] | None:
     """Return which pixels of a field count; None: all.
 
     Raises:
         DataError: A mask cannot be used, or nothing counts.
     """
-    if pair.ignore is None and pair.field_of_view is None:
-        return None
-    counts = np.ones(shape, dtype=bool)
+    counts = ~read_uncounted(pair.label, (shape[0], shape[1]))
     for path, excludes in ((pair.ignore, True), (pair.field_of_view, False)):
         if path is not None:
-            mask = read_labels(path)
+            mask = read_labels(path, shape=shape)
             _refuse_other_shape(path.as_posix(), mask.shape, pair, shape)
             counts &= (mask == 0) if excludes else (mask != 0)
+    if counts.all():
+        return None
     if not counts.any():
         raise DataError(f"No pixel of {pair.label} counts, so it has no score. Take it out of the labels.")
     return counts

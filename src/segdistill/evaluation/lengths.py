@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
+from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import open_image
 from segdistill.errors import ConfigError, DataError
 from segdistill.evaluation.ruler import Ruler
@@ -42,21 +44,28 @@ class Lengths:
         return Ruler(self.sizes.get(label), self.tolerance)
 
 
-def find_lengths(labels: Sequence[Path], *, pixel_size: float | None, tolerance: float | None) -> Lengths:
+def find_lengths(
+    labels: Sequence[Path],
+    *,
+    pixel_size: float | None,
+    tolerance: float | None,
+    images: Mapping[Path, Path] = MappingProxyType({}),
+) -> Lengths:
     """Return how lengths are measured, in micrometres only where every pixel size is known.
 
     Files that cannot be opened are passed over: whoever scores them says so.
 
     Args:
-        labels: Label files.
+        labels: Label files; outlines state no pixel size.
         pixel_size: Of all of them, micrometres. None takes what the files say.
         tolerance: How far apart contours may lie, in micrometres where these are known, else in
             pixels. None: 1 µm or 2 px.
+        images: Label file to its image, whose pixel size is taken where the label states none.
 
     Raises:
         ConfigError: A file says another pixel size than the one given, or a number is not above 0.
     """
-    stated = _stated(labels)
+    stated = _stated(labels, images)
     if pixel_size is not None:
         Ruler(pixel_size)
         _refuse_others(stated, pixel_size)
@@ -74,15 +83,21 @@ def find_lengths(labels: Sequence[Path], *, pixel_size: float | None, tolerance:
     return lengths
 
 
-def _stated(labels: Sequence[Path]) -> dict[Path, float | None]:
-    """Return the pixel size that every readable label file states."""
+def _stated(labels: Sequence[Path], images: Mapping[Path, Path]) -> dict[Path, float | None]:
+    """Return the pixel size that every readable label file, or its image, states."""
     stated: dict[Path, float | None] = {}
     for path in labels:
-        try:
-            with open_image(path) as opened:
-                stated[path] = opened.pixel_size
-        except DataError:  # told, with the reason, by whoever scores the file
-            continue
+        for each in (path, images.get(path)):
+            if each is None or stated.get(path) is not None:
+                continue
+            if is_outlines(each):
+                stated[path] = None
+                continue
+            try:
+                with open_image(each) as opened:
+                    stated[path] = opened.pixel_size
+            except DataError:  # told, with the reason, by whoever scores the file
+                continue
     return stated
 
 

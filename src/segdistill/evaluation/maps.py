@@ -10,7 +10,8 @@ from jaxtyping import Shaped
 from segdistill.data.labels import Structure
 from segdistill.data.readers import read_image
 from segdistill.errors import ConfigError, DataError
-from segdistill.evaluation.pairing import Pairing, label_files
+from segdistill.evaluation.pairing import Pairing
+from segdistill.evaluation.sides import picture_files
 
 ENDING = ".probabilities"
 """What ``segdistill predict --probabilities`` adds to a name."""
@@ -64,7 +65,7 @@ def find_maps(pairing: Pairing, probabilities: Path) -> dict[str, Map]:
                 f"{probabilities} is one file, but there are several labels. Name the folder of all maps."
             )
         return {pair.name: Map(probabilities) for pair in pairing.pairs}
-    files = label_files(probabilities)
+    files = picture_files(probabilities)
     ended = {name.removesuffix(ENDING): path for name, path in files.items() if name.endswith(ENDING)}
     found = ended or files
     if not any(pair.name in found for pair in pairing.pairs):

@@ -10,6 +10,7 @@ from jaxtyping import Int, Int32
 
 from segdistill.data.label_kinds import infer_kind
 from segdistill.data.labels import KINDS, Kind, LabelSet, Structure, planes, read_labels, structures_of
+from segdistill.data.outlines import is_outlines
 from segdistill.errors import ConfigError, DataError, UnknownName
 from segdistill.evaluation.pairing import Pair
 
@@ -40,14 +41,19 @@ class Meaning:
         """What is scored."""
         return structures_of([self.compared])
 
-    def read(self, path: Path, side: Side) -> Int32[np.ndarray, "k y x"]:
+    def read(self, path: Path, side: Side, size: tuple[int, ...] | None) -> Int32[np.ndarray, "k y x"]:
         """Return the planes of a file.
+
+        Args:
+            path: A label image or outlines.
+            side: What it is.
+            size: Pixels along y and x, which outlines need; see ``read_labels``.
 
         Raises:
             DataError: The file cannot be read or holds numbers of another meaning.
         """
-        array = read_labels(path)
-        kind = self.label if side == "label" else self.prediction
+        array = read_labels(path, shape=size)
+        kind = "instances" if is_outlines(path) else self.label if side == "label" else self.prediction
         if kind == "instances" and self.compared.kind == "binary":
             return (array > 0).astype(np.int32)[None]
         return planes(array, self.compared, source=str(path))
@@ -58,7 +64,8 @@ def find_meaning(
 ) -> Meaning:
     """Return what labels and predictions mean.
 
-    Files that cannot be read are passed over: whoever scores them says so.
+    Files that cannot be read are passed over: whoever scores them says so. Outlines are instances, or
+    binary where that is asked for: then those of a file are taken together.
 
     Args:
         pairs: What will be compared.
@@ -74,10 +81,13 @@ def find_meaning(
     labels = [pair.label for pair in pairs]
     predictions = [pair.prediction for pair in pairs if pair.prediction is not None]
     notes = []
-    label = _known(label_kind) or infer_kind(_sample(labels))
+    label = _known(label_kind) or _drawn(labels) or infer_kind(_sample(labels))
     if label_kind is None:
         notes.append(f"{structure}: labels are taken for {label}, which --label-kind can change.")
-    prediction = _known(prediction_kind) or (_beside_masks(predictions) if label == "binary" else label)
+    prediction = _known(prediction_kind) or _drawn(predictions)
+    prediction = prediction or (_beside_masks(predictions) if label == "binary" else label)
+    _refuse_drawn(label, labels)
+    _refuse_drawn(prediction, predictions)
     if {label, prediction} == {"instances", "binary"}:
         notes.append(
             f"{structure}: labels are {label}, predictions {prediction}, so objects are taken together and scored by"
@@ -93,6 +103,20 @@ def _known(kind: str | None) -> Kind | None:
     if kind is not None:
         raise UnknownName("label kind", kind, KINDS)
     return None
+
+
+def _drawn(files: Sequence[Path]) -> Kind | None:
+    """Return the kind of outlines, if there are any."""
+    return "instances" if any(map(is_outlines, files)) else None
+
+
+def _refuse_drawn(kind: Kind, files: Sequence[Path]) -> None:
+    drawn = list(filter(is_outlines, files))
+    if drawn and kind in {"classes", "bits"}:
+        raise ConfigError(
+            f"{len(drawn)} of {len(files)} files, such as {drawn[0]}, are outlines of objects, which are instances or"
+            f" binary, but the kind is {kind}. Score each structure by itself."
+        )
 
 
 def _beside_masks(predictions: Sequence[Path]) -> Kind:
@@ -142,6 +166,8 @@ def _sample(files: Sequence[Path]) -> Iterator[Int[np.ndarray, "_ _"]]:
 
 def _readable(files: Sequence[Path]) -> Iterator[Int[np.ndarray, "_ _"]]:
     for path in files:
+        if is_outlines(path):
+            continue  # their kind is known
         try:
             yield read_labels(path)
         except DataError:  # told, with the reason, by whoever scores the file

@@ -1,16 +1,13 @@
 """Which prediction belongs to which label: two files, or the files of one stem in two folders."""
 
-import os
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdistill import plugins
-from segdistill.data.case import shown, stem
-from segdistill.data.readers import BUILTIN
-from segdistill.data.readers.ome_zarr import is_zarr
+from segdistill.data.case import shown
+from segdistill.data.folders import label_stem
 from segdistill.errors import ConfigError, DataError
+from segdistill.evaluation.sides import Coco, coco_of, inner_labels, is_folder, label_files
 
 
 @dataclass(frozen=True)
@@ -32,6 +29,12 @@ class Pair:
     field_of_view: Path | None = None
     """Mask whose zero pixels do not count; None means that the whole image is seen."""
 
+    image: Path | None = None
+    """The image itself; None where none was named."""
+
+    size: tuple[int, int] | None = None
+    """Pixels along y and x, where they are known from something else than a label image; see ``with_sizes``."""
+
 
 @dataclass(frozen=True)
 class Pairing:
@@ -43,94 +46,93 @@ class Pairing:
     alone: tuple[str, ...] = ()
     """Names of predictions without a label."""
 
+    notes: tuple[str, ...] = ()
+    """What people should know of the labels."""
+
 
 def pair_up(
-    predictions: Path, labels: Path, *, ignore: Path | None = None, field_of_view: Path | None = None
+    predictions: Path,
+    labels: Path,
+    *,
+    ignore: Path | None = None,
+    field_of_view: Path | None = None,
+    structure: str = "cell",
+    part: str = "",
 ) -> Pairing:
     """Return which prediction belongs to which label.
 
     Args:
-        predictions: A folder, searched through, or a file.
-        labels: A folder or a file, as the predictions are. In folders, files of one stem belong
-            together, whatever their suffixes; two files belong together whatever their names.
+        predictions: A folder, searched through, or a file of label images or outlines; or a COCO file.
+        labels: A folder or a file, as the predictions are; or a COCO file beside a folder or another one.
+            In folders, files of one stem belong together, whatever their suffixes; two files belong
+            together whatever their names; images of a COCO file are found by their files' names.
         ignore: Folder or file, as the others, of masks whose nonzero pixels do not count. A label
             without a mask counts everywhere. None: there are none.
         field_of_view: The same for masks whose zero pixels do not count.
+        structure: Category of COCO files, if they have several.
+        part: Sub-folder of both folders, which names a structure, and in COCO files the category. Empty: the
+            folders themselves.
 
     Raises:
-        ConfigError: One is a folder and another a file.
+        ConfigError: One is a folder and another a file, or a COCO file has no such category.
         DataError: A path does not exist, a folder has several files of one stem or no picture, or
             no prediction or mask belongs to any label.
     """
-    paths = {"predictions": predictions, "labels": labels, "--ignore": ignore, "--field-of-view": field_of_view}
+    inside = {"predictions": _inside(predictions, part), "labels": _inside(labels, part)}
+    paths = {**inside, "--ignore": ignore, "--field-of-view": field_of_view}
     given = {what: path for what, path in paths.items() if path is not None}
-    _refuse_mixture(given)
-    if not _is_folder(labels):
-        return Pairing((Pair(stem(Path(labels.name)), labels, predictions, ignore, field_of_view),))
-    files = {what: label_files(path) for what, path in given.items()}
+    refuse_mixture(given)
+    if not is_folder(inside["labels"]):
+        return Pairing((Pair(label_stem(Path(labels.name)), labels, predictions, ignore, field_of_view),))
+    coco = {what: coco_of(path) for what, path in inside.items()}
+    files = {what: label_files(path) for what, path in given.items() if not coco.get(what)}
+    notes = _add_inner(files, coco, structure=part or structure, exactly=bool(part))
     names = sorted(files["labels"])
     for what, found in files.items():
         _refuse_strangers(what, given[what], found, labels, names)
-    masks = [files.get(what, {}) for what in ("--ignore", "--field-of-view")]
+    ignored, seen = files.get("--ignore", {}), files.get("--field-of-view", {})
     pairs = (
-        Pair(name, files["labels"][name], files["predictions"].get(name), *(mask.get(name) for mask in masks))
+        Pair(name, files["labels"][name], files["predictions"].get(name), ignored.get(name), seen.get(name))
         for name in names
     )
-    return Pairing(tuple(pairs), tuple(sorted(set(files["predictions"]) - set(names))))
+    return Pairing(tuple(pairs), tuple(sorted(set(files["predictions"]) - set(names))), notes)
 
 
-def label_files(folder: Path) -> dict[str, Path]:
-    """Return the pictures below a folder by name: the path in it without suffix.
+def _inside(path: Path, part: str) -> Path:
+    """Return the sub-folder of a structure; COCO files have none, as their categories are the structures."""
+    return path / part if part and not coco_of(path) else path
 
-    Files that no reader knows, such as tables, are passed over.
+
+def _add_inner(
+    files: dict[str, dict[str, Path]], coco: Mapping[str, Coco], *, structure: str, exactly: bool
+) -> tuple[str, ...]:
+    """Add what COCO files hold, under the names of the other side's files; return remarks on the labels."""
+    notes: tuple[str, ...] = ()
+    known: Collection[str] = files.get("predictions", ())
+    for what in ("labels", "predictions"):
+        if coco[what]:
+            files[what], found = inner_labels(coco[what], known, structure=structure, exactly=exactly)
+            notes += found if what == "labels" else ()
+        known = files[what]
+    return notes
+
+
+def refuse_mixture(paths: Mapping[str, Path]) -> None:
+    """Refuse paths that do not exist, or of which some hold many files and some are one.
 
     Raises:
-        DataError: There is none, or two have one name.
+        DataError: One does not exist.
+        ConfigError: One is a folder and another a file.
     """
-    known = {*BUILTIN, *(f".{name}" for name in plugins.names("reader"))}
-    found: defaultdict[str, list[Path]] = defaultdict(list)
-    for path in _below(folder):
-        if path.suffix.lower() in known or path.is_dir():
-            found[stem(path.relative_to(folder))].append(path)
-    if not found:
-        raise DataError(f"{folder} holds no picture. Files are known by their suffix: {', '.join(sorted(known))}.")
-    doubled = [" and ".join(map(str, paths)) for paths in found.values() if len(paths) > 1]
-    if doubled:
-        raise DataError(f"{folder} has several files of one stem: {shown(doubled)}. Keep one of each.")
-    return {name: paths[0] for name, paths in found.items()}
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield every file below a folder, and every Zarr folder as if it were a file."""
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        zarrs = [name for name in folders if _is_zarr(Path(place, name))]
-        folders[:] = [name for name in folders if real not in seen and name not in zarrs and not name.startswith(".")]
-        if real not in seen:
-            yield from (Path(place, name) for name in [*files, *zarrs] if not name.startswith("."))
-        seen.add(real)
-
-
-def _is_folder(path: Path) -> bool:
-    """Return whether a path is a folder of pictures; a Zarr folder is a picture."""
-    return path.is_dir() and not _is_zarr(path)
-
-
-def _is_zarr(path: Path) -> bool:
-    return path.suffix.lower() == ".zarr" or is_zarr(path)
-
-
-def _refuse_mixture(paths: dict[str, Path]) -> None:
     for path in paths.values():
         if not path.exists():
             raise DataError(f"There is no file or folder {path}. Check the path.")
-    if len({_is_folder(path) for path in paths.values()}) > 1:
-        found = ", ".join(f"{path} is a {'folder' if _is_folder(path) else 'file'}" for path in paths.values())
+    if len({is_folder(path) for path in paths.values()}) > 1:
+        found = ", ".join(f"{path} is a {'folder' if is_folder(path) else 'file'}" for path in paths.values())
         raise ConfigError(f"{found}. Name folders throughout, or one file of each.")
 
 
-def _refuse_strangers(what: str, folder: Path, files: dict[str, Path], labels: Path, names: list[str]) -> None:
+def _refuse_strangers(what: str, folder: Path, files: Mapping[str, Path], labels: Path, names: Collection[str]) -> None:
     """Refuse a folder none of whose files belongs to a label: surely that is not meant."""
     if not set(files) & set(names):
         raise DataError(

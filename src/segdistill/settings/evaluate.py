@@ -23,10 +23,15 @@ class Evaluate(Settings):
     """What the values of predictions mean, where it is not what those of the labels mean."""
 
     structure: str = "cell"
-    """Name of what is labelled."""
+    """Name of what is labelled; of COCO files with several categories, the one to score."""
 
     structures: tuple[str, ...] = ()
-    """Sub-folders that predictions and labels both have, each named after the structure in it. Empty: none."""
+    """Sub-folders that predictions and labels have, each named after the structure in it; of COCO files the categories.
+    Empty: none."""
+
+    images: Path | None = None
+    """Folder of the images, paired like labels: they say how large outlines are, where neither a label image nor a
+    prediction image does, and the pixel size, where labels do not. None: none."""
 
     ignore: Path | None = None
     """Folder of masks, paired like labels; pixels that are not 0 in them do not count."""
