@@ -43,6 +43,7 @@ def at_pixel_size(sample: Sample, pixel_size: float | None) -> Sample:
         image=image,
         planes=nearest(sample.planes, (height, width)),
         counts=nearest(sample.counts[None], (height, width))[0],
+        drawn_on=sample.drawn_on or (sample.image.array.shape[1], sample.image.array.shape[2]),
     )
 
 

@@ -35,6 +35,9 @@ class Sample:
     counts: Bool[np.ndarray, "y x"]
     """False where a pixel counts for nothing: in no loss, no score, no picture."""
 
+    drawn_on: tuple[int, int] | None = None
+    """Pixels along y and x of the file, if the image was brought to another pixel size since; None: it was not."""
+
 
 def read_sample(case: Case, dataset: Dataset, *, fill_non_finite: bool = False) -> Sample:
     """Return a case with everything that belongs to it.

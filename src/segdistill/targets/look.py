@@ -58,7 +58,7 @@ def field_of(teacher: Teacher, sample: Sample, structures: Sequence[Structure]) 
         scaled = (max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor)))
         pixels = resized(pixels, scaled)
         labels = {name: nearest(plane[None], scaled)[0] for name, plane in labels.items()}
-    return Field(pixels, Hint(case=sample.name, labels=labels), shape)
+    return Field(pixels, Hint(case=sample.name, labels=labels, drawn_on=sample.drawn_on or shape), shape)
 
 
 def look(teacher: Teacher, field: Field, *, tile: int | None = None, halo: int = 0) -> Float32[np.ndarray, "k y x"]:

@@ -82,6 +82,9 @@ class Hint:
     labels: Mapping[str, Int[np.ndarray, "y x"]] = field(default_factory=lambda: MappingProxyType({}))
     """Structure to its labels, of the image's size; needed by an oracle."""
 
+    drawn_on: tuple[int, int] | None = None
+    """Pixels along y and x of the image's file, whose coordinates outlines have; None: those of the image shown."""
+
 
 NO_HINT = Hint()
 

@@ -14,11 +14,14 @@ from pydantic import Field
 from segdistill.augment.label_maps import label_maps
 from segdistill.data.labels import Structure, output_names, read_labels
 from segdistill.data.normalisation import FullRangeRule
+from segdistill.data.outlines import is_outlines, read_uncounted
 from segdistill.data.readers import read_image
+from segdistill.data.rescale import nearest
 from segdistill.errors import ConfigError, DataError, EnvironmentFault, ShapeError
 from segdistill.files import sha256_file
 from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
 from segdistill.teachers.description import Description, read_description
+from segdistill.teachers.drawn_maps import find_outlines
 from segdistill.teachers.request import Request, refuse_sam_only
 
 NAME = "maps.toml"
@@ -34,7 +37,11 @@ cell = ["interior", "border"]   # sum of the maps CASE/interior.tif and CASE/bor
 
 
 class MapsDescription(Description):
-    """What maps.toml says. Files lie at ``CASE/PART.tif`` (or .npy, .png), or at ``CASE.tif`` for part ``""``."""
+    """What maps.toml says. Files lie at ``CASE/PART.tif`` (or .npy, .png), or at ``CASE.tif`` for part ``""``.
+
+    Labels may be outlines as well: .geojson, .roi or .zip in their places, or COCO files alone in the folder, in
+    which a part is a category; ``""`` is the only one.
+    """
 
     folder: Path = Path()
     """Where the cases' files lie, relative to this file."""
@@ -66,8 +73,12 @@ class MapsTeacher:
         """
         if hint.case is None:
             raise ConfigError(f"Teacher {self.contract.name!r} looks maps up by case, but no case was named.")
-        find = _label_maps if self.description.kind == "labels" else _probability_maps
-        maps = np.stack(find(self.folder, hint.case, self.description))
+        if self.description.kind == "labels":
+            shape = (image.shape[1], image.shape[2])
+            found = _label_maps(self.folder, hint.case, self.description, shape, hint.drawn_on or shape)
+        else:
+            found = _probability_maps(self.folder, hint.case, self.description)
+        maps = np.stack(found)
         if maps.shape[1:] != image.shape[1:]:
             raise ShapeError(
                 f"The maps of case {hint.case} in {self.folder} are {maps.shape[1:]} (y, x), but its image is"
@@ -152,11 +163,21 @@ def _probability(plane: Shaped[np.ndarray, "y x"], source: str, scale: float | N
     return plane.astype(np.float64) / top
 
 
-def _label_maps(folder: Path, case: str, description: MapsDescription) -> list[Float[np.ndarray, "_ _"]]:
+def _label_maps(
+    folder: Path, case: str, description: MapsDescription, shape: tuple[int, int], drawn_on: tuple[int, int]
+) -> list[Float[np.ndarray, "_ _"]]:
     maps = []
     for (part,) in description.outputs.values():
-        path, _ = _find(folder, case, part)
-        maps += list(label_maps(torch.from_numpy(read_labels(path))[None, None], [True])[0].numpy())
+        path = find_outlines(folder, case, part, pictures=_SUFFIXES) or _find(folder, case, part)[0]
+        labels = read_labels(path, shape=drawn_on)
+        if read_uncounted(path, drawn_on).any():
+            raise DataError(
+                f"{path} marks crowds (iscrowd), but a teacher says something of every pixel. Take them out of the"
+                " file, or give the file as labels."
+            )
+        if is_outlines(path):
+            labels = nearest(labels[None], shape)[0]
+        maps += list(label_maps(torch.from_numpy(labels)[None, None], [True])[0].numpy())
     return maps
 
 
