@@ -42,8 +42,10 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
         find_maps,
         macro_rows,
         pair_up,
+        pseudonyms_of,
         score_folders,
         with_groups,
+        with_pseudonyms,
         with_sizes,
         write_conventions,
         write_scores,
@@ -69,6 +71,7 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
         for place in config.structures or ("",)
     }
     pairs = [pair for pairing in places.values() for pair in pairing.pairs]
+    names = pseudonyms_of(pairs) if config.private else None
     lengths = find_lengths(
         [pair.label for pair in pairs],
         pixel_size=config.pixel_size,
@@ -89,6 +92,8 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
     ]
     if groups is not None:
         scores = [replace(each, rows=with_groups(each.rows, groups)) for each in scores]
+    if names is not None:
+        scores = [replace(each, rows=with_pseudonyms(each.rows, names, groups)) for each in scores]
     if config.out is not None:
         write_scores(config.out, scores)
         write_conventions(config.out, unit=lengths.unit, tolerance=lengths.tolerance)

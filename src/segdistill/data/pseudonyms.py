@@ -1,8 +1,9 @@
 """Names that say nothing about a patient: made from the files' own contents, so they stay the same and need no key."""
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,20 +31,60 @@ def pseudonymous(cases: Sequence[Case]) -> tuple[Case, ...]:
     Raises:
         DataError: A file cannot be read.
     """
+    names = pseudonyms({case.name: image_files(case)[0] for case in cases})
+    groups = group_pseudonyms({case.name: case.group for case in cases}, names)
+    return tuple(replace(case, name=names[case.name], group=groups[case.group]) for case in cases)
+
+
+def pseudonyms(files: Mapping[str, Path], *, kind: str = "image") -> dict[str, str]:
+    """Return name to pseudonym: a word, and the beginning of the SHA-256 of the file; equal files are numbered.
+
+    Args:
+        files: Name to the file that stands for it, in an order that stays the same.
+        kind: The word.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
     seen: Counter[str] = Counter()
-    names: dict[str, str] = {}
-    for case in cases:
-        digits = _hash(image_files(case)[0])[:_DIGITS]
+    names = {}
+    for name, path in files.items():
+        digits = _hash(path)[:_DIGITS]
         seen[digits] += 1
-        names[case.name] = f"image-{digits}" + (f"-{seen[digits]}" if seen[digits] > 1 else "")
+        names[name] = f"{kind}-{digits}" + (f"-{seen[digits]}" if seen[digits] > 1 else "")
+    return names
+
+
+def group_pseudonyms(groups: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """Return group to pseudonym: ``group-`` and the least beginning among its members.
+
+    Args:
+        groups: Name to group. A name that is a group by itself keeps being one.
+        names: Name to pseudonym.
+
+    >>> group_pseudonyms({"a": "Ann", "b": "Ann", "c": "c"}, {"a": "image-2f", "b": "image-1e", "c": "image-3d"})
+    {'Ann': 'group-1e', 'c': 'image-3d'}
+    """
     members: dict[str, list[str]] = {}
-    for case in cases:
-        members.setdefault(case.group, []).append(names[case.name])
-    groups = {
-        group: own[0] if len(own) == 1 and names.get(group) == own[0] else f"group-{min(own).removeprefix('image-')}"
+    for name, group in groups.items():
+        members.setdefault(group, []).append(names[name])
+    return {
+        group: own[0] if len(own) == 1 and names.get(group) == own[0] else f"group-{min(map(_digits, own))}"
         for group, own in members.items()
     }
-    return tuple(replace(case, name=names[case.name], group=groups[case.group]) for case in cases)
+
+
+def is_pseudonym(name: str) -> bool:
+    """Return whether a name is a pseudonym of an image, and so says nothing about it.
+
+    >>> is_pseudonym("image-0123456789"), is_pseudonym("image-0123456789-2"), is_pseudonym("image-7")
+    (True, True, False)
+    """
+    return re.fullmatch(rf"image-[0-9a-f]{{{_DIGITS}}}(-\d+)?", name) is not None
+
+
+def _digits(pseudonym: str) -> str:
+    return pseudonym.partition("-")[2]
 
 
 def _hash(path: Path) -> str:

@@ -1,8 +1,8 @@
 """Comparing what was predicted with what was labelled, and saying what the difference is worth.
 
 Arrays in, numbers out; no torch. Only ``sides``, ``pairing``, ``sizes``, ``meaning``, ``lengths``, ``maps``,
-``groups`` and ``folders`` look at files. What each score is is written once, in ``metrics``, and what happens where
-something is empty or missing in ``conventions``.
+``groups``, ``privacy`` and ``folders`` look at files. What each score is is written once, in ``metrics``, and what
+happens where something is empty or missing in ``conventions``.
 """
 
 from segdistill.evaluation.agreement import Agreement, count_agreement
@@ -49,6 +49,7 @@ from segdistill.evaluation.metrics import METRICS, OF_MASKS, USUAL, Metric, metr
 from segdistill.evaluation.overlap import Overlap, count_overlap, dice, iou, precision, recall
 from segdistill.evaluation.pairing import Pair, Pairing, pair_up
 from segdistill.evaluation.power import detectable_difference
+from segdistill.evaluation.privacy import pseudonyms_of, with_pseudonyms
 from segdistill.evaluation.ruler import Ruler
 from segdistill.evaluation.scores import Row, score_case
 from segdistill.evaluation.sign_flips import SignFlips, sign_flip_test
@@ -137,6 +138,7 @@ __all__ = [
     "pair_up",
     "panoptic_quality",
     "precision",
+    "pseudonyms_of",
     "read_groups",
     "recall",
     "recovery",
@@ -150,6 +152,7 @@ __all__ = [
     "spreads",
     "summarise",
     "with_groups",
+    "with_pseudonyms",
     "with_sizes",
     "write_conventions",
     "write_scores",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segdistill.settings.base import Settings
 
@@ -53,3 +53,13 @@ class Evaluate(Settings):
 
     groups: Path | None = None
     """CSV file with the columns field and group (a patient, a slide): means are over groups. None: over fields."""
+
+    private: bool = False
+    """Write pseudonyms in place of field and group names into the file of scores. A pseudonym is the beginning of the
+    SHA-256 of the image's file, where --images names it, else of the label's."""
+
+    @model_validator(mode="after")
+    def _is_written(self) -> "Evaluate":
+        if self.private and self.out is None:
+            raise ValueError("private is about the file of scores, but none is written. Name it with out, or drop it")
+        return self

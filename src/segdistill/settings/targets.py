@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import model_validator
+
 from segdistill.settings.shard import Shard
 from segdistill.settings.source import Images
 from segdistill.settings.teacher import TeacherChoice
@@ -23,5 +25,18 @@ class Targets(TeacherChoice, Images):
     verify: bool = False
     """Make nothing: compare all checksums and, for one image in a hundred, the maps with what the teacher says now."""
 
+    private: bool = False
+    """Write pseudonyms in place of image names, and no path of the data, into the store. A pseudonym is the beginning
+    of its file's SHA-256."""
+
     device: str = "auto"
     """cpu, cuda, mps, or auto for the best there is."""
+
+    @model_validator(mode="after")
+    def _can_be_private(self) -> "Targets":
+        if self.private and self.teacher.startswith("maps:"):
+            raise ValueError(
+                f"private hides the names by which {self.teacher} finds its files, and the store would name their"
+                " folder. Store them without it; `distill --private` may use that store, whose names stay in it alone"
+            )
+        return self

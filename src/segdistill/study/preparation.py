@@ -147,6 +147,20 @@ def read_field(case: Case, dataset: Dataset, source: Images) -> Sample:
     return at_pixel_size(sample, source.pixel_size)
 
 
+def read_privately(case: Case, dataset: Dataset, source: Images, *, notice: Notice) -> Sample:
+    """Return a field that names no file, of a case under a pseudonym; see ``read_field``.
+
+    Raises:
+        DataError: It cannot be used; the reason, which may name its file, is told and not raised.
+    """
+    try:
+        sample = read_field(case, dataset, source)
+    except Exception as error:  # whatever it is, its words may name the file
+        notice(f"{case.name}: {error}")
+        raise DataError(HIDDEN) from error
+    return replace(sample, image=replace(sample.image, source=case.name))
+
+
 def _with_label_sets(dataset: Dataset, names: tuple[str, ...] | None) -> Dataset:
     """Return the data set with these label sets only; None keeps all."""
     if names is None:

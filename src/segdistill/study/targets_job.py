@@ -6,21 +6,25 @@ from pathlib import Path
 
 from segdistill.data.case import Case
 from segdistill.data.datasets import Dataset
+from segdistill.data.pseudonyms import is_pseudonym, pseudonymous
 from segdistill.data.readers import open_image
+from segdistill.data.sample import Sample
 from segdistill.engine import select_device
 from segdistill.errors import ConfigError, DataError
 from segdistill.settings import Images, Targets
 from segdistill.settings.shard import part_of
 from segdistill.study.fitted import is_fitted
-from segdistill.study.preparation import open_dataset, read_field
+from segdistill.study.preparation import open_dataset, read_field, read_privately
 from segdistill.study.probing import PROMPTING
 from segdistill.study.stores import fill_store
 from segdistill.targets import (
     Filling,
     Header,
     Summary,
+    TargetStore,
     Verification,
     create_store,
+    named_cases,
     new_header,
     open_store,
     store_folder,
@@ -55,11 +59,14 @@ def make_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Store
         SegdistillError: Anything that cannot be done as asked; see ``segdistill.errors``.
     """
     dataset = open_dataset(settings)
-    cases = {case.name: case for case in dataset.cases}
+    cases = _cases(settings, dataset)
     header, filling = _filling(settings, dataset, cases, notice)
     folder = store_folder(settings.out, header)
+    store = create_store(folder, header)
+    if settings.private:
+        _refuse_names(store)
     summary = fill_store(
-        create_store(folder, header),
+        store,
         filling,
         title=f"Targets of {settings.teacher}",
         shape_of=lambda name: _shape_of(cases[name], dataset, settings),
@@ -80,8 +87,22 @@ def check_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Veri
         DataError: There is no such store.
     """
     dataset = open_dataset(settings)
-    header, filling = _filling(settings, dataset, {case.name: case for case in dataset.cases}, notice)
+    header, filling = _filling(settings, dataset, _cases(settings, dataset), notice)
     return verify_targets(open_store(store_folder(settings.out, header)), filling)
+
+
+def _cases(settings: Targets, dataset: Dataset) -> dict[str, Case]:
+    return {case.name: case for case in (pseudonymous(dataset.cases) if settings.private else dataset.cases)}
+
+
+def _refuse_names(store: TargetStore) -> None:
+    """Refuse a store that names images: what is added under pseudonyms would not make it private."""
+    named = sorted(name for name in named_cases(store) if not is_pseudonym(name))
+    if named:
+        raise ConfigError(
+            f"{store.folder} names {len(named)} images already, for it was filled without --private. Choose another"
+            " --out, or go on without --private."
+        )
 
 
 def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], notice: Notice) -> tuple[Header, Filling]:
@@ -106,10 +127,16 @@ def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], not
     filling = Filling(
         teachers=[teacher],
         names=sorted(cases),
-        read=lambda name: read_field(cases[name], dataset, settings),
+        read=lambda name: _read(cases[name], dataset, settings, notice),
         structures=dataset.structures,
     )
     return new_header(teacher.contract, maps_as=settings.maps), filling
+
+
+def _read(case: Case, dataset: Dataset, settings: Targets, notice: Notice) -> Sample:
+    if settings.private:
+        return read_privately(case, dataset, settings, notice=notice)
+    return read_field(case, dataset, settings)
 
 
 def _shape_of(case: Case, dataset: Dataset, source: Images) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The store of teacher targets: planned, filled once, verified, read by every student."""
 
 from segdistill.targets.account import Estimate, Failure, Summary
-from segdistill.targets.failures import read_failures
+from segdistill.targets.failures import named_cases, read_failures
 from segdistill.targets.fill import fill_targets, plan_targets
 from segdistill.targets.filling import Filling
 from segdistill.targets.grid import resample_tokens
@@ -28,6 +28,7 @@ __all__ = [
     "image_key",
     "load_maps",
     "load_tokens",
+    "named_cases",
     "new_header",
     "open_store",
     "plan_targets",

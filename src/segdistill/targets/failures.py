@@ -1,7 +1,7 @@
 """The images of which a teacher said nothing, kept beside what it said of the others."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from segdistill.files import write_json
@@ -20,9 +20,14 @@ def write_failures(store: TargetStore, part: tuple[int, int], failures: Sequence
 def read_failures(store: TargetStore) -> tuple[Failure, ...]:
     """Return the cases that failed when their slice was last filled and have no record since."""
     described = store.described()
-    listed = [
-        Failure(**entry)
-        for path in sorted(store.folder.glob(f"slice-*-of-*/{NAME}"))
-        for entry in json.loads(path.read_text(encoding="utf-8"))
-    ]
-    return tuple({failure.case: failure for failure in listed if failure.case not in described}.values())
+    return tuple({failure.case: failure for failure in _listed(store) if failure.case not in described}.values())
+
+
+def named_cases(store: TargetStore) -> frozenset[str]:
+    """Return every name that the files of a store hold, of damaged records and of failures too."""
+    return store.cases() | {failure.case for failure in _listed(store)}
+
+
+def _listed(store: TargetStore) -> Iterator[Failure]:
+    for path in sorted(store.folder.glob(f"slice-*-of-*/{NAME}")):
+        yield from (Failure(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))

@@ -65,6 +65,11 @@ class TargetStore:
         """Return the keys of all records, damaged ones too."""
         return tuple(self._found)
 
+    def cases(self) -> frozenset[str]:
+        """Return the names of the cases of all records, damaged and superseded ones too."""
+        records = (record for found in self._found.values() for _, record in found)
+        return frozenset(record.parameters["case"] for record in records if "case" in record.parameters)
+
     def described(self) -> dict[str, Key]:
         """Return the names of the cases that have a sound record of the whole image, and its key."""
         sound = [key for key in self._found if key.view == 0 and self.has(key)]
