@@ -6,9 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
+import torch
 
+from segdistill.data.labels import Structure
 from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.files import sha256_file
+from segdistill.networks import Model, ModelCard, build_student, save_model
 
 NAME = "Kowalska"
 
@@ -114,15 +117,40 @@ def test_without_a_file_or_without_a_file_of_its_own_it_is_refused(run, clinic, 
 # targets
 
 
-def store(run, clinic, out, *words):
-    return run(
-        "targets", "--data", clinic, "--out", out, "--teacher", "sam-tiny-tissue", "--teacher-channels", "nucleus",
-        "membrane", "--label-kind", "instances", "--device", "cpu", *words,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """A small network."""
+    torch.manual_seed(0)
+    card = ModelCard(
+        architecture="unet-tiny",
+        channels=("nucleus", "membrane"),
+        normalisation={"rule": "full-range"},
+        structures=(Structure("cell", True),),
+        crop=64,
+        labels_used=5,
+        licences=("MIT",),
+        pixel_size=None,
+    )
+    folder = tmp_path_factory.mktemp("teacher") / "model"
+    save_model(folder, Model(build_student("unet-tiny", channels=2, outputs=2), card))
+    return f"model:{folder}"
 
 
-def test_a_store_names_no_image_goes_on_and_is_verified(run, clinic, tmp_path):
-    done = store(run, clinic, tmp_path, "--private")
+@pytest.fixture
+def store(run, clinic, teacher):
+    """Store targets of the clinic's images."""
+
+    def call(out, *words):
+        return run(
+            "targets", "--data", clinic, "--out", out, "--teacher", teacher, "--teacher-channels", "nucleus",
+            "membrane", "--label-kind", "instances", "--device", "cpu", *words,
+        )  # fmt: skip
+
+    return call
+
+
+def test_a_store_names_no_image_goes_on_and_is_verified(store, clinic, tmp_path):
+    done = store(tmp_path, "--private")
     assert done.status == 1
     assert "Described now: 5; there before: 0; failed: 1." in done.out
     assert naming(tmp_path) == []
@@ -130,15 +158,15 @@ def test_a_store_names_no_image_goes_on_and_is_verified(run, clinic, tmp_path):
     (folder,) = tmp_path.iterdir()
     index = "".join(path.read_text() for path in folder.rglob("*.jsonl"))
     assert f"image-{sha256_file(clinic / f'images/{NAME} 0/{NAME}0.ome.tif')[:10]}" in index
-    assert "there before: 5" in store(run, clinic, tmp_path, "--private").out
-    assert "5 records, 0 damaged." in store(run, clinic, tmp_path, "--private", "--verify").out
+    assert "there before: 5" in store(tmp_path, "--private").out
+    assert "5 records, 0 damaged." in store(tmp_path, "--private", "--verify").out
     assert naming(tmp_path) == []
 
 
-def test_a_store_that_names_images_cannot_become_private(run, clinic, tmp_path):
-    store(run, clinic, tmp_path)
+def test_a_store_that_names_images_cannot_become_private(store, tmp_path):
+    store(tmp_path)
     assert naming(tmp_path)
-    done = store(run, clinic, tmp_path, "--private")
+    done = store(tmp_path, "--private")
     assert done.status == 2
     assert "names 6 images already, for it was filled without --private" in done.err
 
@@ -151,3 +179,34 @@ def test_a_teacher_that_looks_names_up_is_refused(run, clinic, tmp_path):
     assert done.status == 2
     assert "private hides the names by which maps:there finds its files" in done.err
     assert not any(tmp_path.iterdir())
+
+
+# check
+
+
+def test_a_page_names_no_image_no_group_and_no_fault(run, clinic, tmp_path):
+    done = run("check", clinic, "--private", "--page", tmp_path / "check.html")
+    assert done.status == 1
+    assert naming(tmp_path) == []
+    page = (tmp_path / "check.html").read_text(encoding="utf-8")
+    assert f"image-{sha256_file(clinic / f'images/{NAME} 0/{NAME}0.ome.tif')[:10]}" in page
+    assert "Fault 1, whose words name a file: they were told when the check ran." in page
+    assert f"{NAME}5.ome.tif" in done.out + done.err  # who runs it is told
+    assert run("check", clinic, "--page", tmp_path / "open.html").status == 1
+    assert naming(tmp_path) == [str(tmp_path / "open.html")]
+
+
+def test_pictures_that_seem_to_be_written_on_are_not_shown(run, tmp_path):
+    for number in range(3):
+        picture = np.random.default_rng(number).integers(0, 60, (80, 200)).astype(np.uint8)
+        for left in range(10, 90, 10) if number == 1 else ():
+            picture[10:20, left : left + 4] = 255
+        picture[79, 199] = 255
+        (tmp_path / "data/images").mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(tmp_path / f"data/images/{NAME}{number}.tif", picture)
+    done = run("check", tmp_path / "data", "--private", "--page", tmp_path / "check.html")
+    page = (tmp_path / "check.html").read_text(encoding="utf-8")
+    assert NAME not in page
+    assert page.count("<figure><img") == 2
+    written = f"image-{sha256_file(tmp_path / f'data/images/{NAME}1.tif')[:10]}"
+    assert f"1 images seem to be written on and are not shown, for it may be a name: {written}." in done.out

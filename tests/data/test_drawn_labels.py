@@ -80,7 +80,9 @@ def test_a_survey_measures_them_and_names_what_is_wrong(folder):
     found = survey(dataset)
     assert not found.faults
     assert (found.label_sets[0].kind, found.label_sets[0].labels[0].values) == ("instances", 2)
-    assert glimpse(dataset.cases[0], dataset).measures["cell"].pixels == {1: 4, 2: 1}
+    seen = []
+    survey(dataset, visit=lambda each: seen.append(glimpse(each)))
+    assert seen[0].measures["cell"].pixels == {1: 4, 2: 1}
     (folder / "labels/a.geojson").write_text(json.dumps([square(40, 40, 50, 50)]))
     (fault,) = survey(dataset).faults
     assert "feature 1 covers no pixel" in fault

@@ -3,8 +3,17 @@ import pytest
 import tifffile
 
 from segdistill.data import glimpse as module
+from segdistill.data import held
 from segdistill.data.datasets import read_dataset
 from segdistill.data.glimpse import glimpse, measure_labels
+from segdistill.data.survey import survey
+
+
+def seen_by(dataset, **options):
+    """Return the glimpse of the one case of a data set."""
+    found = []
+    survey(dataset, visit=lambda seen: found.append(glimpse(seen, **options)))
+    return found[0]
 
 
 @pytest.fixture
@@ -27,7 +36,7 @@ def data(tmp_path):
 
 def test_view_and_labels_lie_on_one_grid_of_every_so_manieth_pixel(data):
     dataset = read_dataset(data, channels=("a", "b"), label_kind="instances")
-    found = glimpse(dataset.cases[0], dataset, side=20)
+    found = seen_by(dataset, side=20)
     assert found.view.shape == (2, 10, 17)  # every third pixel: 50 / 3 is above 16
     assert found.labels["cell"].shape == found.counts.shape == (10, 17)
     labels = tifffile.imread(data / "labels/a.tif")
@@ -40,7 +49,7 @@ def test_view_and_labels_lie_on_one_grid_of_every_so_manieth_pixel(data):
 
 def test_measures_are_of_the_full_size(data):
     dataset = read_dataset(data, channels=("a", "b"), label_kind="instances")
-    measures = glimpse(dataset.cases[0], dataset, side=5).measures["cell"]
+    measures = seen_by(dataset, side=5).measures["cell"]
     assert measures.pixels == {3: 24, 9: 8}
     assert measures.torn == (9,)
     assert measures.covered == pytest.approx(32 / 1500)
@@ -54,9 +63,10 @@ def test_objects_that_touch_by_a_corner_are_whole():
 
 def test_a_large_image_is_seen_as_a_small_one_would_be(data, monkeypatch):
     dataset = read_dataset(data, channels=("a", "b"), label_kind="instances")
-    whole = glimpse(dataset.cases[0], dataset, side=20)
-    monkeypatch.setattr(module, "_WHOLE", 100)
-    by_rows = glimpse(dataset.cases[0], dataset, side=20)
+    whole = seen_by(dataset, side=20)
+    monkeypatch.setattr(module, "WHOLE", 100)
+    monkeypatch.setattr(held, "WHOLE", 100)
+    by_rows = seen_by(dataset, side=20)
     np.testing.assert_array_equal(whole.view, by_rows.view)
     np.testing.assert_array_equal(whole.sample, by_rows.sample)
 
@@ -64,5 +74,5 @@ def test_a_large_image_is_seen_as_a_small_one_would_be(data, monkeypatch):
 def test_labels_that_cannot_be_used_are_left_out(data):
     tifffile.imwrite(data / "labels/a.tif", np.zeros((30, 49), np.uint8))
     dataset = read_dataset(data, channels=("a", "b"), label_kind="instances")
-    found = glimpse(dataset.cases[0], dataset)
+    found = seen_by(dataset)
     assert found.labels == found.measures == {}

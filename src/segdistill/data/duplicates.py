@@ -1,9 +1,10 @@
 """Cases whose images show the same thing, though not one pixel need be equal, and keeping them in one group."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float32
 
 from segdistill.data.case import Case
 from segdistill.data.likeness import alike_groups, small_picture
@@ -28,14 +29,24 @@ def near_duplicate_groups(
         One tuple of at least two names per group, in the order of the cases. Likeness is passed on: a
         like b and b like c makes one group.
     """
-    if len(cases) < 2:
-        return []
-    pictures = []
+    pictures = {}
     for case in cases:
         with open_image(case.image, axes=axes, fill_missing=fill_missing) as opened:
-            pictures.append(small_picture(opened))
-    groups = alike_groups(np.stack(pictures))
-    return [tuple(cases[index].name for index in group) for group in groups if len(group) > 1]
+            pictures[case.name] = small_picture(opened)
+    return alike_names(pictures)
+
+
+def alike_names(pictures: Mapping[str, Float32[np.ndarray, "side side"]]) -> list[tuple[str, ...]]:
+    """Return the names of near-duplicates; see ``near_duplicate_groups``.
+
+    Args:
+        pictures: Name to what ``small_picture`` made of its image.
+    """
+    if len(pictures) < 2:
+        return []
+    names = list(pictures)
+    groups = alike_groups(np.stack(list(pictures.values())))
+    return [tuple(names[index] for index in group) for group in groups if len(group) > 1]
 
 
 def joined_groups(cases: Sequence[Case], alike: Iterable[Sequence[str]]) -> tuple[Case, ...]:

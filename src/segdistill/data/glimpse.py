@@ -1,33 +1,24 @@
 """A small picture of a case, and what its labels measure: enough to look at many cases and to find odd ones."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Shaped
 
-from segdistill.data.case import Case
-from segdistill.data.datasets import Dataset
 from segdistill.data.finite import filled
+from segdistill.data.held import WHOLE
 from segdistill.data.image import ImageSource
-from segdistill.data.labels import read_labels
 from segdistill.data.normalisation import PercentileRule, measure_range, normalise
-from segdistill.data.outlines import read_uncounted
 from segdistill.data.overlays import find_overlays
 from segdistill.data.pieces import boxes_of, pieces_of
-from segdistill.data.readers import open_image
-from segdistill.errors import DataError
+from segdistill.data.survey import Seen
 
 SIDE = 256
 """Longer side of the picture, pixels at most."""
 
 _SAMPLE = 4096
 """Pixels per channel that are kept as the file holds them."""
-
-_WHOLE = 2**24
-"""Images of up to so many pixels are looked at in full; of larger ones only some rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -87,45 +78,35 @@ class Glimpse:
     """False where a pixel counts for nothing."""
 
 
-def glimpse(case: Case, dataset: Dataset, *, side: int = SIDE) -> Glimpse:
+def glimpse(seen: Seen, *, side: int = SIDE) -> Glimpse:
     """Return a small picture of a case.
 
-    Labels that cannot be read or have another size than the image are left out: a survey names them.
-
     Args:
-        case: Its image must be readable.
-        dataset: Says how to read it.
+        seen: As ``survey`` hands it out. Nothing of it is kept.
         side: Longer side of the picture, pixels at most.
 
     Raises:
         DataError: The image cannot be read.
     """
-    options = {"channels": dataset.channels, "axes": dataset.axes, "fill_missing": dataset.fill_missing}
-    with open_image(case.image, **options) as opened:
-        channels, (_, height, width) = opened.channels, opened.shape
-        stride = max(1, -(-max(height, width) // side))
-        low, high = measure_range(opened, PercentileRule(), names=channels, ignore_non_finite=True)
-        thin, whole = _thinned(opened, stride)
+    image = seen.image
+    _, height, width = image.shape
+    stride = max(1, -(-max(height, width) // side))
+    low, high = measure_range(image, PercentileRule(), names=image.channels, ignore_non_finite=True)
+    thin, whole = _thinned(image, stride)
     every = max(1, -(-thin[0].size // _SAMPLE))
-    sample = thin.reshape(len(channels), -1)[:, ::every]
-    labels, measures = {}, {}
-    for name, path in case.labels.items():
-        plane = _plane(path, (height, width), dataset)
-        if plane is not None:
-            labels[name] = plane[::stride, ::stride]
-            measures[name] = measure_labels(plane)
+    sample = thin.reshape(len(image.channels), -1)[:, ::every]
     most = np.iinfo(thin.dtype).max if thin.dtype.kind in "iu" else np.inf
     return Glimpse(
-        name=case.name,
-        channels=channels,
+        name=seen.case.name,
+        channels=image.channels,
         view=normalise(thin, low, high),
         sample=sample.astype(np.float64),
         normalised=normalise(sample[:, None], low, high)[:, 0].astype(np.float64),
         clipped=tuple((sample == most).mean(axis=1).tolist()),
-        labels=labels,
-        measures=measures,
-        overlays=() if whole is None else find_overlays(whole, channels),
-        counts=_counts(case, (height, width), dataset)[::stride, ::stride],
+        labels={name: plane[::stride, ::stride].copy() for name, plane in seen.labels.items()},
+        measures={name: measure_labels(plane) for name, plane in seen.labels.items()},
+        overlays=() if whole is None else find_overlays(whole, image.channels),
+        counts=seen.counts[::stride, ::stride].copy(),
     )
 
 
@@ -152,30 +133,8 @@ def _thinned(
 ) -> tuple[Shaped[np.ndarray, "c y x"], Shaped[np.ndarray, "c _ _"] | None]:
     """Return every so manieth pixel, finite; and the whole image where it is not too large."""
     _, height, width = opened.shape
-    if height * width <= _WHOLE:
+    if height * width <= WHOLE:
         whole = filled(opened.read())
         return np.ascontiguousarray(whole[:, ::stride, ::stride]), whole
     rows = [opened.read((slice(y, y + 1), slice(0, width)))[:, :, ::stride] for y in range(0, height, stride)]
     return filled(np.concatenate(rows, axis=1)), None
-
-
-def _plane(path: Path, shape: tuple[int, int], dataset: Dataset) -> Int[np.ndarray, "y x"] | None:
-    try:
-        plane = read_labels(path, fill_missing=dataset.fill_missing, shape=shape)
-    except DataError:
-        return None
-    return plane if plane.shape == shape else None
-
-
-def _counts(case: Case, shape: tuple[int, int], dataset: Dataset) -> Bool[np.ndarray, "y x"]:
-    counts = np.ones(shape, bool)
-    ignore = None if case.ignore is None else _plane(case.ignore, shape, dataset)
-    field = None if case.field_of_view is None else _plane(case.field_of_view, shape, dataset)
-    if ignore is not None:
-        counts &= ignore == 0
-    if field is not None:
-        counts &= field != 0
-    for path in case.labels.values():
-        with suppress(DataError):
-            counts &= ~read_uncounted(path, shape)
-    return counts

@@ -16,7 +16,9 @@ MANY = 32
 
 
 @dataclass
-class _Evidence:
+class Evidence:
+    """What some label images, seen one after another, say of their kind."""
+
     values: set[int] = field(default_factory=set)
     ids: int = 0  # different numbers, summed over the images
     pieces: int = 0  # connected pieces of one number, summed over the images
@@ -24,6 +26,7 @@ class _Evidence:
     numbered: bool = True  # every image counts its objects 1, 2, 3, ... without a gap
 
     def add(self, labels: Integer[np.ndarray, "y x"]) -> None:
+        """See one more label image."""
         ids = np.unique(labels[labels > 0])
         if not len(ids):
             return
@@ -33,7 +36,23 @@ class _Evidence:
         self.counts.add(len(ids))
         self.numbered &= int(ids[-1]) == len(ids)
 
-    def instances(self) -> bool:
+    def kind(self) -> Kind:
+        """Return which kind of labels these are; see ``infer_kind``.
+
+        Raises:
+            ConfigError: The numbers could be classes, bits of a mask or a few instances.
+        """
+        if len(self.values) < 2:
+            return "binary"
+        if self._instances():
+            return "instances"
+        raise ConfigError(
+            f"Label files hold the values {shown_values(sorted(self.values))}: these could be classes, the bits of"
+            " overlapping structures, or a few instances. Say which with --label-kind classes, --label-kind bits or"
+            " --label-kind instances."
+        )
+
+    def _instances(self) -> bool:
         # Note [Objects or classes]: a class or an overlap of organs lies about in pieces and comes from a
         # short list; an object is one piece, and every image has as many as it has. With few objects
         # only images that each count from 1 without a gap, to different ends, are beyond doubt.
@@ -60,15 +79,7 @@ def infer_kind(arrays: Iterable[Integer[np.ndarray, "_ _"]]) -> Kind:
     >>> infer_kind([np.arange(70).reshape(7, 10)])
     'instances'
     """
-    evidence = _Evidence()
+    evidence = Evidence()
     for labels in arrays:
         evidence.add(labels)
-    if len(evidence.values) < 2:
-        return "binary"
-    if evidence.instances():
-        return "instances"
-    raise ConfigError(
-        f"Label files hold the values {shown_values(sorted(evidence.values))}: these could be classes, the bits of"
-        " overlapping structures, or a few instances. Say which with --label-kind classes, --label-kind bits or"
-        " --label-kind instances."
-    )
+    return evidence.kind()

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from segdistill.data.case import SPLITS, Case, Split, shown
+from segdistill.data.image import ImageSource
 from segdistill.data.readers import open_image
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_array
@@ -135,18 +136,31 @@ def equal_content(
     for case in cases:
         with open_image(case.image, axes=axes, fill_missing=fill_missing) as opened:
             by_size[opened.shape[1:]].append(case)
-    alike = defaultdict(list)
+    prints = {}
     for peers in by_size.values():
         for case in peers if len(peers) > 1 else ():
-            alike[_fingerprint(case, axes, fill_missing)].append(case.name)
+            with open_image(case.image, axes=axes, fill_missing=fill_missing) as opened:
+                prints[case.name] = fingerprint(opened)
+    return same(prints)
+
+
+def fingerprint(opened: ImageSource) -> tuple[str, ...]:
+    """Return what two images share only if they have the same pixels; see ``equal_content``."""
+    height, width = opened.shape[1:]
+    spans = [slice(y, min(y + _STRIP, height)) for y in range(0, height, _STRIP)]
+    return tuple(sha256_array(_plain(opened.read((span, slice(0, width))))) for span in spans)
+
+
+def same(prints: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the names that share a fingerprint, in order, where there are at least two.
+
+    >>> same({"a": ("1",), "b": ("2",), "c": ("1",)})
+    [('a', 'c')]
+    """
+    alike = defaultdict(list)
+    for name, found in prints.items():
+        alike[found].append(name)
     return [tuple(names) for names in alike.values() if len(names) > 1]
-
-
-def _fingerprint(case: Case, axes: str | None, fill_missing: bool) -> tuple[str, ...]:
-    with open_image(case.image, axes=axes, fill_missing=fill_missing) as opened:
-        height, width = opened.shape[1:]
-        spans = [slice(y, min(y + _STRIP, height)) for y in range(0, height, _STRIP)]
-        return tuple(sha256_array(_plain(opened.read((span, slice(0, width))))) for span in spans)
 
 
 def _plain(array: Shaped[np.ndarray, "c y x"]) -> Shaped[np.ndarray, "_ y x"]:

@@ -1,18 +1,20 @@
 """Reading every file of a data set once, and saying everything that would go wrong later."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from segdistill.data.case import Case, image_files, shown
 from segdistill.data.channels import check_names
 from segdistill.data.datasets import Dataset
+from segdistill.data.held import held
 from segdistill.data.image import ImageSource
-from segdistill.data.label_kinds import infer_kind
+from segdistill.data.label_kinds import Evidence
 from segdistill.data.labels import KINDS, LabelSet, planes, read_labels
 from segdistill.data.outlines import is_outlines, read_uncounted
 from segdistill.data.readers import open_image
@@ -86,8 +88,29 @@ class Survey:
     faults: tuple[str, ...]
     """Everything that would be refused; each names its file."""
 
-    sound: tuple[Case, ...] = field(default=())
-    """Cases whose images could be read."""
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A case whose image can be read, while a survey has its files at hand."""
+
+    case: Case
+    """Whose they are."""
+
+    image: ImageSource
+    """Opened; its pixels are in memory unless it is very large."""
+
+    labels: Mapping[str, Int[np.ndarray, "y x"]]
+    """Label set to the numbers of its file, where these can be used."""
+
+    counts: Bool[np.ndarray, "y x"]
+    """False where a pixel counts for nothing."""
+
+
+Visit = Callable[[Seen], None]
+
+
+def _pass_by(_: Seen) -> None:
+    """Look at nothing."""
 
 
 def survey(
@@ -96,57 +119,108 @@ def survey(
     label_kind: str | None = None,
     needed: Mapping[str, Sequence[str]] | None = None,
     fill_non_finite: bool = False,
+    visit: Visit = _pass_by,
 ) -> Survey:
-    """Return what every file of a data set is like, and what is wrong with it.
+    """Return what every file of a data set is like, and what is wrong with it; each file is read once.
 
     Args:
         dataset: Its label sets need no kinds: ``read_dataset(..., label_kind="instances")`` opens no file.
         label_kind: What the numbers in label files mean; None infers it, from all of them.
         needed: Channels that every image must offer, by who needs them, such as "the student".
         fill_non_finite: Whether NaN and infinite pixels will be filled, and so are no fault.
+        visit: Called with each case whose image can be read, while its files are in memory, for whatever
+            else is to be found out about it. Images above ``held.WHOLE`` pixels are read again as often as
+            they are looked at.
 
     Raises:
         UnknownName: There is no such kind.
     """
     if label_kind is not None and label_kind not in KINDS:
         raise UnknownName("label kind", label_kind, KINDS)
-    faults: list[str] = []
-    images: dict[str, ImageFacts] = {}
+    found = _Found(
+        {each.name: _LabelFiles(_kind(each.name, dataset, label_kind)) for each in dataset.label_sets},
+        binary=label_kind == "binary",
+    )
     for case in dataset.cases:
-        facts = _look_at_image(case, dataset, faults, fill_non_finite=fill_non_finite)
-        if facts is not None:
-            images[case.name] = facts
+        _look_at_case(case, dataset, found, visit, fill_non_finite=fill_non_finite)
+    faults = [*found.image_faults]
     for who, names in (needed or {}).items():
-        faults += _lacking(who, names, images.values())
-    for case in dataset.cases:
-        for mask in (case.ignore, case.field_of_view):
-            if mask is not None:
-                _look_at_labels(mask, case, images, faults, fill_missing=dataset.fill_missing)
-    label_sets = tuple(_look_at_set(each.name, dataset, label_kind, images, faults) for each in dataset.label_sets)
-    sound = tuple(case for case in dataset.cases if case.name in images)
-    return Survey(tuple(images.values()), label_sets, tuple(faults), sound)
+        faults += _lacking(who, names, found.images)
+    faults += found.mask_faults
+    label_sets = []
+    for name, files in found.label_sets.items():
+        faults += files.faults
+        kind = files.kind
+        if kind is None:
+            kind = UNCLEAR
+            try:
+                kind = files.evidence.kind()
+            except ConfigError as error:
+                faults.append(f"Labels {name!r}: {error}")
+        label_sets.append(LabelSetFacts(name, kind, tuple(files.facts)))
+    return Survey(tuple(found.images), tuple(label_sets), tuple(faults))
 
 
-def _look_at_image(case: Case, dataset: Dataset, faults: list[str], *, fill_non_finite: bool) -> ImageFacts | None:
-    """Return what an image is like; None, and a fault, where it cannot be read."""
+@dataclass
+class _LabelFiles:
+    """The files of one label set, seen one after another."""
+
+    kind: str | None
+    """Given, or known from how they are stored; None: their numbers must tell."""
+
+    evidence: Evidence = field(default_factory=Evidence)
+    facts: list[LabelFacts] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Found:
+    """What a survey has found so far."""
+
+    label_sets: Mapping[str, _LabelFiles]
+    binary: bool
+    images: list[ImageFacts] = field(default_factory=list)
+    image_faults: list[str] = field(default_factory=list)
+    mask_faults: list[str] = field(default_factory=list)
+
+
+def _kind(name: str, dataset: Dataset, label_kind: str | None) -> str | None:
+    drawn = any(is_outlines(case.labels[name]) for case in dataset.cases if name in case.labels)
+    return label_kind or ("instances" if drawn else None)
+
+
+def _look_at_case(case: Case, dataset: Dataset, found: _Found, visit: Visit, *, fill_non_finite: bool) -> None:
+    """Read everything of a case, note what is wrong, and let a visitor see it."""
+    options = {"channels": dataset.channels, "axes": dataset.axes, "fill_missing": dataset.fill_missing}
+    with ExitStack() as stack:
+        image, shape = None, None
+        try:
+            image = held(stack.enter_context(open_image(case.image, **options)))
+            facts, wrong = _look_at_image(case, image)
+        except DataError as error:
+            found.image_faults.append(str(error))
+            image = None
+        else:
+            found.images.append(facts)
+            found.image_faults += [] if fill_non_finite else wrong
+            shape = facts.shape[1:]
+        labels, regions = _look_at_files(case, dataset, found, shape)
+        if image is not None and shape is not None:
+            visit(Seen(case, image, labels, _counts(case, regions, shape)))
+
+
+def _look_at_image(case: Case, image: ImageSource) -> tuple[ImageFacts, list[str]]:
+    """Return what an image is like, and of which channels some pixels are no numbers."""
+    low, high, wrong = _ranges(image)
     file = ", ".join(map(str, image_files(case)))
-    try:
-        with open_image(
-            case.image, channels=dataset.channels, axes=dataset.axes, fill_missing=dataset.fill_missing
-        ) as opened:
-            low, high, wrong = _ranges(opened)
-            channels, shape, dtype, pixel_size = opened.channels, opened.shape, str(opened.dtype), opened.pixel_size
-    except DataError as error:
-        faults.append(str(error))
-        return None
-    for channel, count in zip(channels, wrong.tolist(), strict=True):
-        if count and not fill_non_finite:
-            faults.append(
-                f"{file}: {count:,} of {shape[1] * shape[2]:,} pixels of channel {channel} are NaN or infinite."
-                " Correct the file, or use --nan fill."
-            )
-    uniform = tuple(name for name, same in zip(channels, (low >= high).tolist(), strict=True) if same)
-    return ImageFacts(case.name, shape, channels, pixel_size, dtype, uniform)
+    faults = [
+        f"{file}: {count:,} of {image.shape[1] * image.shape[2]:,} pixels of channel {channel} are NaN or infinite."
+        " Correct the file, or use --nan fill."
+        for channel, count in zip(image.channels, wrong.tolist(), strict=True)
+        if count
+    ]
+    uniform = tuple(name for name, same in zip(image.channels, (low >= high).tolist(), strict=True) if same)
+    return ImageFacts(case.name, image.shape, image.channels, image.pixel_size, str(image.dtype), uniform), faults
 
 
 def _lacking(who: str, names: Sequence[str], images: Iterable[ImageFacts]) -> Iterator[str]:
@@ -175,57 +249,61 @@ def _ranges(opened: ImageSource) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return low, high, wrong
 
 
-def _look_at_set(
-    name: str, dataset: Dataset, label_kind: str | None, images: Mapping[str, ImageFacts], faults: list[str]
-) -> LabelSetFacts:
-    files = [(case, case.labels[name]) for case in dataset.cases if name in case.labels]
-    facts: list[LabelFacts] = []
+_Plane = Int[np.ndarray, "y x"]
 
-    def arrays() -> Iterator[Int[np.ndarray, "_ _"]]:
-        for case, path in files:
-            array = _look_at_labels(
-                path, case, images, faults, binary=label_kind == "binary", fill_missing=dataset.fill_missing
-            )
-            if array is not None:
-                facts.append(LabelFacts(case.name, int(np.count_nonzero(np.unique(array)))))
-                yield array
 
-    drawn = any(is_outlines(path) for _, path in files)
-    kind = label_kind or ("instances" if drawn else UNCLEAR)
-    if label_kind is None and not drawn:
-        try:
-            kind = infer_kind(arrays())
-        except ConfigError as error:
-            faults.append(f"Labels {name!r}: {error}")
-    else:
-        for _ in arrays():
-            pass
-    return LabelSetFacts(name, kind, tuple(facts))
+def _look_at_files(
+    case: Case, dataset: Dataset, found: _Found, shape: tuple[int, int] | None
+) -> tuple[dict[str, _Plane], dict[Path, _Plane]]:
+    """Return the label planes of a case by label set, and its masks by file; without those that cannot be used."""
+    masks = {path for path in (case.ignore, case.field_of_view) if path is not None}
+    regions = {}
+    for path in sorted(masks):
+        plane = _look_at_labels(path, shape, found.mask_faults, dataset)
+        if plane is not None:
+            regions[path] = plane
+    labels = {}
+    for name, files in found.label_sets.items():
+        path = case.labels.get(name)
+        plane = None if path is None else _look_at_labels(path, shape, files.faults, dataset, binary=found.binary)
+        if plane is None:
+            continue
+        files.facts.append(LabelFacts(case.name, int(np.count_nonzero(np.unique(plane)))))
+        if files.kind is None:
+            files.evidence.add(plane)
+        if shape is not None:
+            labels[name] = plane
+    return labels, regions
 
 
 def _look_at_labels(
-    path: Path,
-    case: Case,
-    images: Mapping[str, ImageFacts],
-    faults: list[str],
-    *,
-    fill_missing: bool,
-    binary: bool = False,
-) -> Int[np.ndarray, "y x"] | None:
+    path: Path, shape: tuple[int, int] | None, faults: list[str], dataset: Dataset, *, binary: bool = False
+) -> _Plane | None:
     """Return the numbers of a label file; None, and a fault, where they cannot be used."""
-    image = images.get(case.name)
-    if image is None and is_outlines(path):
+    if shape is None and is_outlines(path):
         return None  # the image is a fault of its own; without it nothing is known of outlines
     try:
-        array = read_labels(path, fill_missing=fill_missing, shape=None if image is None else image.shape[1:])
+        array = read_labels(path, fill_missing=dataset.fill_missing, shape=shape)
         read_uncounted(path, (array.shape[0], array.shape[1]))
         if binary and not is_outlines(path):  # outlines are taken together
             planes(array, LabelSet("mask", "binary", ("mask",)), source=str(path))
     except DataError as error:
         faults.append(str(error))
         return None
-    if image is not None and array.shape != image.shape[1:]:
-        own, wanted = (" × ".join(map(str, shape)) for shape in (array.shape, image.shape[1:]))
+    if shape is not None and array.shape != shape:
+        own, wanted = (" × ".join(map(str, each)) for each in (array.shape, shape))
         faults.append(f"{path} has {own} pixels (y × x), but its image has {wanted}. They must be of one size.")
         return None
     return array
+
+
+def _counts(case: Case, regions: Mapping[Path, _Plane], shape: tuple[int, int]) -> Bool[np.ndarray, "y x"]:
+    counts = np.ones(shape, bool)
+    if case.ignore is not None and case.ignore in regions:
+        counts &= regions[case.ignore] == 0
+    if case.field_of_view is not None and case.field_of_view in regions:
+        counts &= regions[case.field_of_view] != 0
+    for path in case.labels.values():
+        with suppress(DataError):  # a fault already
+            counts &= ~read_uncounted(path, shape)
+    return counts

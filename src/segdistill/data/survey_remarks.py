@@ -6,19 +6,21 @@ from typing import Any
 
 from segdistill.data.case import Case, shown
 from segdistill.data.datasets import Dataset
-from segdistill.data.duplicates import near_duplicate_groups
-from segdistill.data.splits import equal_content, split_cases
+from segdistill.data.splits import split_cases
 from segdistill.data.survey import ImageFacts, Survey
 from segdistill.errors import DataError
 
 
-def remarks(dataset: Dataset, found: Survey, *, near_duplicates: bool) -> Iterator[str]:
+def remarks(
+    dataset: Dataset, found: Survey, *, equal: Sequence[Sequence[str]], alike: Sequence[Sequence[str]]
+) -> Iterator[str]:
     """Yield what is not wrong in any one file, but should be known.
 
     Args:
         dataset: What was surveyed.
         found: The survey.
-        near_duplicates: Whether to look for images that show the same thing though their pixels differ.
+        equal: Names of cases whose images have the same pixels, those of each picture together.
+        alike: Names of cases whose images show the same thing, though their pixels may differ.
     """
     yield from dataset.notes
     yield from _differences("channels", found.images, lambda image: ", ".join(image.channels))
@@ -28,13 +30,10 @@ def remarks(dataset: Dataset, found: Survey, *, near_duplicates: bool) -> Iterat
     if uniform:
         yield f"Channels of one value throughout, in {len(uniform)} images: {shown(uniform)}."
     yield from _torn_groups(dataset.cases)
-    equal = equal_content(found.sound, axes=dataset.axes, fill_missing=dataset.fill_missing)
     yield from (f"The same picture: {shown(names)}.{_ADVICE}" for names in equal)
-    if near_duplicates:
-        alike = near_duplicate_groups(found.sound, axes=dataset.axes, fill_missing=dataset.fill_missing)
-        told = [set(names) for names in equal]
-        new = [names for names in alike if not any(set(names) <= each for each in told)]
-        yield from (f"Nearly the same picture: {shown(names)}.{_ADVICE}" for names in new)
+    told = [set(names) for names in equal]
+    new = [names for names in alike if not any(set(names) <= each for each in told)]
+    yield from (f"Nearly the same picture: {shown(names)}.{_ADVICE}" for names in new)
 
 
 _ADVICE = " Keep one, or name one group for all in a manifest, or a split may tear them apart."

@@ -19,3 +19,7 @@ class Check(Reading):
 
     page: Path = Path("check.html")
     """The page with pictures. It replaces an older such page, and no other file."""
+
+    private: bool = False
+    """Write pseudonyms in place of image and group names, and no path of the data, onto the page; images that seem to
+    be written on are not shown. A pseudonym is the beginning of its file's SHA-256."""

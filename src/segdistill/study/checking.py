@@ -1,22 +1,27 @@
 """What a check of a data set finds, put together for the page and the command line."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from segdistill import __version__
+from segdistill.data.case import shown as listed
 from segdistill.data.datasets import Dataset, read_dataset
+from segdistill.data.duplicates import alike_names
 from segdistill.data.glimpse import Glimpse, LabelMeasures, glimpse
+from segdistill.data.likeness import small_picture
 from segdistill.data.oddities import oddities, sided
-from segdistill.data.survey import ImageFacts, LabelSetFacts, Survey, survey
+from segdistill.data.splits import fingerprint, same
+from segdistill.data.survey import ImageFacts, LabelSetFacts, Seen, Survey, survey
 from segdistill.data.survey_remarks import remarks, shown_size
 from segdistill.errors import DataError
 from segdistill.report.check_content import Balance, ChannelHistograms, CheckContent, CheckPicture
 from segdistill.report.check_page import contact_picture
 from segdistill.settings import Check
+from segdistill.study.preparation import under_pseudonyms
 
 MOST_ODD, MOST_OTHERS = 60, 240
 """Cases with a picture on the page: those to look at first, and others."""
@@ -31,21 +36,38 @@ BINS = 48
 Notice = Callable[[str], None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass
 class _Looked:
-    """Everything that was seen of the cases that can be read."""
+    """Everything that is kept of the cases that can be read: small things."""
 
-    glimpses: Sequence[Glimpse]
-    odd: Mapping[str, Sequence[str]]
+    wanted: int
+    near_duplicates: bool
+    notice: Notice
+    glimpses: list[Glimpse] = field(default_factory=list)
+    prints: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def look(self, seen: Seen) -> None:
+        """Keep what is needed of a case."""
+        name = seen.case.name
+        try:
+            self.prints[name] = fingerprint(seen.image)
+            if self.near_duplicates:
+                self.pictures[name] = small_picture(seen.image)
+            self.glimpses.append(glimpse(seen))
+        except DataError as error:
+            self.notice(f"No picture of {name}: {error}")
+        if len(self.prints) % 100 == 0:
+            self.notice(f"{len(self.prints)} of {self.wanted} images looked at.")
 
 
 def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> CheckContent:
-    """Read every image and label of a data set, and return everything that would go wrong or is odd.
+    """Read every image and label of a data set once, and return everything that would go wrong or is odd.
 
     Args:
         data: Folder with images/ and, where they exist, labels/ of the same stems; or a CSV manifest.
         settings: How to read it, and what it must offer.
-        notice: Told how far it is, where there are many images.
+        notice: Told how far it is, where there are many images; and what a private page must not say.
 
     Raises:
         SegdistillError: There is no data set, or a setting is wrong.
@@ -59,23 +81,33 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
         pattern=settings.pattern,
         fill_missing=settings.fill_missing,
     )
+    if settings.private:
+        dataset = under_pseudonyms(dataset, notice)
     wanted = {"the student": settings.student_channels, "the teacher": settings.teacher_channels}
+    looked = _Looked(len(dataset.cases), settings.near_duplicates, notice)
     found = survey(
         dataset,
         label_kind=settings.label_kind,
         needed={who: names for who, names in wanted.items() if names},
         fill_non_finite=settings.nan == "fill",
+        visit=looked.look,
     )
     kinds = {each.name: each.kind for each in found.label_sets}
-    looked = _look(dataset, found, kinds, notice)
     balance = tuple(_balance(looked.glimpses, kinds))
-    odd, others, left_out = _pictures(looked, kinds)
+    reasons = oddities(looked.glimpses, instances=[name for name, kind in kinds.items() if kind == "instances"])
+    shown = [each for each in looked.glimpses if not (settings.private and each.overlays)]
+    odd, others, left_out = _pictures(shown, reasons, kinds)
+    equal, alike = same(looked.prints), alike_names(looked.pictures)
     return CheckContent(
-        data=str(data),
+        data="private data" if settings.private else str(data),
         made=f"Checked by segdistill {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         facts=tuple(_facts(dataset, found)),
-        faults=found.faults,
-        remarks=(*remarks(dataset, found, near_duplicates=settings.near_duplicates), *_sides(balance)),
+        faults=tuple(_hidden(found.faults, notice)) if settings.private else found.faults,
+        remarks=(
+            *remarks(dataset, found, equal=equal, alike=alike),
+            *_sides(balance),
+            *(_on_writing(looked.glimpses) if settings.private else ()),
+        ),
         odd=odd,
         pictures=others,
         left_out=left_out,
@@ -85,31 +117,30 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
     )
 
 
-def _look(dataset: Dataset, found: Survey, kinds: Mapping[str, str], notice: Notice) -> _Looked:
-    glimpses: list[Glimpse] = []
-    for number, case in enumerate(found.sound, start=1):
-        try:
-            glimpses.append(glimpse(case, dataset))
-        except DataError as error:
-            notice(f"No picture of {case.name}: {error}")
-        if number % 100 == 0:
-            notice(f"{number} of {len(found.sound)} images looked at.")
-    single = [name for name, kind in kinds.items() if kind == "instances"]
-    return _Looked(glimpses, oddities(glimpses, instances=single))
+def _hidden(faults: Sequence[str], notice: Notice) -> Iterator[str]:
+    """Tell every fault, and yield in its place what does not name a file."""
+    for number, fault in enumerate(faults, start=1):
+        notice(f"Fault {number}: {fault}")
+        yield f"Fault {number}, whose words name a file: they were told when the check ran."
+
+
+def _on_writing(glimpses: Sequence[Glimpse]) -> Iterator[str]:
+    written = [each.name for each in glimpses if each.overlays]
+    if written:
+        yield f"{len(written)} images seem to be written on and are not shown, for it may be a name: {listed(written)}."
+    yield "Pictures show what images show: look for names in them before this page is passed on."
 
 
 def _pictures(
-    looked: _Looked, kinds: Mapping[str, str]
+    glimpses: Sequence[Glimpse], reasons: Mapping[str, Sequence[str]], kinds: Mapping[str, str]
 ) -> tuple[tuple[CheckPicture, ...], tuple[CheckPicture, ...], int]:
     """Return the cases to look at first, others spread evenly over the rest, and how many have no picture."""
-    by_name = {each.name: each for each in looked.glimpses}
-    odd = tuple(
-        _picture(by_name[name], kinds, reasons, side=ODD_SIDE) for name, reasons in list(looked.odd.items())[:MOST_ODD]
-    )
-    shown = {each.name for each in odd}
-    rest = [each for each in looked.glimpses if each.name not in shown]
+    by_name = {each.name: each for each in glimpses}
+    first = [name for name in reasons if name in by_name][:MOST_ODD]
+    odd = tuple(_picture(by_name[name], kinds, reasons[name], side=ODD_SIDE) for name in first)
+    rest = [each for each in glimpses if each.name not in first]
     places = np.linspace(0, len(rest) - 1, min(len(rest), MOST_OTHERS)).round().astype(int).tolist() if rest else []
-    others = tuple(_picture(rest[place], kinds, looked.odd.get(rest[place].name, ()), side=SIDE) for place in places)
+    others = tuple(_picture(rest[place], kinds, reasons.get(rest[place].name, ()), side=SIDE) for place in places)
     return odd, others, len(rest) - len(others)
 
 

@@ -66,7 +66,7 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
     dataset = open_dataset(source)
     by = find_column(dataset, source)
     if source.private:
-        dataset = _private(dataset, notice)
+        dataset = under_pseudonyms(dataset, notice)
     samples, dropped = _read(dataset, source, notice)
     readable = [case for case in dataset.cases if case.name in samples]
     cases, joined = keep_together(readable, axes=source.axes, fill_missing=source.fill_missing)
@@ -129,7 +129,7 @@ def find_column(dataset: Dataset, source: Source) -> str | None:
     return bare
 
 
-def _private(dataset: Dataset, notice: Notice) -> Dataset:
+def under_pseudonyms(dataset: Dataset, notice: Notice) -> Dataset:
     """Return the data set with its cases under pseudonyms; remarks that may name files are told and not kept."""
     for note in dataset.notes:
         notice(note)
