@@ -49,6 +49,38 @@ def test_an_oval_is_round(tmp_path):
     assert inside.sum() == pytest.approx(np.pi * 200, rel=0.02)
 
 
+def between_pixels(kind, left, top, width, height):
+    """Return a rectangle or oval that lies between pixels: its floats stand where a line has its ends."""
+    content = bytearray(roi(kind, int(top), int(left), int(top + height), int(left + width), options=128))
+    content[18:34] = struct.pack(">4f", left, top, width, height)
+    return bytes(content)
+
+
+def test_a_rectangle_between_pixels_keeps_its_place(tmp_path):
+    path = tmp_path / "a.roi"
+    path.write_bytes(between_pixels(RECTANGLE, 1.75, 0.25, 2.5, 1.5))
+    assert read_imagej(path)[0].parts[0][0].tolist() == [[1.75, 0.25], [4.25, 0.25], [4.25, 1.75], [1.75, 1.75]]
+    # Centres from x 1.75 to 4.25 and y 0.25 to 1.75: columns 2 and 3, rows 0 and 1. Its box has columns 1 to 3, row 0.
+    assert read_outlines(path, (3, 6)).tolist() == [[0, 0, 1, 1, 0, 0], [0, 0, 1, 1, 0, 0], [0] * 6]
+
+
+def test_an_oval_between_pixels_keeps_its_place(tmp_path):
+    path = tmp_path / "a.roi"
+    path.write_bytes(between_pixels(OVAL, 10.25, 0.25, 20.5, 40.5))
+    inside = read_outlines(path, (42, 42)) == 1
+    rows, columns = np.mgrid[:42, :42] + 0.5
+    exact = ((columns - 20.5) / 10.25) ** 2 + ((rows - 20.5) / 20.25) ** 2 <= 1
+    assert (inside != exact).mean() < 0.002
+    np.testing.assert_array_equal(inside[:41, :41], inside[:41, :41][::-1, ::-1])  # about its centre, 20.5
+
+
+def test_one_without_size_is_refused(tmp_path):
+    path = tmp_path / "a.roi"
+    path.write_bytes(between_pixels(RECTANGLE, 2.2, 0.2, 0.1, 0.1))
+    with pytest.raises(DataError, match=r"covers no pixel of its image: it reaches from x 2\.2 to 2\.3"):
+        read_outlines(path, (3, 6))
+
+
 def test_a_composite_area_has_its_hole(tmp_path):
     """A ShapeRoi: its path as floats, 0 to move, 1 for a line, 4 to close."""
     rings = ([(1, 0), (5, 0), (5, 3), (1, 3)], [(2, 1), (4, 1), (4, 2), (2, 2)])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from segdistill.data.outline import Outline
 from segdistill.data.readers.faults import reading
@@ -84,8 +85,25 @@ def _outline(path: Path, name: str, roi: Any) -> Outline:
             " take it out of the ROI Manager, or make an area of it."
         )
     with reading(f"{path}: {name}", "ImageJ ROI"):
-        rings = roi.coordinates(multi=True)
+        plain = kind in {"RECT", "OVAL"} and not roi.composite
+        rings = _in_box(roi) if plain else roi.coordinates(multi=True)
         rings = tuple(np.asarray(ring, np.float64) for ring in (rings if isinstance(rings, list) else [rings]))
     if not rings or any(ring.ndim != 2 or len(ring) < 3 or not np.isfinite(ring).all() for ring in rings):
         raise DataError(f"{path}: {name} has fewer than three corners. Draw it again, or take it out.")
     return Outline(name, (rings,))
+
+
+_CORNERS = 360
+"""Of an oval: an oval 1,000 pixels wide is too small by 0.02 pixels at most."""
+
+
+def _in_box(roi: Any) -> Float64[np.ndarray, "_ 2"]:
+    """Return the corners of a rectangle or oval, between pixels where it was placed there."""
+    left, top, right, bottom = roi.left, roi.top, roi.right, roi.bottom
+    if roi.subpixelrect:  # its whole-pixel box, which the file has too, is off by up to a pixel
+        left, top, right, bottom = roi.xd, roi.yd, roi.xd + roi.widthd, roi.yd + roi.heightd
+    if roi.roitype.name == "RECT":
+        return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+    turns = np.arange(_CORNERS) * (2 * np.pi / _CORNERS)
+    x, y = (left + right + (right - left) * np.cos(turns)) / 2, (top + bottom + (bottom - top) * np.sin(turns)) / 2
+    return np.stack([x, y], axis=1)
