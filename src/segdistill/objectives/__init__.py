@@ -10,10 +10,13 @@ optimiser step, so the parts of a batch add up to the whole.
     b y x      pixel_kl, standardised_kl (exclusive classes)           joint_weights
     b k        soft_dice, channel_kl, dist_intra                       image_weights
     b k        boundary_gradient                                       boundary_weights
+    b y x      token_mse, token_cosine, token_smooth_l1, hidden_mse    token_weights
+    b          gram, pairwise, attention_map                           grid_weights
 
 ``scores`` are logits, ``target`` is what a teacher said (or a label as 0 and 1), ``counts`` is how
 much each pixel counts, 0 to 1. Half precision is widened to float32 inside. Values under pixels
-that do not count never matter, but must be finite: 0 × nan is nan.
+that do not count never matter, but must be finite: 0 × nan is nan. The last two rows compare
+features: tokens ``b d y x`` of student and teacher, and ``counts`` per token.
 """
 
 from segdistill.plugins import lazy_exports
@@ -21,8 +24,11 @@ from segdistill.plugins import lazy_exports
 _WHERE = {
     "DISTILLATION": "distillation",
     "Distillation": "distillation",
+    "FEATURE_TERMS": "features",
+    "FeatureTerm": "features",
     "FixedWeighting": "weighting",
     "LearnedWeighting": "weighting",
+    "attention_map": "relations",
     "binary_cross_entropy": "pixel",
     "binary_kl": "divergence",
     "boundary_gradient": "boundary",
@@ -34,9 +40,14 @@ _WHERE = {
     "check_exclusive": "distillation",
     "dist_intra": "correlation",
     "distillation_term": "distillation",
+    "feature_term": "features",
     "fixed_weighting": "weighting",
+    "gram": "relations",
+    "grid_weights": "features",
+    "hidden_mse": "tokens",
     "image_weights": "weights",
     "joint_weights": "weights",
+    "pairwise": "relations",
     "pixel_kl": "divergence",
     "pixel_weights": "weights",
     "probability_mse": "pixel",
@@ -44,6 +55,11 @@ _WHERE = {
     "soft_dice": "pixel",
     "standardised_kl": "divergence",
     "surface_distance": "boundary",
+    "token_cosine": "tokens",
+    "token_cosine_smooth_l1": "tokens",
+    "token_mse": "tokens",
+    "token_smooth_l1": "tokens",
+    "token_weights": "features",
     "uncertainty_weighting": "weighting",
 }
 __getattr__ = lazy_exports(__name__, _WHERE)
