@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segdistill.targets import load_maps, load_tokens, resample_tokens
+from segdistill.targets import load_maps, load_tokens
 from segdistill.targets.quantise import map_error, store_maps, store_tokens, token_cosine
 
 seeds = st.integers(0, 2**32 - 1)
@@ -45,17 +44,3 @@ def test_tokens_of_zeros_stay_zeros():
     stored = store_tokens(tokens, "int8")
     assert load_tokens(stored).tolist() == tokens.tolist()
     assert token_cosine(tokens, stored) == 1
-
-
-@given(seeds, st.integers(1, 9), st.integers(1, 9))
-def test_resampling_is_bilinear_interpolation(seed, height, width):
-    tokens = np.random.default_rng(seed).normal(size=(4, 7, 3)).astype(np.float32)
-    wanted = torch.nn.functional.interpolate(
-        torch.from_numpy(tokens).permute(2, 0, 1)[None], (height, width), mode="bilinear", align_corners=False
-    )
-    assert np.allclose(resample_tokens(tokens, (height, width)), wanted[0].permute(1, 2, 0).numpy(), atol=1e-5)
-
-
-def test_resampling_to_the_same_grid_changes_nothing():
-    tokens = np.random.default_rng(0).normal(size=(1, 5, 3)).astype(np.float32)
-    assert np.array_equal(resample_tokens(tokens, (1, 5)), tokens)

@@ -3,30 +3,25 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
+from segdistill.networks.grid import interpolation_weights
+
 
 def resample_tokens(tokens: Float[np.ndarray, "y x d"], shape: tuple[int, int]) -> Float32[np.ndarray, "_ _ d"]:
-    """Return a feature grid on another grid of the same image, bilinearly.
+    """Return a feature grid on another grid of the same image, linearly along both axes.
 
-    A teacher's own grid is stored; a student of another stride asks for its own when it loads.
+    A teacher's own grid is stored; a student of another stride asks for its own when it loads. Where a
+    grid shrinks, the interpolation is widened to the new cells, so that every stored token counts: see
+    Note [Shrinking a token grid] in ``segdistill.networks.grid``.
 
     Args:
         tokens: Features, one vector per cell.
-        shape: Wanted cells (y, x). Cells are compared by their middles; beyond the outermost
-            middles the outermost value holds.
+        shape: Wanted cells (y, x), ≥ 1; see ``interpolation_weights``.
+
+    Raises:
+        ShapeError: A side of the wanted grid is below 1.
 
     >>> resample_tokens(np.array([[[0.0], [1.0]]]), (1, 4))[0, :, 0].tolist()
     [0.0, 0.25, 0.75, 1.0]
     """
-    rows, columns = (_weights(old, new) for old, new in zip(tokens.shape[:2], shape, strict=True))
+    rows, columns = (interpolation_weights(old, new) for old, new in zip(tokens.shape[:2], shape, strict=True))
     return np.einsum("ay,bx,yxd->abd", rows, columns, tokens.astype(np.float32), optimize=True).astype(np.float32)
-
-
-def _weights(old: int, new: int) -> Float32[np.ndarray, "new old"]:
-    """Return the matrix of linear interpolation between the middles of old and new cells."""
-    place = ((np.arange(new) + 0.5) * old / new - 0.5).clip(0, old - 1)
-    lower = np.minimum(place.astype(int), max(old - 2, 0))
-    share = place - lower
-    weights = np.zeros((new, old), np.float32)
-    weights[np.arange(new), lower] = 1 - share
-    weights[np.arange(new), np.minimum(lower + 1, old - 1)] += share
-    return weights
