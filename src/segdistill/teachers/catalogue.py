@@ -81,6 +81,14 @@ _KINDS = (
         labels="its card says",
     ),
     KnownTeacher(
+        name="hf:FOLDER",
+        what="features of a vision encoder, also hf:OWNER/NAME: DINOv2, DINOv3, RADIO, ViT, Swin, SAM",
+        channels=_SAM_CHANNELS,
+        size=None,
+        licence="its README.md's",
+        labels="nobody stated",
+    ),
+    KnownTeacher(
         name="onnx:FILE",
         what="any network in ONNX, described by a TOML file beside it",
         channels="the description's",

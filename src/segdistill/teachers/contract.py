@@ -13,6 +13,8 @@ from segdistill.data.normalisation import Rule, rule_from_json, rule_to_json
 Need = Literal["case", "labels"]
 Prompting = Literal["boxes", "grid", "probe", "tuned"]
 
+_SCALING = ("mean", "deviation")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
@@ -65,6 +67,12 @@ class Contract:
 
     note: str = ""
     """What a reader of its results must know."""
+
+    mean: tuple[float, ...] = ()
+    """Subtracted from the 0…1, one per channel; empty: nothing is, or its code holds the numbers."""
+
+    deviation: tuple[float, ...] = ()
+    """Divides what is left, one per channel; empty as ``mean``."""
 
     @property
     def oracle(self) -> bool:
@@ -137,6 +145,10 @@ def parameters_of(teacher: Teacher) -> int | None:
 def contract_to_json(contract: Contract) -> dict[str, Any]:
     """Return a contract as plain JSON values; ``contract_from_json`` undoes it."""
     plain = {entry.name: getattr(contract, entry.name) for entry in fields(contract)}
+    for name in _SCALING:  # left out where empty: stores are named by a hash of all this, and older ones have neither
+        value = plain.pop(name)
+        if value:
+            plain[name] = list(value)
     return plain | {
         "rule": rule_to_json(contract.rule),
         "channels": list(contract.channels),
@@ -156,5 +168,6 @@ def contract_from_json(value: Mapping[str, Any]) -> Contract:
             "outputs": tuple(value["outputs"]),
             "needs": tuple(value["needs"]),
             "tokens": {name: (stride, width) for name, (stride, width) in value["tokens"].items()},
+            **{name: tuple(value.get(name, ())) for name in _SCALING},
         }
     )

@@ -10,6 +10,7 @@ from segdistill.errors import UnknownName
 from segdistill.teachers.blurred import build_blurred
 from segdistill.teachers.cellsam import build_cellsam_teacher
 from segdistill.teachers.contract import Prompting, Teacher
+from segdistill.teachers.hf import build_hf
 from segdistill.teachers.maps import build_maps
 from segdistill.teachers.model import build_model
 from segdistill.teachers.onnx import build_onnx
@@ -32,8 +33,9 @@ PREFIXES: Mapping[str, Build] = {
     "maps": build_maps,
     "model": build_model,
     "blurred": build_blurred,
+    "hf": build_hf,
 }
-"""Kinds of teachers that are named ``PREFIX:PATH``, or by a number after the colon."""
+"""Kinds of teachers that are named ``PREFIX:PATH``, or by a number or a repository after the colon."""
 
 _CONTROLS: Mapping[str, str] = {EMBEDDED[0]: EMBEDDED[1]}
 
