@@ -14,12 +14,12 @@ from segdistill.inference import Options, predict_files
 from segdistill.inference.api import UnlikeTraining, predict
 from segdistill.inference.familiarity import (
     FEWEST,
-    appearance_of,
     chosen_of,
     familiar_of,
     unlike,
     unlike_in_size,
 )
+from segdistill.inference.features import appearance_of
 from segdistill.inference.windows import View, view_of
 from segdistill.networks.build import build_student
 from segdistill.networks.model import Model

@@ -9,7 +9,8 @@ from segdistill.data.image import Image
 from segdistill.data.normalisation import PercentileRule
 from segdistill.errors import ConfigError, DataError
 from segdistill.inference.halo import measure_reach
-from segdistill.inference.windows import View, assembled, plan_windows, predict_maps, stream_maps, view_of
+from segdistill.inference.maps import predict_maps, stream_maps
+from segdistill.inference.windows import View, assembled, plan_windows, view_of
 from segdistill.networks import build_student
 
 UNIT = np.ones(1, np.float32)

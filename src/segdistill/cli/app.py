@@ -16,6 +16,8 @@ COMMANDS = {
     "distill": "The main job: teach a small student, and say what the teacher bought.",
     "study": "Compare arms, students, label budgets and seeds; run what is missing.",
     "predict": "Segment images of any size with a student.",
+    "export": "Write a student for other runtimes, each proved equal on real images.",
+    "bench": "Time a student on this machine, by everything that can run it.",
     "evaluate": "Score masks against labels, whoever made them.",
     "check": "Read every image and label and say what would go wrong.",
     "targets": "Run a teacher once and store what it says of every image.",

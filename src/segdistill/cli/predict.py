@@ -30,6 +30,7 @@ def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
         fill_non_finite=config.nan == "fill",
         fill_missing=config.fill_missing,
         device=config.device,
+        backend=config.backend,
     )
     summary = predict_files(config.model, config.images, config.out, options=options, notice=say)
     parts = [f"{len(summary.done)} images segmented into {config.out}"]

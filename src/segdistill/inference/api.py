@@ -1,9 +1,9 @@
 """Segmenting one array or file, in memory."""
 
-import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Shaped, UInt32
@@ -12,15 +12,17 @@ from segdistill.data.image import Image, ImageSource
 from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
 from segdistill.data.rescale import nearest
-from segdistill.engine.devices import select_device
 from segdistill.errors import ConfigError, ShapeError
 from segdistill.inference.instances import segment
 from segdistill.inference.one_image import halo_of, strangeness
 from segdistill.inference.options import Options
+from segdistill.inference.ready import Ready, make_ready
 from segdistill.inference.scale import at_model_scale
-from segdistill.inference.windows import predict_maps, view_of
+from segdistill.inference.windows import assembled, run_windows, view_of
 from segdistill.networks.card import ModelCard
-from segdistill.networks.model import Model, load_model
+
+if TYPE_CHECKING:
+    from segdistill.networks.model import Model
 
 _USUAL = Options(device="cpu")
 
@@ -30,7 +32,7 @@ class UnlikeTraining(UserWarning):
 
 
 def predict(
-    model: Model | Path | str,
+    model: "Model | Path | str",
     image: Shaped[np.ndarray, "..."] | Path | str | Mapping[str, Path],
     *,
     channels: Sequence[str] | None = None,
@@ -41,7 +43,7 @@ def predict(
     For many images, or large ones, use ``predict_files``: it keeps nothing in memory and what it has done.
 
     Args:
-        model: A student or its folder.
+        model: A student, its folder, or the folder of an exported one, which needs no PyTorch.
         image: A file, the file of each channel by its name, or pixels ``c y x`` or ``y x`` of any type,
             taken to have the model's pixel size.
         channels: Names of the image's channels, in its order. None takes those of the file; an array
@@ -60,21 +62,20 @@ def predict(
         ShapeError: An array is no image.
         DataError: The image cannot be used.
     """
-    loaded = model if isinstance(model, Model) else load_model(Path(model))
+    ready = make_ready(Path(model) if isinstance(model, str) else model, options, notice=lambda _: None)
     if isinstance(image, np.ndarray):
-        return _masks(loaded, _image_of(image, channels, loaded.card), options)
+        return _masks(ready, _image_of(image, channels, ready.card), options)
     files = image if isinstance(image, Mapping) else Path(image)
     with open_image(files, channels=channels, axes=options.axes, fill_missing=options.fill_missing) as opened:
-        return _masks(loaded, opened, options)
+        return _masks(ready, opened, options)
 
 
-def _masks(model: Model, image: Image | ImageSource, options: Options) -> dict[str, UInt32[np.ndarray, "y x"]]:
+def _masks(model: Ready, image: Image | ImageSource, options: Options) -> dict[str, UInt32[np.ndarray, "y x"]]:
     card = model.card
     source, _ = at_model_scale(image, card, policy=options.pixel_size, fill_non_finite=options.fill_non_finite)
     view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=options.fill_non_finite)
-    device = select_device(options.device, notice=lambda _: None)
-    network = copy.deepcopy(model.module).to(device).eval()  # the caller's stays as it is
-    strange = strangeness(network, view, card, size=source.pixel_size, device=device)
+    predictor = model.predictor
+    strange = strangeness(predictor, view, card, size=source.pixel_size)
     if strange:
         warnings.warn(
             f"{source.source} is unlike the images that the model was trained on: {'; '.join(strange)}.",
@@ -83,14 +84,15 @@ def _masks(model: Model, image: Image | ImageSource, options: Options) -> dict[s
         )
     maps = np.zeros((len(card.outputs), *view.shape), np.float32)
     if not view.constant:
-        maps = predict_maps(
-            network,
+        parts = run_windows(
+            predictor.run(lambda _: None),
             view,
-            outputs=len(maps),
             tile=options.tile,
             halo=halo_of(card, options),
-            device=device,
+            stride=predictor.stride,
+            batch=predictor.at_once,
         )
+        maps = assembled(parts, outputs=len(maps), shape=view.shape)
     masks = segment(maps, card.structures, card.thresholds)
     shape = (image.array if isinstance(image, Image) else image).shape[1:]
     return {name: nearest(mask[None], shape)[0] for name, mask in masks.items()}

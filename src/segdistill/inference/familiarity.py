@@ -1,14 +1,11 @@
 """Whether an image is like those that a model was trained on: how its channels look, what the network makes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32, Float64
-from torch import nn
 
 from segdistill.inference.scale import ALIKE
 from segdistill.inference.windows import View
@@ -54,22 +51,18 @@ class Appearance:
     """Projections of the encoder's coarsest features, their mean over the image; None: the network has no encoder."""
 
 
-def appearance_of(network: nn.Module, view: View, *, device: str | torch.device) -> Appearance:
+def appearance(view: View, features: Callable[[np.ndarray], np.ndarray | None]) -> Appearance:
     """Return how an image appears to a network.
 
     Args:
-        network: In evaluation mode, on the device.
         view: The image as the network sees it, of any size: a few blocks of it are read.
-        device: Where the network is.
+        features: Returns the network's features of a block, as ``Predictor.features``.
     """
     blocks = _blocks(view)
     look = np.mean([_look(block) for block in blocks], axis=0)
-    encoder = getattr(network, "encoder", None)
-    if not isinstance(encoder, nn.Module):
-        return Appearance(look, None)
-    found = [_features(network, encoder, block, device) for block in blocks]
-    features = [each for each in found if each is not None]
-    return Appearance(look, _projected(np.mean(features, axis=0)) if len(features) == len(found) else None)
+    found = [features(block) for block in blocks]
+    known = [each for each in found if each is not None]
+    return Appearance(look, _projected(np.mean(known, axis=0)) if len(known) == len(found) else None)
 
 
 def chosen_of(names: Sequence[str]) -> list[str]:
@@ -171,24 +164,6 @@ def _look(block: Float32[np.ndarray, "c y x"]) -> Float64[np.ndarray, " l"]:
         between = np.sqrt(np.mean(steps**2)) if steps.size else 0.0
         found += [channel.mean(), deviation, np.log((between + 1e-3) / (deviation + 1e-3))]
     return np.array(found)
-
-
-@torch.inference_mode()
-def _features(
-    network: nn.Module, encoder: nn.Module, block: Float32[np.ndarray, "c y x"], device: str | torch.device
-) -> Float64[np.ndarray, " d"] | None:
-    """Return the encoder's coarsest features, their mean over a block, brought to length 1; None: it gives no grids."""
-    caught: list[Any] = []
-    hook = encoder.register_forward_hook(lambda _, __, output: caught.append(output))
-    try:
-        network(torch.from_numpy(np.ascontiguousarray(block))[None].to(device))
-    finally:
-        hook.remove()
-    coarsest = caught[0][-1] if isinstance(caught[0], list | tuple) else caught[0]
-    if not isinstance(coarsest, torch.Tensor) or coarsest.ndim != 4:
-        return None
-    mean = coarsest[0].float().flatten(1).mean(dim=1).double().cpu().numpy()
-    return mean / max(float(np.linalg.norm(mean)), 1e-9)
 
 
 def _projected(features: Float64[np.ndarray, " d"]) -> Float64[np.ndarray, " f"]:

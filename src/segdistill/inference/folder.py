@@ -1,25 +1,25 @@
 """Segmenting files into a folder: each mask whole or absent, nothing done twice, nothing lost silently."""
 
-import copy
-import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segdistill.engine.devices import select_device
 from segdistill.errors import DataError
-from segdistill.files import sha256_array
 from segdistill.inference.inputs import find_images, name_images
 from segdistill.inference.one_image import Segmenter, halo_of
 from segdistill.inference.options import Options
 from segdistill.inference.outputs import chosen
+from segdistill.inference.predictor import Notice
+from segdistill.inference.ready import Ready, make_ready
 from segdistill.inference.records import Records
-from segdistill.inference.runner import Notice
-from segdistill.inference.windows import stride_of, window_sides
-from segdistill.networks.model import Model, load_model
-from segdistill.settings.run_folder import open_run
+from segdistill.inference.windows import window_sides
+from segdistill.settings.run_folder import SETTINGS_FILE, open_run
+
+if TYPE_CHECKING:
+    from segdistill.networks.model import Model
 
 _USUAL = Options()
 _DECIDING = {"channels", "normalisation", "pixel_size", "structures", "thresholds", "weights_sha256"}
@@ -44,7 +44,7 @@ class Summary:
 
 
 def predict_files(
-    model: Model | Path,
+    model: "Model | Path",
     images: Sequence[Path],
     out: Path,
     *,
@@ -59,7 +59,7 @@ def predict_files(
     that have no masks.
 
     Args:
-        model: The student, or its folder.
+        model: The student, its folder, or the folder of an exported one.
         images: Files and folders; may be other ones from call to call.
         out: For the masks. New, or one that the same model and options began.
         options: How.
@@ -76,13 +76,11 @@ def predict_files(
         EnvironmentFault: The masks cannot be written, another process writes there, or the device does not work.
     """
     chosen(options.outputs, otherwise=options.probabilities)  # refuses what there is not, before anything is made
-    loaded = load_model(model) if isinstance(model, Path) else model
+    ready = make_ready(model, options, notice=notice, before=_backend_before(out))
     found = find_images(images, without=out, pattern=options.pattern, notice=notice)
-    window_sides(side=options.tile, halo=halo_of(loaded.card, options), stride=stride_of(loaded.module))
-    device = select_device(options.device, notice=notice)
-    with open_run(out, _identity(loaded, options)):
-        network = copy.deepcopy(loaded.module).to(device).eval()  # the caller's stays as it is
-        segmenter = Segmenter(network, device, loaded.card, options, out)
+    window_sides(side=options.tile, halo=halo_of(ready.card, options), stride=ready.predictor.stride)
+    with open_run(out, _identity(ready, options)):
+        segmenter = Segmenter(ready.predictor, ready.card, options, out)
         records = Records(out)
         inputs = name_images(found, before=records.name_of, free=records.is_free)
         done, skipped, failed, strange = [], [], {}, {}
@@ -113,15 +111,20 @@ def _tell(notice: Notice, place: str, line: str) -> None:
     notice(f"{place}: {line}")
 
 
-def _identity(model: Model, options: Options) -> dict[str, Any]:
+def _backend_before(out: Path) -> str | None:
+    """Return what of an exported model computed the masks that are in a folder: others must be from the same."""
+    record = out / SETTINGS_FILE
+    return json.loads(record.read_text(encoding="utf-8")).get("backend") if record.exists() else None
+
+
+def _identity(model: Ready, options: Options) -> dict[str, Any]:
     """Return what decides every mask: two calls that agree in it may share a folder."""
-    card = model.card.model_dump(mode="json", include=_DECIDING)
-    if card["weights_sha256"] is None:
-        card["weights_sha256"] = _weights_hash(model)
+    card = model.card.model_dump(mode="json", include=_DECIDING) | {"weights_sha256": model.weights_sha256}
     # Folders that were begun before there was a choice do not say what is written: it is what is written unasked.
     outputs = chosen(options.outputs, otherwise=True)
     choice = {} if outputs == _USUAL.outputs else {"outputs": outputs}
-    return choice | {
+    exported = {} if model.backend is None else {"backend": model.backend, "backend_sha256": model.backend_sha256}
+    return choice | exported | {
         "command": "predict",
         "model": card,
         "channels": options.channels,
@@ -134,14 +137,6 @@ def _identity(model: Model, options: Options) -> dict[str, Any]:
         "fill_non_finite": options.fill_non_finite,
         "fill_missing": options.fill_missing,
     }
-
-
-def _weights_hash(model: Model) -> str:
-    """Return the hash of the weights of a model that was never saved."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.module.state_dict().items()):
-        digest.update(f"{name} {sha256_array(value.detach().cpu().double().numpy())}\n".encode())
-    return digest.hexdigest()
 
 
 def _in_words(facts: Mapping[str, Any]) -> str:

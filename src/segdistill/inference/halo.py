@@ -8,7 +8,8 @@ from torch import nn
 
 from segdistill.data.image import Image
 from segdistill.evaluation.overlap import dice
-from segdistill.inference.windows import View, predict_maps, stride_of
+from segdistill.inference.maps import predict_maps, stride_of
+from segdistill.inference.windows import View
 
 CANDIDATES = (16, 32, 48, 64, 96, 128)
 """Halos among which the fast one is sought, pixels."""

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from segdistill.data.channels import BLANK
 from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
@@ -17,30 +14,25 @@ from segdistill.engine.progress import time_left
 from segdistill.files import sha256_path
 from segdistill.inference.blocks import BlockSegmenter
 from segdistill.inference.canvas import Mask
-from segdistill.inference.familiarity import appearance_of, unlike, unlike_in_size
+from segdistill.inference.familiarity import appearance, unlike, unlike_in_size
 from segdistill.inference.inputs import Input
 from segdistill.inference.options import Options
 from segdistill.inference.outputs import OUTPUTS, Segmented, chosen
-from segdistill.inference.runner import Notice
+from segdistill.inference.predictor import Notice, Predictor
 from segdistill.inference.scale import at_model_scale
 from segdistill.inference.target import Target
-from segdistill.inference.windows import Part, View, blank_maps, stream_maps, view_of
+from segdistill.inference.windows import Part, View, blank_maps, run_windows, view_of
 from segdistill.networks.card import ModelCard
 
 _SECONDS_BETWEEN_LINES = 10.0
-_AT_ONCE = 8
-"""Windows per forward pass on a GPU; a CPU is as fast with one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Segmenter:
     """A model that is ready for images, and where its masks go."""
 
-    network: nn.Module
-    """On the device, in evaluation mode."""
-
-    device: torch.device
-    """Where the network is."""
+    predictor: Predictor
+    """Computes."""
 
     card: ModelCard
     """The model's."""
@@ -70,7 +62,7 @@ class Segmenter:
         ) as opened:
             source, factor = at_model_scale(opened, card, policy=options.pixel_size, fill_non_finite=fill)
             view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
-            strange = strangeness(self.network, view, card, size=source.pixel_size, device=self.device)
+            strange = strangeness(self.predictor, view, card, size=source.pixel_size)
             target = Target(self.out, image.name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
             with BlockSegmenter(view.shape, card.structures, card.thresholds, folder=self.out) as segmenter:
                 parts = _fed(segmenter, _told(self._parts(view, notice), view.shape, notice))
@@ -89,40 +81,36 @@ class Segmenter:
             "scaled": factor,
             "unlike_training": list(strange),
             "range": dict(zip(card.channels, ranges, strict=True)),
-            "device": str(self.device),
+            "device": self.predictor.device,
             "files": {path.relative_to(self.out).as_posix(): sha256_path(path) for path in files},
         }
 
     def _parts(self, view: View, notice: Notice) -> Iterator[Part]:
         if view.constant:
             return blank_maps(view.shape, outputs=len(self.card.outputs))
-        return stream_maps(
-            self.network,
+        return run_windows(
+            self.predictor.run(notice),
             view,
             tile=self.options.tile,
             halo=halo_of(self.card, self.options),
-            device=self.device,
-            batch=1 if self.device.type == "cpu" else _AT_ONCE,
-            notice=notice,
+            stride=self.predictor.stride,
+            batch=self.predictor.at_once,
         )
 
 
-def strangeness(
-    network: nn.Module, view: View, card: ModelCard, *, size: float | None, device: str | torch.device
-) -> tuple[str, ...]:
+def strangeness(predictor: Predictor, view: View, card: ModelCard, *, size: float | None) -> tuple[str, ...]:
     """Return in what an image is unlike those that a model was trained on, in words; empty: in nothing.
 
     Args:
-        network: The model's, on the device.
+        predictor: The model's network. One that does not give its features is judged by the image's looks alone.
         view: The image as the network sees it.
         card: The model's.
         size: Of the view's pixels, micrometres; None: not known.
-        device: Where the network is.
     """
     found = unlike_in_size(size, card)
     if card.familiar is None or view.constant:
         return found
-    return (*found, *unlike(card.familiar, appearance_of(network, view, device=device)))
+    return (*found, *unlike(card.familiar, appearance(view, predictor.features)))
 
 
 def halo_of(card: ModelCard, options: Options) -> int:

@@ -42,3 +42,6 @@ class Options:
 
     device: str = "auto"
     """"cpu", "cuda", "mps", or "auto" for the best there is."""
+
+    backend: str | None = None
+    """What runs an exported model: one of the formats in its folder. None takes the fastest."""

@@ -1,6 +1,6 @@
 """Running windows through a network, on whatever memory there is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from segdistill.engine.memory import is_out_of_memory
 from segdistill.errors import EnvironmentFault
-
-Notice = Callable[[str], None]
+from segdistill.inference.predictor import Notice
 
 
 class Runner:

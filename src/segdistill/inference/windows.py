@@ -1,4 +1,4 @@
-"""Probability maps of an image of any size, computed window by window."""
+"""Images of any size, computed window by window. What computes the windows is not known here."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from itertools import groupby, islice, product
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import nn
 
 from segdistill.data.channels import select
 from segdistill.data.finite import refuse_non_finite
 from segdistill.data.image import Image, ImageSource, Window
 from segdistill.data.normalisation import Rule, measure_range, normalise
 from segdistill.errors import ConfigError
-from segdistill.inference.runner import Notice, Runner
+from segdistill.inference.predictor import Run
 
 Part = tuple[Window, np.ndarray]
 """Where in the image (y, x) probability maps belong, and the maps ``o y x``."""
 
-_STRIDE = 32
+STRIDE = 32
+"""Pixels per step of most networks' coarsest grid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,38 +82,6 @@ def view_of(source: Image | ImageSource, channels: tuple[str, ...], rule: Rule, 
     return View(source, channels, low, high, fill)
 
 
-def predict_maps(
-    network: nn.Module,
-    view: View,
-    *,
-    outputs: int,
-    tile: int = 512,
-    halo: int = 64,
-    device: str | torch.device = "cpu",
-    batch: int = 1,
-) -> Float[np.ndarray, "o y x"]:
-    """Return the probability maps of a whole image.
-
-    Args:
-        network: Takes ``b c y x`` in 0…1 and returns logits ``b o y x``. In evaluation mode.
-        view: The image as the network sees it.
-        outputs: Number of maps the network returns.
-        tile: Side of a window, pixels. An image that fits into one window is not cut.
-        halo: Border of a window that is computed and thrown away, pixels.
-        device: Where the network is.
-        batch: Windows per forward pass; fewer where memory is short.
-
-    Returns:
-        Probabilities, on the image's grid.
-
-    Raises:
-        ConfigError: The halo leaves nothing of a window.
-        EnvironmentFault: A single window is too large for this machine's memory.
-    """
-    parts = stream_maps(network, view, tile=tile, halo=halo, device=device, batch=batch)
-    return assembled(parts, outputs=outputs, shape=view.shape)
-
-
 def assembled(parts: Iterable[Part], *, outputs: int, shape: tuple[int, int]) -> Float[np.ndarray, "o y x"]:
     """Return the maps of a whole image from those of its parts."""
     maps = np.empty((outputs, *shape), dtype=np.float32)
@@ -125,36 +92,29 @@ def assembled(parts: Iterable[Part], *, outputs: int, shape: tuple[int, int]) ->
 
 def blank_maps(shape: tuple[int, int], *, outputs: int) -> Iterator[Part]:
     """Yield maps of nothing, for an image in which there is nothing to see."""
-    for top in range(0, shape[0], _STRIDE):
-        rows = slice(top, min(top + _STRIDE, shape[0]))
+    for top in range(0, shape[0], STRIDE):
+        rows = slice(top, min(top + STRIDE, shape[0]))
         yield (rows, slice(0, shape[1])), np.zeros((outputs, rows.stop - top, shape[1]), np.float32)
 
 
-def stream_maps(
-    network: nn.Module,
-    view: View,
-    *,
-    tile: int,
-    halo: int,
-    device: str | torch.device = "cpu",
-    batch: int = 1,
-    notice: Notice = lambda _: None,
-) -> Iterator[Part]:
+def run_windows(run: Run, view: View, *, tile: int, halo: int, stride: int, batch: int) -> Iterator[Part]:
     """Yield each part of an image with its probability maps, row by row; they cover it exactly once.
 
-    The arguments, and what is raised, are those of ``predict_maps``. ``notice`` is told where memory is short.
+    Args:
+        run: Computes windows.
+        view: The image as the network sees it.
+        tile: Side of a window, pixels. An image that fits into one window is not cut.
+        halo: Border of a window that is computed and thrown away, pixels.
+        stride: Pixels per step of the network's coarsest grid.
+        batch: Windows that are computed together, at most.
+
+    Raises:
+        ConfigError: The halo leaves nothing of a window.
     """
-    run = Runner(network, device=device, batch=batch, notice=notice)
-    windows = plan_windows(view.shape, side=tile, halo=halo, stride=stride_of(network))
+    windows = plan_windows(view.shape, side=tile, halo=halo, stride=stride)
     for group in _alike(windows, batch):
         for one, maps in zip(group, run([view.read(one.read) for one in group]), strict=True):
             yield one.write, maps[:, one.keep[0], one.keep[1]]
-
-
-def stride_of(network: nn.Module) -> int:
-    """Return the pixels per step of a network's coarsest grid; a usual number where another package's does not say."""
-    stride = getattr(network, "stride", _STRIDE)
-    return stride if isinstance(stride, int) else _STRIDE
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ No module here imports torch.
 """
 
 from segdistill.settings.base import Settings, read_toml, validated
+from segdistill.settings.bench import Bench
 from segdistill.settings.check import Check
 from segdistill.settings.distill import Arm, Distill, Protocol
 from segdistill.settings.evaluate import Evaluate
+from segdistill.settings.export import Export
 from segdistill.settings.predict import Predict
 from segdistill.settings.run_folder import RunFolder, open_run
 from segdistill.settings.source import Images, Source
@@ -16,9 +18,11 @@ from segdistill.settings.teacher import TeacherChoice, TeacherSpec
 
 __all__ = [
     "Arm",
+    "Bench",
     "Check",
     "Distill",
     "Evaluate",
+    "Export",
     "Images",
     "Predict",
     "Protocol",

@@ -12,7 +12,7 @@ class Predict(Settings):
     """Segment images with a student."""
 
     model: Path
-    """Folder of the model, such as runs/first/model."""
+    """Folder of the model, such as runs/first/model, or of an exported one, which predicts without PyTorch."""
 
     images: tuple[Path, ...]
     """Images, or folders of images, which are searched through."""
@@ -53,3 +53,6 @@ class Predict(Settings):
 
     device: str = "auto"
     """cpu, cuda, mps, or auto for the best there is."""
+
+    backend: str | None = None
+    """What runs an exported model, such as openvino-int8. None tries those in its folder and takes the fastest."""

@@ -22,7 +22,8 @@ from segdistill.evaluation.metrics import METRICS
 from segdistill.evaluation.ruler import PIXELS, Ruler
 from segdistill.evaluation.summary import Record
 from segdistill.files import write_json
-from segdistill.inference.familiarity import FEWEST, appearance_of, chosen_of, familiar_of
+from segdistill.inference.familiarity import FEWEST, chosen_of, familiar_of
+from segdistill.inference.features import appearance_of
 from segdistill.inference.halo import measure_fast_halo, measure_reach
 from segdistill.inference.instances import segment
 from segdistill.networks.build import build_student

@@ -4,17 +4,15 @@ import hashlib
 import json
 import platform
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from segdistill import __version__
 from segdistill.data.case import image_files
+from segdistill.engine.machine import processor, versions
 from segdistill.files import sha256_array, write_json
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import Dropped, Facts, Licence
@@ -65,7 +63,7 @@ def tell(
         regime=regime(bench, labels),
         notes=(*notes, *teacher_notes(bench), *bench.prepared.notes),
         provenance=(
-            Facts(title="Versions", values=versions()),
+            Facts(title="Versions", values=versions(PACKAGES)),
             Facts(title="Machine", values=machine(bench.device)),
             Facts(
                 title="Images",
@@ -92,17 +90,6 @@ def regime(bench: Bench, labels: int | None) -> str:
     return f"{used} labelled images, targets on {images}"
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that decide a result."""
-    found = {"segdistill": __version__, "Python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
 def machine(device: str) -> dict[str, str]:
     """Return what kind of machine this is; nothing that names it or its owner."""
     gpu = torch.cuda.get_device_name(0) if device.startswith("cuda") else "none used"
@@ -121,16 +108,6 @@ def machine_in_words(device: str) -> str:
     if device.startswith("cuda"):
         return facts["GPU"]
     return f"{facts['threads']} thread{'' if facts['threads'] == '1' else 's'} of {facts['processor']}"
-
-
-def processor() -> str:
-    """Return the processor's name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if sys.platform == "linux" and info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
 
 
 def image_hashes(bench: Bench) -> dict[str, str]:

@@ -11,7 +11,8 @@ from segdistill.data.image import Image
 from segdistill.data.labels import Structure, output_names
 from segdistill.evaluation import dice
 from segdistill.inference.instances import segment
-from segdistill.inference.windows import View, predict_maps
+from segdistill.inference.maps import predict_maps
+from segdistill.inference.windows import View
 from segdistill.targets.quantise import load_maps
 from segdistill.training.entries import Entry
 
