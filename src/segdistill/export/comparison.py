@@ -134,6 +134,7 @@ def compare(compute: Compute, cases: Sequence[Case], card: ModelCard, tiling: Ti
     names = [structure.name for structure in card.structures]
     shared, said = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     matched, objects = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    foreground = dict.fromkeys(names, 0)
     difference = 0.0
     for case in cases:
         maps = graph_maps(compute, case.shown, card, tiling)
@@ -143,11 +144,13 @@ def compare(compute: Compute, cases: Sequence[Case], card: ModelCard, tiling: Ti
             one, other = masks[structure.name], case.masks[structure.name]
             shared[structure.name] += int(np.count_nonzero((one > 0) & (other > 0)))
             said[structure.name] += int(np.count_nonzero(one) + np.count_nonzero(other))
+            foreground[structure.name] += int(np.count_nonzero(other))
             if structure.instances:
                 matching = match(one, other)
                 true = len(matching.iou)
                 matched[structure.name] += true
                 objects[structure.name] += matching.n_prediction + matching.n_label - true
+    pixels = sum(case.maps[0].size for case in cases)
     return Equality(
         difference=difference,
         dice={name: _share(2 * shared[name], said[name]) for name in names},
@@ -156,8 +159,9 @@ def compare(compute: Compute, cases: Sequence[Case], card: ModelCard, tiling: Ti
             for structure in card.structures
             if structure.instances
         },
+        foreground={name: count / pixels for name, count in foreground.items()},
         images=len(cases),
-        megapixels=sum(case.maps[0].size for case in cases) / 1e6,
+        megapixels=pixels / 1e6,
     )
 
 

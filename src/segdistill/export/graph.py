@@ -57,7 +57,7 @@ def _grown(image: Tensor, stride: int) -> Tensor:
     height, width = image.shape[2], image.shape[3]
     rows = torch.arange((height + stride - 1) // stride * stride, device=image.device).clamp(max=height - 1)
     columns = torch.arange((width + stride - 1) // stride * stride, device=image.device).clamp(max=width - 1)
-    return image[:, :, rows][:, :, :, columns]
+    return image.index_select(2, rows).index_select(3, columns)
 
 
 def example(card: ModelCard) -> tuple[Float[Tensor, "b c y x"], Float[Tensor, " c"], Float[Tensor, " c"]]:

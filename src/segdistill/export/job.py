@@ -1,5 +1,6 @@
 """Exporting a student: each format written, run again on real images, and kept only if it is as good."""
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ def export(settings: Export, *, notice: Callable[[str], None]) -> Exported:
         if missing:
             notice(f"The student's answers on {len(shown)} images …")
             cases = [answered(predictor.run(notice), each, card, tiling) for each in shown]
+            _tell_of_nothing(cases, card, notice)
             with tempfile.TemporaryDirectory() as scratch:
                 source = Source(Graph(model.module).eval(), card, calibration, Path(scratch))
                 for name in missing:
@@ -102,11 +104,27 @@ def _identity(
         "command": "export",
         "weights_sha256": card.weights_sha256,
         "thresholds": card.model_dump(mode="json")["thresholds"],
-        "compared_on": [each.sha256 for each in shown],
-        "calibrated_on": [each.sha256 for each in calibration],
+        "compared_on": _mark(shown),
+        "calibrated_on": _mark(calibration),
         "tile": settings.tile,
         "formats": list(settings.formats),
     }
+
+
+def _tell_of_nothing(cases: Sequence[Case], card: ModelCard, notice: Callable[[str], None]) -> None:
+    """Tell where the student finds nothing: then nothing is compared but how much nothing it is."""
+    for structure in card.structures:
+        if not any(case.masks[structure.name].any() for case in cases):
+            notice(
+                f"The student finds no {structure.name} in any of the {len(cases)} images, so they cannot show that masks"
+                " are the same. Name images that have some with --check."
+            )
+
+
+def _mark(shown: Sequence[Shown]) -> str:
+    """Return what tells one set of images from another, short enough for a message."""
+    digest = hashlib.sha256(" ".join(each.sha256 for each in shown).encode()).hexdigest()
+    return f"{len(shown)} images, {digest[:12]}"
 
 
 def _known(out: Path, card: ModelCard, stride: int, shown: Sequence[Shown], calibration: Sequence[Shown]) -> ExportCard:

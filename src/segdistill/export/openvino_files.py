@@ -1,12 +1,13 @@
 """Writing a graph for OpenVINO, in 32 bits and in 8."""
 
+import io
 import logging
 import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def write_int8(path: Path, onnx: Path, windows: Sequence[Inputs], *, attention: 
             import nncf
         except ImportError as error:
             raise MissingExtra("nncf", "export", "Writing a model in 8 bits") from error
+        nncf.set_log_level(logging.ERROR)
         chosen = windows[:: max(1, -(-len(windows) // _SUBSET))]
         quantised = nncf.quantize(
             model,
@@ -108,16 +110,12 @@ def _silent_nncf() -> Iterator[None]:
     It sends such reports unless, when it is imported, this variable says that it runs in a test.
     """
     before = os.environ.get("NNCF_CI")
-    logger = logging.getLogger("nncf")
-    level = logger.level
     os.environ["NNCF_CI"] = "1"
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.filterwarnings("ignore", module="nncf|openvino|torch")
-            logger.setLevel(logging.ERROR)
             yield
     finally:
-        logger.setLevel(level)
         if before is None:
             del os.environ["NNCF_CI"]
         else:

@@ -32,6 +32,9 @@ class Equality(BaseModel):
     average_precision: dict[str, float]
     """By structure whose objects are told apart: AP@0.5 of the objects against the student's, all together."""
 
+    foreground: dict[str, float]
+    """By structure: share of the pixels that the student takes for it. Where it is 0, the scores prove nothing."""
+
     images: PositiveInt
     """On how many images."""
 
