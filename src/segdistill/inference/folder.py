@@ -124,19 +124,23 @@ def _identity(model: Ready, options: Options) -> dict[str, Any]:
     outputs = chosen(options.outputs, otherwise=True)
     choice = {} if outputs == _USUAL.outputs else {"outputs": outputs}
     exported = {} if model.backend is None else {"backend": model.backend, "backend_sha256": model.backend_sha256}
-    return choice | exported | {
-        "command": "predict",
-        "model": card,
-        "channels": options.channels,
-        "axes": options.axes,
-        "pattern": options.pattern,
-        "tile": options.tile,
-        "halo": halo_of(model.card, options),
-        "probabilities": options.probabilities,
-        "pixel_size": options.pixel_size,
-        "fill_non_finite": options.fill_non_finite,
-        "fill_missing": options.fill_missing,
-    }
+    return (
+        choice
+        | exported
+        | {
+            "command": "predict",
+            "model": card,
+            "channels": options.channels,
+            "axes": options.axes,
+            "pattern": options.pattern,
+            "tile": options.tile,
+            "halo": halo_of(model.card, options),
+            "probabilities": options.probabilities,
+            "pixel_size": options.pixel_size,
+            "fill_non_finite": options.fill_non_finite,
+            "fill_missing": options.fill_missing,
+        }
+    )
 
 
 def _in_words(facts: Mapping[str, Any]) -> str:
