@@ -116,8 +116,8 @@ def _tell_of_nothing(cases: Sequence[Case], card: ModelCard, notice: Callable[[s
     for structure in card.structures:
         if not any(case.masks[structure.name].any() for case in cases):
             notice(
-                f"The student finds no {structure.name} in any of the {len(cases)} images, so they cannot show that masks"
-                " are the same. Name images that have some with --check."
+                f"The student finds no {structure.name} in any of the {len(cases)} images, so they cannot show that"
+                " masks are the same. Name images that have some with --check."
             )
 
 
