@@ -8,9 +8,10 @@ from segdistill.targets.grid import resample_tokens
 from segdistill.targets.header import Header, differences, new_header, read_header, store_folder
 from segdistill.targets.quantise import load_maps, load_tokens
 from segdistill.targets.record import Key
+from segdistill.targets.statistics import token_moments
 from segdistill.targets.store import TargetStore, create_store, image_key, open_store
 from segdistill.targets.verify import Verification, verify_targets
-from segdistill.targets.view import View
+from segdistill.targets.view import View, drawn_views
 
 __all__ = [
     "Estimate",
@@ -24,6 +25,7 @@ __all__ = [
     "View",
     "create_store",
     "differences",
+    "drawn_views",
     "fill_targets",
     "image_key",
     "load_maps",
@@ -36,5 +38,6 @@ __all__ = [
     "read_header",
     "resample_tokens",
     "store_folder",
+    "token_moments",
     "verify_targets",
 ]

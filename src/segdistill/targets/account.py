@@ -76,6 +76,9 @@ class Summary:
     cosine: float
     """Lowest cosine of a stored token to the teacher's; 1 without tokens."""
 
+    mean_cosine: float = 1.0
+    """Mean over the records of the mean cosine of their tokens; 1 without tokens."""
+
 
 def _size(number: int) -> str:
     for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):

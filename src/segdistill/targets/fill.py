@@ -18,7 +18,7 @@ from segdistill.targets.failures import write_failures
 from segdistill.targets.filling import Filling
 from segdistill.targets.header import Header
 from segdistill.targets.look import Field, field_of, look, look_for_tokens
-from segdistill.targets.quantise import map_error, store_maps, store_tokens, token_cosine
+from segdistill.targets.quantise import map_error, store_maps, store_tokens, token_cosines
 from segdistill.targets.record import Key
 from segdistill.targets.shard import Writer
 from segdistill.targets.store import MAPS, TargetStore, image_key
@@ -64,6 +64,7 @@ def fill_targets(
         seconds=time.monotonic() - began,
         error=progress.error,
         cosine=progress.cosine,
+        mean_cosine=float(np.mean(progress.mean_cosines)) if progress.mean_cosines else 1.0,
     )
 
 
@@ -122,11 +123,14 @@ class _Progress:
     failed: list[Failure] = field(default_factory=list)
     error: float = 0.0
     cosine: float = 1.0
+    mean_cosines: list[float] = field(default_factory=list)
     seen: set[Key] = field(default_factory=set)
 
     def note(self, parameters: Mapping[str, Any]) -> None:
         self.error = max(self.error, parameters.get("error", 0.0))
         self.cosine = min(self.cosine, parameters.get("cosine", 1.0))
+        if "mean_cosine" in parameters:
+            self.mean_cosines.append(parameters["mean_cosine"])
         self.labels_read += "labels" in parameters
 
 
@@ -187,10 +191,13 @@ def describe(teacher: Teacher, shown: Field, header: Header, view: int) -> tuple
         arrays[MAPS] = store_maps(maps, header.maps_as)
         quality["error"] = map_error(maps, arrays[MAPS])
     if header.tokens:
+        cosines = []
         for name, grid in look_for_tokens(teacher, shown, header.tokens, header.views[view]).items():
             stored = store_tokens(grid, header.tokens_as)
             arrays |= {f"{name}/{part}": array for part, array in stored.items()}
-            quality["cosine"] = min(quality.get("cosine", 1.0), token_cosine(grid, stored))
+            cosines.append(token_cosines(grid, stored).ravel())
+        every = np.concatenate(cosines)
+        quality |= {"cosine": float(every.min(initial=1)), "mean_cosine": float(every.mean())}
     return arrays, quality
 
 

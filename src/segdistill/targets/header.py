@@ -76,15 +76,32 @@ class Header:
         return self.contracts[0].outputs
 
 
-def new_header(*contracts: Contract, maps_as: MapStorage = "float16") -> Header:
-    """Return the header of a plain store of maps: tiles and halo as the teacher's contract has them.
+def new_header(
+    *contracts: Contract,
+    maps_as: MapStorage = "float16",
+    tokens: tuple[str, ...] = (),
+    tokens_as: TokenStorage = "int8",
+    views: tuple[View, ...] = (View(),),
+) -> Header:
+    """Return the header of a store: tiles and halo as the teacher's contract has them.
 
     Args:
         contracts: The teacher's; or one per fold.
         maps_as: How probabilities are stored.
+        tokens: Token grids that are stored, by their names in the contract. Empty: maps alone.
+        tokens_as: How tokens are stored.
+        views: What the teacher looks at; the whole image first. ``drawn_views`` makes more.
     """
     tile = contracts[0].tile
-    return Header(contracts=contracts, maps_as=maps_as, tile=tile, halo=(tile or 0) // 8)
+    return Header(
+        contracts=contracts,
+        maps_as=maps_as,
+        tokens=tokens,
+        tokens_as=tokens_as,
+        views=views,
+        tile=tile,
+        halo=(tile or 0) // 8,
+    )
 
 
 def header_to_json(header: Header) -> dict[str, Any]:

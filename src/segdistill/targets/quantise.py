@@ -3,7 +3,7 @@
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float, Float32, Float64, Shaped
 
 MapStorage = Literal["float16", "uint8"]
 TokenStorage = Literal["float16", "int8"]
@@ -52,10 +52,17 @@ def load_tokens(stored: dict[str, Shaped[np.ndarray, "..."]]) -> Float32[np.ndar
     return values * stored["scale"] if "scale" in stored else values
 
 
-def token_cosine(tokens: Float[np.ndarray, "y x d"], stored: dict[str, Shaped[np.ndarray, "..."]]) -> float:
-    """Return the lowest cosine between a token and what was stored of it; 1 for tokens of zeros."""
+def token_cosines(
+    tokens: Float[np.ndarray, "y x d"], stored: dict[str, Shaped[np.ndarray, "..."]]
+) -> Float64[np.ndarray, "y x"]:
+    """Return the cosine between each token and what was stored of it; 1 for tokens of zeros."""
     loaded = load_tokens(stored)
     exact = tokens.astype(np.float64)
     product = (exact * loaded).sum(-1)
     lengths = np.linalg.norm(exact, axis=-1) * np.linalg.norm(loaded, axis=-1)
-    return float(np.where(lengths > 0, product / np.where(lengths > 0, lengths, 1), 1).min(initial=1))
+    return np.where(lengths > 0, product / np.where(lengths > 0, lengths, 1), 1.0)
+
+
+def token_cosine(tokens: Float[np.ndarray, "y x d"], stored: dict[str, Shaped[np.ndarray, "..."]]) -> float:
+    """Return the lowest of ``token_cosines``; 1 where there are no tokens."""
+    return float(token_cosines(tokens, stored).min(initial=1))

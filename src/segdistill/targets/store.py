@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float32, Shaped
 
 from segdistill.data.image import Image
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_array
 from segdistill.targets.header import NAME, Header, differences, read_header, write_header
+from segdistill.targets.quantise import load_tokens
 from segdistill.targets.record import Key, Record
 from segdistill.targets.shard import Shard, Writer, read_index, shards, writing
 
@@ -99,6 +100,24 @@ class TargetStore:
         """
         shard, record = self._required(Key(*key))
         return dict(zip(self.header.outputs, self._array(shard, record, MAPS), strict=True))
+
+    def tokens(self, key: Key | tuple[str, int], name: str) -> Float32[np.ndarray, "y x d"]:
+        """Return a stored token grid on the teacher's own grid, of the view that the key names.
+
+        Args:
+            key: Of an image and a view.
+            name: In the header's tokens.
+
+        Raises:
+            ConfigError: The store holds no tokens of this name.
+            DataError: There is no sound record of this key.
+        """
+        if name not in self.header.tokens:
+            held = ", ".join(self.header.tokens) or "none"
+            raise ConfigError(f"{self.folder} holds no tokens called {name!r}. It holds: {held}.")
+        shard, record = self._required(Key(*key))
+        parts = {array.removeprefix(f"{name}/"): array for array in record.arrays if array.startswith(f"{name}/")}
+        return load_tokens({part: self._array(shard, record, array) for part, array in parts.items()})
 
     def parameters(self, key: Key | tuple[str, int]) -> Mapping[str, Any]:
         """Return what was noted beside a record.

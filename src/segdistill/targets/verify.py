@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 
-from segdistill.targets.fill import describe
+from segdistill.targets.fill import Arrays, describe
 from segdistill.targets.filling import Filling
 from segdistill.targets.look import field_of
-from segdistill.targets.quantise import load_maps
+from segdistill.targets.quantise import load_maps, token_cosine
 from segdistill.targets.record import Key
 from segdistill.targets.store import MAPS, TargetStore, image_key
 
@@ -26,13 +27,13 @@ class Verification:
     """Whose bytes are not as they were written. Filling makes them again."""
 
     recomputed: int
-    """Images whose maps were made again and compared."""
+    """Images whose maps and tokens were made again and compared."""
 
     differing: tuple[tuple[str, float], ...]
-    """Cases whose maps are not what the teacher says now, and by how much."""
+    """Cases whose maps or tokens are not what the teacher says now, and by how much."""
 
     largest: float
-    """Largest difference of a probability among the compared."""
+    """Largest difference of a probability among the compared, or of a token's cosine to 1."""
 
     @property
     def sound(self) -> bool:
@@ -41,7 +42,7 @@ class Verification:
 
 
 def verify_targets(store: TargetStore, filling: Filling, *, share: float = 0.01, seed: int = 0) -> Verification:
-    """Compare every record's checksum, and recompute a share of the maps, at least one.
+    """Compare every record's checksum, and recompute a share of the maps and tokens, at least one image's.
 
     Args:
         store: An open store.
@@ -71,12 +72,25 @@ def verify_targets(store: TargetStore, filling: Filling, *, share: float = 0.01,
 
 
 def _difference(store: TargetStore, filling: Filling, name: str) -> float:
-    """Return the largest difference between stored maps and maps made now; 1 where the image has no record."""
+    """Return the largest difference between what is stored and what is said now; 1 where the image has no record."""
     sample = filling.read(name)
     key = Key(image_key(sample.image))
     if not store.has(key):
         return 1.0  # the case is another picture than when it was described
     teacher = filling.teachers[filling.fold(name)]
     arrays, _ = describe(teacher, field_of(teacher, sample, filling.structures), store.header, 0)
-    stored, now = (load_maps(np.asarray(each[MAPS])) for each in (store.get(key), arrays))
-    return float(np.abs(stored - now).max(initial=0)) if stored.shape == now.shape else 1.0
+    found = store.get(key)
+    stored, now = (load_maps(np.asarray(each[MAPS])) for each in (found, arrays))
+    if stored.shape != now.shape:
+        return 1.0
+    tokens = max((_turned(store.tokens(key, name), _part(arrays, name)) for name in store.header.tokens), default=0.0)
+    return max(float(np.abs(stored - now).max(initial=0)), tokens)
+
+
+def _part(arrays: Arrays, name: str) -> Arrays:
+    return {array.removeprefix(f"{name}/"): value for array, value in arrays.items() if array.startswith(f"{name}/")}
+
+
+def _turned(stored: Float32[np.ndarray, "y x d"], now: Arrays) -> float:
+    """Return by how much the least similar token's cosine is below 1; 1 where the grids differ."""
+    return 1 - token_cosine(stored, now) if stored.shape == now["values"].shape else 1.0

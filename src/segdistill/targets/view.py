@@ -1,5 +1,6 @@
 """A recorded view of an image: what part of it, mirrored or not, turned how far."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -43,6 +44,49 @@ class View:
     def is_whole(self) -> bool:
         """Whether the image is seen whole and as it is."""
         return self == View()
+
+
+def drawn_views(
+    count: int, *, seed: int = 0, least: float = 0.5, mirrored: bool = True, turned: bool = True
+) -> tuple[View, ...]:
+    """Return the whole image and views drawn at random: parts of it, mirrored, turned.
+
+    The same arguments give the same views, and more of them begin with fewer, so a store may be made
+    again with more views than it has.
+
+    Args:
+        count: Of views, the whole image among them, ≥ 1.
+        seed: Of the draws.
+        least: Side of the smallest part, as a fraction of the image's, above 0 to 1.
+        mirrored: Whether left and right may be exchanged. Not where the sides mean something.
+        turned: Whether quarter turns are made. Not of radiographs.
+
+    Raises:
+        ConfigError: There would be no view, or the fraction is none.
+
+    >>> drawn_views(3)[0].is_whole, drawn_views(3) == drawn_views(9)[:3]
+    (True, True)
+    """
+    if count < 1 or not 0 < least <= 1:
+        raise ConfigError(
+            f"{count} views of at least {least} of an image are not possible. Choose 1 or more, above 0 to 1."
+        )
+    draw = np.random.default_rng(seed)
+    return (View(), *(_drawn_view(draw, least, mirrored, turned) for _ in range(count - 1)))
+
+
+def _drawn_view(draw: np.random.Generator, least: float, mirrored: bool, turned: bool) -> View:
+    """Return one view; every call takes as many numbers, whatever is allowed."""
+    size, top, left, mirror, turns = draw.random(5).tolist()
+    side = least + (1 - least) * size
+    # Rounded, so that equal views are equal on every machine; down, so that the part stays inside.
+    side = math.floor(side * 1024) / 1024 or 1 / 1024
+    corner = [math.floor((1 - side) * part * 1024) / 1024 for part in (top, left)]
+    return View(
+        window=(corner[0], corner[1], side, side),
+        mirrored=mirrored and mirror < 0.5,
+        turns=int(4 * turns) if turned else 0,
+    )
 
 
 def view_of(array: Shaped[np.ndarray, "c y x"], view: View) -> Shaped[np.ndarray, "c _ _"]:
