@@ -1,3 +1,6 @@
+import subprocess
+import sys
+import textwrap
 import warnings
 
 import numpy as np
@@ -77,3 +80,29 @@ def test_what_fails_in_the_middle_leaves_the_old_folder(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["a.ome.zarr"]
     write_zarr(path, (2, 3), [np.full((2, 3), 7, np.uint32)])
     assert (read_labels(path) == 7).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file sizes to stand in for a full disk")
+def test_a_full_disk_is_told_and_leaves_no_folder(tmp_path):
+    program = """
+        import resource, signal, sys
+        from pathlib import Path
+        import numpy as np
+        from segdistill.data.zarr_writer import write_zarr
+        from segdistill.errors import EnvironmentFault
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        labels = np.random.default_rng(0).integers(0, 2**32, (600, 700), dtype=np.uint32)
+        try:
+            write_zarr(Path(sys.argv[1]), labels.shape, [labels])
+        except EnvironmentFault as fault:
+            print(fault)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), tmp_path / "a.ome.zarr"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "There is no room to write" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -43,11 +43,11 @@ def write_zarr(
         levels = [_level(group, str(place), each) for place, each in enumerate(shapes)]
         top = 0
         for strip in strips_of(bands, _CHUNK):
-            levels[0][top : top + len(strip)] = strip
+            _write(levels[0], top, strip)
             top += len(strip)
         for fine, coarse in pairwise(levels):
             for top in range(0, coarse.shape[0], _CHUNK):
-                coarse[top : top + _CHUNK] = fine[2 * top : 2 * (top + _CHUNK) : 2, ::2]
+                _write(coarse, top, np.asarray(fine[2 * top : 2 * (top + _CHUNK) : 2, ::2]))
 
 
 def _levels(shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
@@ -62,7 +62,7 @@ def _levels(shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
         yield shape
 
 
-def _level(group: zarr.Group, name: str, shape: tuple[int, int]) -> Any:
+def _level(group: zarr.Group, name: str, shape: tuple[int, int]) -> zarr.Array:
     return group.create_array(
         name,
         shape=shape,
@@ -72,6 +72,12 @@ def _level(group: zarr.Group, name: str, shape: tuple[int, int]) -> Any:
         # A chunk that is not there could not be told from one that was lost.
         config={"write_empty_chunks": True},
     )
+
+
+def _write(level: zarr.Array, top: int, rows: Shaped[np.ndarray, "_ x"]) -> None:
+    """Write whole chunks one by one: of several at once, zarr goes on with the others when one has failed."""
+    for left in range(0, rows.shape[1], _CHUNK):
+        level[top : top + len(rows), left : left + _CHUNK] = rows[:, left : left + _CHUNK]
 
 
 def _metadata(path: Path, levels: int, pixel_size: float | None) -> dict[str, Any]:
