@@ -39,7 +39,7 @@ from segdistill.study.arms import RULE
 from segdistill.study.duplicates import keep_together
 from segdistill.training.distilling import Distilling, Taught
 from segdistill.training.entries import Entry, make_entry
-from segdistill.training.fit import make_drawing, make_plan
+from segdistill.training.fit import make_drawing, make_plan, usual_learning_rate
 from segdistill.training.objective import Objective
 from segdistill.training.validation import entry_maps
 
@@ -122,11 +122,16 @@ def train_one(
         objective,
         training=training,
         validation=[],
-        drawing=make_drawing(PROTOCOL, seed=seed),
+        drawing=make_drawing(PROTOCOL, crop=PROTOCOL.crop, seed=seed, labelled_share=PROTOCOL.labelled_share),
         weight_decay=PROTOCOL.weight_decay,
     )
     problem.outputs += (DISTANCE,) if distance else ()  # every field says this one of itself
-    train(problem, folder, make_plan(PROTOCOL, STUDENT, seed=seed, device="cpu"), notice=print)
+    train(
+        problem,
+        folder,
+        make_plan(PROTOCOL, learning_rate=usual_learning_rate(STUDENT), seed=seed, device="cpu"),
+        notice=print,
+    )
     return network.eval()
 
 

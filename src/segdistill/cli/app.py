@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "The whole story offline, on simulated multiplexed tissue, in minutes.",
     "distill": "The main job: teach a small student, and say what the teacher bought.",
     "study": "Compare arms, students, label budgets and seeds; run what is missing.",
+    "adapt": "Fit a SAM to a task with few labels, and keep it as a teacher.",
     "predict": "Segment images of any size with a student.",
     "export": "Write a student for other runtimes, each proved equal on real images.",
     "bench": "Time a student on this machine, by everything that can run it.",

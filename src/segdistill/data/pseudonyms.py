@@ -87,6 +87,15 @@ def _digits(pseudonym: str) -> str:
     return pseudonym.partition("-")[2]
 
 
+def image_sha256(case: Case) -> str:
+    """Return the SHA-256 of a case's image file, of which a pseudonym is the beginning; see ``pseudonymous``.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    return _hash(image_files(case)[0])
+
+
 def _hash(path: Path) -> str:
     try:
         if not path.is_dir():

@@ -3,6 +3,7 @@
 No module here imports torch.
 """
 
+from segdistill.settings.adapt import Adapt, Adapting
 from segdistill.settings.base import Settings, read_toml, validated
 from segdistill.settings.bench import Bench
 from segdistill.settings.check import Check
@@ -14,9 +15,12 @@ from segdistill.settings.run_folder import RunFolder, open_run
 from segdistill.settings.source import Images, Source
 from segdistill.settings.study import Study, StudyArm
 from segdistill.settings.targets import Targets
-from segdistill.settings.teacher import TeacherChoice, TeacherSpec
+from segdistill.settings.teacher import NamedTeacher, TeacherChoice, TeacherSpec
+from segdistill.settings.training import Training
 
 __all__ = [
+    "Adapt",
+    "Adapting",
     "Arm",
     "Bench",
     "Check",
@@ -24,6 +28,7 @@ __all__ = [
     "Evaluate",
     "Export",
     "Images",
+    "NamedTeacher",
     "Predict",
     "Protocol",
     "RunFolder",
@@ -34,6 +39,7 @@ __all__ = [
     "Targets",
     "TeacherChoice",
     "TeacherSpec",
+    "Training",
     "open_run",
     "read_toml",
     "validated",

@@ -8,22 +8,13 @@ from pydantic import Field, model_validator
 from segdistill.settings.base import Settings
 from segdistill.settings.source import Fraction, Source
 from segdistill.settings.teacher import TeacherChoice, TeacherSpec
+from segdistill.settings.training import Positive, Training
 
 Role = Literal["baseline", "student", "control", "all-labels", "all-labels student", "targets alone"]
-Positive = Annotated[int, Field(gt=0)]
 
 
-class Protocol(Settings):
+class Protocol(Training):
     """How a student is trained. Every arm of a comparison has the same."""
-
-    steps: Positive = 2000
-    """Optimiser steps."""
-
-    batch_size: Positive = 8
-    """Crops per optimiser step."""
-
-    micro_batch: Positive | None = None
-    """Crops per forward pass, fewer where memory is short. None is the whole batch."""
 
     crop: Annotated[int, Field(ge=16)] = 256
     """Side of a training crop, pixels."""
@@ -31,41 +22,11 @@ class Protocol(Settings):
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     """Peak of the learning rate. None is 1e-3, or 3e-4 for students with a transformer encoder."""
 
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    """Decay of the student's weights; biases, norms and the weights of the terms have none."""
-
-    warmup: Fraction = 0.05
-    """Share of the steps in which the learning rate rises; then it falls as a cosine."""
-
-    clip: Annotated[float, Field(gt=0)] | None = 1.0
-    """Largest norm of the gradient. None does not clip."""
-
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Decay per step of the running mean of the weights, which is what is kept. 0 keeps the last weights."""
-
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Arithmetic of the forward pass. 16-mixed needs a GPU."""
-
-    scale: tuple[float, float] = (0.75, 1.25)
-    """Range of the random magnification."""
-
-    flips: bool = True
-    """Mirror images at random. Wrong where left and right differ, as on radiographs."""
-
-    turns: bool = True
-    """Turn images by quarter turns at random. Wrong where up and down differ."""
-
-    intensity: Fraction = 0.2
-    """Strength of random gain, offset and gamma on the student's input. 0 leaves it alone."""
-
     labelled_share: Fraction = 0.5
     """Least share of each batch that is drawn from labelled images, where an arm also has unlabelled ones."""
 
     encoder_weights: Path | None = None
     """A timm safetensors file for the student's encoder. None starts from random weights."""
-
-    validations: Positive = 10
-    """How often in a run the student is validated; the best is kept."""
 
 
 class Trained(Settings):

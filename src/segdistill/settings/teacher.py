@@ -36,8 +36,8 @@ class TeacherSpec(Settings):
         return self
 
 
-class TeacherChoice(Settings):
-    """Which teacher, what it sees and how it is asked; for commands that have one."""
+class NamedTeacher(Settings):
+    """Which teacher and what it sees; for commands that have one."""
 
     teacher: str
     """Name of the teacher; `segdistill teachers` lists them."""
@@ -47,6 +47,10 @@ class TeacherChoice(Settings):
 
     teacher_weights: Path | None = None
     """File or folder of the teacher's weights, for teachers that are not embedded."""
+
+
+class TeacherChoice(NamedTeacher):
+    """Which teacher, what it sees and how it is asked; for commands that have one."""
 
     prompting: Prompting | None = None
     """How a SAM-type teacher is asked. boxes draws them from the labels: an oracle, named so everywhere."""

@@ -3,7 +3,9 @@
 from segdistill.plugins import lazy_exports
 
 _WHERE = {
+    "Adapted": "adapting",
     "Finished": "conclusion",
+    "adapt": "adapting",
     "check_targets": "targets_job",
     "demo": "demonstration",
     "distill": "main_job",

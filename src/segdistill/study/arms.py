@@ -32,7 +32,7 @@ from segdistill.networks.model import Model, save_model
 from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
 from segdistill.study.metering import metered
-from segdistill.study.preparation import Prepared, labelled_budget
+from segdistill.study.preparation import Prepared, budget_seed, labelled_budget
 from segdistill.study.starting import Start
 from segdistill.study.teaching import Teaching
 from segdistill.training.entries import Entry, make_entry, taught, unlabelled, with_stains
@@ -147,7 +147,7 @@ def arm_entries(bench: Bench, arm: Arm, seed: int) -> tuple[list[Entry], list[En
     those outside its budget of labels without theirs. An arm without any labels validates against
     its teacher too.
     """
-    budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=_draw(bench, seed))
+    budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=budget_seed(bench.split_seed, seed))
     teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
     training = []
     for name in bench.prepared.split["train"]:
@@ -191,7 +191,7 @@ def channels_in_use(bench: Bench, arm: Arm) -> tuple[str, ...]:
 
 def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
     """Return how many labelled images an arm uses, wherever it uses them."""
-    budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=_draw(bench, seed))
+    budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=budget_seed(bench.split_seed, seed))
     validation = 0 if arm.labels == 0 else len(bench.prepared.labelled("validation"))
     before = 0 if bench.start is None else bench.start.card.labels_used
     if arm.teacher is None:
@@ -323,7 +323,3 @@ def card_notes(labels: Labels, teaching: Teaching | None) -> tuple[str, ...]:
         seen = "an unknown number of" if labels.teacher is None else str(labels.teacher)
         notes.append(f"Its teacher was fitted on {seen} labelled images. {teaching.contract.note}".strip())
     return tuple(notes)
-
-
-def _draw(bench: Bench, seed: int) -> int:
-    return 1000 * bench.split_seed + seed

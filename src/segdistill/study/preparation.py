@@ -52,15 +52,16 @@ class Prepared:
         return [sample for sample in self.of(split) if sample.known.any()]
 
 
-def prepare(source: Source, *, notice: Notice) -> Prepared:
+def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
     """Read and divide a data set.
 
     Args:
         source: Where it is and how to read it.
         notice: Told what was inferred and what could not be read.
+        tested: Whether something is to be scored on the test images.
 
     Raises:
-        ConfigError: Nothing can be read, or nothing is labelled among the test images.
+        ConfigError: Nothing can be read, or nothing is labelled among the test images that are to be scored on.
         UnknownName: The manifest has no column by which scores are to be told.
     """
     dataset = open_dataset(source)
@@ -78,7 +79,7 @@ def prepare(source: Source, *, notice: Notice) -> Prepared:
         for name, part in split_cases(cases, fractions=source.split, seed=source.split_seed).items()
     }
     prepared = Prepared(dataset, samples, split, {case.name: case.group for case in cases}, dropped, notes, by)
-    if not prepared.labelled("test"):
+    if tested and not prepared.labelled("test"):
         raise ConfigError(
             f"None of the {len(split['test'])} test images in {source.data} is labelled, so nothing could be said"
             " about any student. Label some, or name the split of each image in a manifest."
@@ -214,3 +215,12 @@ def labelled_budget(samples: Sequence[Sample], count: int | None, *, seed: int) 
         )
     order = np.random.default_rng((seed, len(samples))).permutation(len(samples))
     return frozenset(samples[index].name for index in order[:count])
+
+
+def budget_seed(split_seed: int, seed: int) -> int:
+    """Return the seed by which a run draws its labelled images: of the division and of the run itself.
+
+    >>> budget_seed(2, 1)
+    2001
+    """
+    return 1000 * split_seed + seed

@@ -89,6 +89,14 @@ _KINDS = (
         labels="nobody stated",
     ),
     KnownTeacher(
+        name="adapter:FOLDER",
+        what="a SAM that `adapt` fitted to a task: what changed of it; its own weights are needed too",
+        channels="its card's",
+        size=None,
+        licence="the SAM's",
+        labels="the SAM's and its card's",
+    ),
+    KnownTeacher(
         name="onnx:FILE",
         what="any network in ONNX, described by a TOML file beside it",
         channels="the description's",

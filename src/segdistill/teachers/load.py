@@ -16,6 +16,7 @@ from segdistill.teachers.model import build_model
 from segdistill.teachers.onnx import build_onnx
 from segdistill.teachers.published import PUBLISHED
 from segdistill.teachers.request import CELL, DEFAULTS, Request, TeacherOptions
+from segdistill.teachers.sam_adapter import build_adapter
 from segdistill.teachers.sam_build import EMBEDDED, build_embedded, build_local, build_published
 
 Build = Callable[[Request], Teacher]
@@ -29,6 +30,7 @@ BUILTIN: Mapping[str, Build] = {
 
 PREFIXES: Mapping[str, Build] = {
     "sam": build_local,
+    "adapter": build_adapter,
     "onnx": build_onnx,
     "maps": build_maps,
     "model": build_model,

@@ -17,7 +17,7 @@ from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_file
 from segdistill.teachers.contract import Contract, Prompting, Teacher
 from segdistill.teachers.published import PUBLISHED
-from segdistill.teachers.request import Request
+from segdistill.teachers.request import DEFAULTS, Request, TeacherOptions
 from segdistill.teachers.sam import (
     SamTeacher,
     ask_boxes,
@@ -94,21 +94,53 @@ def build_embedded(request: Request) -> Teacher:
         return _from_card(request, path, card)
 
 
-def load_sam(name: str, *, channels: Sequence[str], weights: Path | None, device: str) -> SamTeacher:
-    """Return a SAM by its name, to fit a probe on its features.
+def load_sam(
+    name: str,
+    *,
+    channels: Sequence[str],
+    weights: Path | None,
+    device: str,
+    options: TeacherOptions = DEFAULTS,
+    purpose: str = "prompting probe",
+) -> SamTeacher:
+    """Return a SAM by its name, to fit something on its features or to fit it itself.
+
+    Args:
+        name: As ``load_teacher`` takes it.
+        channels: As for ``load_teacher``.
+        weights: As for ``load_teacher``.
+        device: Where it runs.
+        options: As for ``load_teacher``.
+        purpose: What is wanted of it, for the message.
+
+    Raises:
+        ConfigError: The teacher is no SAM.
+        SegdistillError: It cannot be had; see ``load_teacher``.
+    """
+    request = Request(
+        name=name, channels=tuple(channels), prompting="grid", weights=weights, device=device, options=options
+    )
+    return build_any_sam(request, purpose=purpose)
+
+
+def build_any_sam(request: Request, *, purpose: str) -> SamTeacher:
+    """Return a SAM as it was asked for; refuse other teachers.
+
+    Args:
+        request: Names a SAM.
+        purpose: What is wanted of it, for the message.
 
     Raises:
         ConfigError: The teacher is no SAM.
         SegdistillError: It cannot be had; see ``load_teacher``.
     """
     builders = {**dict.fromkeys(PUBLISHED, build_published), **dict.fromkeys(EMBEDDED, build_embedded)}
-    build = build_local if name.startswith("sam:") else builders.get(name)
+    build = build_local if request.name.startswith("sam:") else builders.get(request.name)
     if build is None:
         raise ConfigError(
-            f"Teacher {name!r} takes no prompting probe: a probe reads the features of a SAM, as {', '.join(builders)}"
-            " or sam:PATH. Leave the prompting out."
+            f"Teacher {request.name!r} takes no {purpose}: it is no SAM, as {', '.join(builders)} or sam:PATH are."
+            " Name one of these."
         )
-    request = Request(name=name, channels=tuple(channels), prompting="grid", weights=weights, device=device)
     return cast("SamTeacher", build(request))  # whatever these build is one
 
 
@@ -117,7 +149,7 @@ def _card(path: Path) -> SamCard | None:
 
 
 def _from_card(request: Request, path: Path, card: SamCard) -> Teacher:
-    channels = _tuned_channels(request, card)
+    channels = tuned_channels(request, card.channels)
     model = _model(request, path, card_config(card), read_state(path))
     contract = _contract(model, request, channels, path=path, licence=card.licence)
     contract = replace(contract, tile=card.tile, pixel_size=card.pixel_size, labels_seen=card.labels_seen)
@@ -165,15 +197,23 @@ def _contract(model: SamModel, request: Request, channels: tuple[str, ...], *, p
     )
 
 
-def _tuned_channels(request: Request, card: SamCard) -> tuple[str, ...]:
-    """Return the channels it was tuned on, under the names that the user's images have."""
+def tuned_channels(request: Request, own: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the channels that a SAM was tuned on, under the names that the user's images have.
+
+    Args:
+        request: Its channels replace them: all, or those that are not ``blank``. None keeps them.
+        own: Channels that it was tuned on.
+
+    Raises:
+        ConfigError: The numbers differ.
+    """
     wanted = request.channels
-    if wanted is None or len(wanted) == len(card.channels):
-        return wanted or card.channels
-    seen = [name for name in card.channels if name != BLANK]
+    if wanted is None or len(wanted) == len(own):
+        return wanted or own
+    seen = list(dict.fromkeys(name for name in own if name != BLANK))
     if len(wanted) == len(seen):
-        names = iter(wanted)
-        return tuple(name if name == BLANK else next(names) for name in card.channels)
+        names = dict(zip(seen, wanted, strict=True))
+        return tuple(names.get(name, BLANK) for name in own)
     other = f" {EMBEDDED[1]} takes the nucleus alone." if request.name == EMBEDDED[0] else ""
     raise ConfigError(
         f"Teacher {request.name!r} was tuned on {len(seen)} channels ({', '.join(seen)}), but was given"

@@ -16,7 +16,7 @@ from segdistill.networks.model import load_model
 from segdistill.networks.stain_head import WithStains
 from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
 from segdistill.objectives.weighting import build_weighting
-from segdistill.settings import Arm, Protocol
+from segdistill.settings import Arm, Protocol, Training
 from segdistill.training.distilling import Distilling, Drawing, Taught
 from segdistill.training.entries import Entry
 from segdistill.training.objective import Objective, taught_outputs
@@ -102,10 +102,17 @@ def fit(
         objective,
         training=training,
         validation=validation,
-        drawing=make_drawing(protocol, seed=seed, dropped=len(arm.dropped_channels)),
+        drawing=make_drawing(
+            protocol,
+            crop=protocol.crop,
+            seed=seed,
+            labelled_share=protocol.labelled_share,
+            dropped=len(arm.dropped_channels),
+        ),
         weight_decay=protocol.weight_decay,
     )
-    outcome = train(problem, folder, make_plan(protocol, recipe.student, seed=seed, device=device), notice=notice)
+    rate = protocol.learning_rate or usual_learning_rate(recipe.student)
+    outcome = train(problem, folder, make_plan(protocol, learning_rate=rate, seed=seed, device=device), notice=notice)
     network = (student.own() if isinstance(student, WithStains) else network).cpu().eval()
     return Fitted(network, tune_thresholds(judged(network, validation, structures, device="cpu"), structures), outcome)
 
@@ -132,13 +139,13 @@ def make_objective(arm: Arm, structures: Sequence[Structure], training: Sequence
     )
 
 
-def make_drawing(protocol: Protocol, *, seed: int, dropped: int = 0) -> Drawing:
+def make_drawing(protocol: Training, *, crop: int, seed: int, labelled_share: float = 1.0, dropped: int = 0) -> Drawing:
     """Return how batches are drawn; ``dropped`` of the last channels are left blank at random."""
     return Drawing(
         seed=seed,
         batch_size=protocol.batch_size,
-        labelled_share=protocol.labelled_share,
-        crop=protocol.crop,
+        labelled_share=labelled_share,
+        crop=crop,
         scale=protocol.scale,
         flips=protocol.flips,
         turns=protocol.turns,
@@ -164,14 +171,14 @@ def jitter_of(strength: float) -> Jitter | None:
     )
 
 
-def make_plan(protocol: Protocol, student: str, *, seed: int, device: str) -> Plan:
+def make_plan(protocol: Training, *, learning_rate: float, seed: int, device: str) -> Plan:
     """Return the engine's plan of a protocol."""
     every = max(1, protocol.steps // protocol.validations)
     return Plan(
         steps=protocol.steps,
         batch_size=protocol.batch_size,
         micro_batch=protocol.micro_batch or protocol.batch_size,
-        learning_rate=protocol.learning_rate or usual_learning_rate(student),
+        learning_rate=learning_rate,
         warmup=protocol.warmup,
         clip=protocol.clip,
         ema=protocol.ema,

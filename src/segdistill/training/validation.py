@@ -1,6 +1,6 @@
 """How good a student is on whole fields, while it trains and after."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -68,10 +68,15 @@ def judged(
 def mean_dice(
     network: nn.Module, entries: Sequence[Entry], structures: Sequence[Structure], *, device: str | torch.device
 ) -> dict[str, float]:
+    """Return ``dice_of`` what a network says of fields, as ``judged`` returns it."""
+    return dice_of(judged(network, entries, structures, device=device), structures)
+
+
+def dice_of(cases: Iterable[Judged], structures: Sequence[Structure]) -> dict[str, float]:
     """Return Dice at probability 0.5, the mean over fields, for each structure and as "score" over all."""
     names = output_names(structures)
     scores: dict[str, list[float]] = {structure.name: [] for structure in structures}
-    for maps, wanted, counts in judged(network, entries, structures, device=device):
+    for maps, wanted, counts in cases:
         for plane, structure in enumerate(structures):
             mask = maps[names.index(structure.name)] > 0.5
             scores[structure.name].append(dice(mask, wanted[plane] > 0, counts=counts))
