@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from segdistill import __version__
+from segdistill.engine.machine import processor
 from segdistill.files import write_json
-from segdistill.study.provenance import processor
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from segdistill import __version__
+from segdistill.engine.machine import processor
 from segdistill.evaluation.metrics import USUAL
 from segdistill.files import whole_file, write_json
 from segdistill.settings import Distill
 from segdistill.study.conclusion import Finished
 from segdistill.study.main_job import distill
-from segdistill.study.provenance import processor
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -9,7 +9,7 @@ from segdistill.cli.app import say
 from segdistill.settings import Adapt
 
 if TYPE_CHECKING:
-    from segdistill.study.adapting import Adapted
+    from segdistill.study.adapt_job import Adapted
 
 
 def adapt(*, config: Annotated[Adapt, Parameter(name="*")]) -> None:
@@ -27,8 +27,8 @@ def adapt(*, config: Annotated[Adapt, Parameter(name="*")]) -> None:
 def _of(made: "Adapted", config: Adapt) -> Iterator[str]:
     card = made.card
     yield (
-        f"Fitted ({card.how}): {card.learned:,} weights of {made.parameters:,}, on {len(card.fitted_on)} labelled"
-        f" images, chosen on {len(card.chosen_on)}."
+        f"Fitted ({card.how}): {card.learned:,} weights, on {len(card.fitted_on)} labelled images, chosen on"
+        f" {len(card.chosen_on)}."
     )
     names = {name: "mean" if name == "score" else name.removeprefix("dice.") for name in card.validation}
     if names:

@@ -3,7 +3,8 @@
 No module here imports torch.
 """
 
-from segdistill.settings.adapt import Adapt, Adapting
+from segdistill.settings.adapt import Adapt
+from segdistill.settings.adaptation import Adaptation, Adapting
 from segdistill.settings.base import Settings, read_toml, validated
 from segdistill.settings.bench import Bench
 from segdistill.settings.check import Check
@@ -20,6 +21,7 @@ from segdistill.settings.training import Training
 
 __all__ = [
     "Adapt",
+    "Adaptation",
     "Adapting",
     "Arm",
     "Bench",

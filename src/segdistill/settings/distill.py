@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from segdistill.settings.adaptation import Adaptation
 from segdistill.settings.base import Settings
 from segdistill.settings.source import Fraction, Source
 from segdistill.settings.teacher import TeacherChoice, TeacherSpec
@@ -101,6 +102,10 @@ class Distill(TeacherChoice, Trained, Source):
     targets: Path | None = None
     """Folder that `segdistill targets` wrote; None makes them in the run folder."""
 
+    adapt: Adaptation | None = None
+    """Fit the teacher, a SAM, to the task in this run, each labelled training image described by one that was fitted on
+    other folds; the control's likewise. None asks it as it is. `segdistill adapt` fits one for many runs."""
+
     control: str | None = None
     """A teacher for the control arm, given only the student's channels. None runs no control."""
 
@@ -134,7 +139,10 @@ class Distill(TeacherChoice, Trained, Source):
             raise ValueError("seeds must name at least one seed")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds names a seed twice: {self.seeds}")
-        fitted = [name.startswith("fit:") for name in (self.teacher, self.control) if name is not None]
+        fits = self.adapt is not None and self.adapt.how != "none"
+        fitted = [fits or name.startswith("fit:") for name in (self.teacher, self.control) if name is not None]
+        if fits and self.prompting is not None:
+            raise ValueError("prompting is void with adapt: a SAM that is fitted to the task answers without a prompt")
         if self.targets is not None and all(fitted):
             raise ValueError("targets is void with a teacher that is fitted here: nobody can have asked it before")
         looked_up = [name for name in (self.teacher, self.control) if name is not None and name.startswith("maps:")]
@@ -152,13 +160,14 @@ class Distill(TeacherChoice, Trained, Source):
 
     def teachers(self) -> dict[str, TeacherSpec]:
         """Return the teachers by the names that arms call them by."""
-        teachers = {"teacher": self.first_teacher}
+        teachers = {"teacher": self.first_teacher.model_copy(update={"adapt": self.adapt})}
         if self.control is not None:
             teachers["control"] = TeacherSpec(
                 teacher=self.control,
                 channels=self.student_channels,
                 weights=self.control_weights,
                 prompting=self.prompting,
+                adapt=self.adapt,
             )
         return teachers
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from segdistill.settings.adaptation import Adaptation
 from segdistill.settings.base import Settings
 
 Prompting = Literal["boxes", "grid", "probe", "tuned"]
@@ -27,6 +28,21 @@ class TeacherSpec(Settings):
 
     shuffled: tuple[str, ...] = ()
     """Channels that it is shown from another image: a control that keeps their look and breaks their meaning."""
+
+    adapt: Adaptation | None = None
+    """Fit it, a SAM, to the task in the run, each labelled training image described by one that was fitted on other
+    folds. None asks it as it is."""
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """How it is fitted in the run; None where nothing of it is."""
+        return None if self.adapt is None or self.adapt.how == "none" else self.adapt
+
+    @model_validator(mode="after")
+    def _asked_in_one_way(self) -> "TeacherSpec":
+        if self.adaptation is not None and self.prompting is not None:
+            raise ValueError("prompting is void with adapt: a SAM that is fitted to the task answers without a prompt")
+        return self
 
     @model_validator(mode="after")
     def _shuffles_its_own(self) -> "TeacherSpec":

@@ -3,9 +3,9 @@
 from segdistill.plugins import lazy_exports
 
 _WHERE = {
-    "Adapted": "adapting",
+    "Adapted": "adapt_job",
     "Finished": "conclusion",
-    "adapt": "adapting",
+    "adapt": "adapt_job",
     "check_targets": "targets_job",
     "demo": "demonstration",
     "distill": "main_job",

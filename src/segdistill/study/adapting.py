@@ -1,4 +1,4 @@
-"""Fitting a SAM to a task with few labels, and keeping it as a teacher for every later command."""
+"""Adaptation a SAM to a task with few labels, for `adapt` and, out of fold, for teachers of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,21 +8,25 @@ from pathlib import Path
 from segdistill.data.labels import Structure, output_names
 from segdistill.data.pseudonyms import image_sha256
 from segdistill.data.sample import Sample
-from segdistill.engine import Outcome, select_device, trained_values
+from segdistill.engine import trained_values
 from segdistill.errors import ConfigError
-from segdistill.settings import Adapt, open_run
-from segdistill.study.preparation import Prepared, budget_seed, labelled_budget, prepare
-from segdistill.study.provenance import machine, versions
+from segdistill.settings import Adaptation
+from segdistill.study.fitted import FOLDS, SEED, divide
+from segdistill.study.preparation import Prepared
+from segdistill.study.surroundings import machine, versions
 from segdistill.teachers.contract import Contract, Teacher
 from segdistill.teachers.load import load_teacher
 from segdistill.teachers.request import TeacherOptions
 from segdistill.teachers.sam import SamTeacher
-from segdistill.teachers.sam_adapter import CARD, PREFIX, WEIGHTS, AdapterBase, AdapterCard, read_adapter, save_adapter
+from segdistill.teachers.sam_adapter import CARD, PREFIX, AdapterBase, AdapterCard, read_adapter, save_adapter
 from segdistill.teachers.sam_build import load_sam
 from segdistill.teachers.sam_learner import Fitted, new_learner
 from segdistill.teachers.sam_lora import SCALING
-from segdistill.training.adapting import Adaptation, fit_adapter, score_on
+from segdistill.training.adapting import SamFit, fit_adapter, score_on
 from segdistill.training.entries import Entry, make_entry
+
+FIT = "fit"
+"""Folder of checkpoints and log, beside the adapter."""
 
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "none": (),
@@ -36,67 +40,167 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
 }
 """What of a SAM is fitted, in the words of the card."""
 
-_FIT = "fit"
-"""Folder of checkpoints and log, beside the adapter."""
-
-_SAME_RESULT = frozenset({"device"})
-
 Notice = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Adapted:
-    """An adapter that is done."""
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What the adapters of one SAM on one data set share."""
+
+    teacher: str
+    """Name of the SAM."""
+
+    channels: tuple[str, ...]
+    """What it sees, by name."""
+
+    weights: Path | None
+    """File or folder of its weights."""
+
+    adaptation: Adaptation
+    """What of it is fitted, and how."""
+
+    structures: tuple[Structure, ...]
+    """What it is to segment."""
+
+    pixel_size: float | None
+    """Pixel size that the images were brought to, micrometres; None: they are as they came."""
+
+    hashes: Mapping[str, str]
+    """Case to the SHA-256 of its image's file."""
+
+    device: str
+    notice: Notice
+
+    def base(self) -> SamTeacher:
+        """Return the SAM, frozen, with weights of its own to change."""
+        return load_sam(
+            self.teacher,
+            channels=self.channels,
+            weights=self.weights,
+            device=self.device,
+            options=TeacherOptions(size=self.adaptation.size),
+            purpose="adapter",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptedFold:
+    """One adapter of a run."""
 
     folder: Path
-    """Name it as ``adapter:FOLDER``."""
+    """Where it is."""
 
-    card: AdapterCard
-    """What it is."""
-
-    parameters: int
-    """All weights of the teacher."""
-
-    @property
-    def bytes(self) -> int:
-        """Of both its files."""
-        return sum((self.folder / name).stat().st_size for name in (WEIGHTS, CARD))
+    describes: tuple[str, ...]
+    """Training images that it was not fitted on and is to describe."""
 
 
-def adapt(settings: Adapt, *, notice: Notice = lambda _: None) -> Adapted:
-    """Fit a SAM to a task, or go on with it, or read back what was fitted before.
+def file_hashes(prepared: Prepared) -> dict[str, str]:
+    """Return the SHA-256 of the file of every image, by case."""
+    return {case.name: image_sha256(case) for case in prepared.dataset.cases}
 
-    Test images are never looked at, so that what is taught by it can be scored on them: give the later
-    command the same data, split and split seed.
+
+def fit_folds(task: Task, prepared: Prepared, *, folder: Path) -> tuple[list[AdaptedFold], frozenset[str]]:
+    """Fit a SAM on all labelled training images, and one per fold; or read back what was fitted before.
 
     Args:
-        settings: Everything that is asked for.
-        notice: Told what happens, line by line.
+        task: What is fitted.
+        prepared: The images. Validation images choose the best weights of each.
+        folder: Where the adapters are kept.
+
+    Returns:
+        First the one that was fitted on all of them, then one per fold; and the images whose labels were used.
 
     Raises:
-        SegdistillError: Anything that cannot be done as asked; see ``segdistill.errors``.
+        ConfigError: The teacher is no SAM, or fewer than two groups of training images are labelled.
     """
-    with open_run(settings.out, settings.resolved(), ignoring=_SAME_RESULT):
-        prepared = prepare(settings, notice=notice, tested=False)
-        device = str(select_device(settings.device, notice=notice))
-        base = _base(settings, device)
-        parameters = base.parameters
-        if not (settings.out / CARD).is_file():
-            _make(settings, prepared, base, device, notice)
-        return Adapted(settings.out, read_adapter(settings.out), parameters)
+    labelled, validation, groups = prepared.labelled("train"), prepared.labelled("validation"), prepared.groups
+    parts = divide(sorted({groups[sample.name] for sample in labelled}), FOLDS)
+    if len(parts) < 2:
+        raise ConfigError(
+            f"{task.teacher} is fitted on labelled training images of at least two groups, one to fit on and one to"
+            f" describe, but there is {len(parts)}. Label more, or leave adapt out."
+        )
+    folds = []
+    for number, left_out in enumerate([frozenset[str](), *parts]):
+        own = folder / ("all" if number == 0 else f"without_{number}")
+        if not (own / CARD).is_file():
+            kept = [sample for sample in labelled if groups[sample.name] not in left_out]
+            make_adapter(own, task, kept, validation, seed=SEED)
+        folds.append(AdaptedFold(own, tuple(s.name for s in labelled if groups[s.name] in left_out)))
+    return folds, frozenset(sample.name for sample in [*labelled, *validation])
 
 
-def cases_known_to(name: str, prepared: Prepared) -> frozenset[str]:
-    """Return the images of a study on whose labels an adapter was fitted or chosen; none for other teachers.
+def make_adapter(
+    folder: Path, task: Task, training: Sequence[Sample], validation: Sequence[Sample], *, seed: int
+) -> None:
+    """Fit a SAM, or go on with it, and write the adapter.
+
+    Args:
+        folder: For the adapter; its checkpoints and log lie in a folder within.
+        task: What is fitted.
+        training: Labelled images to fit it on.
+        validation: Labelled images to choose the best weights on. None at all: the last ones are kept.
+        seed: Of first weights and of every draw.
+
+    Raises:
+        TrainingStopped: The loss was not finite, or a signal came.
+    """
+    adaptation, structures = task.adaptation, task.structures
+    if adaptation.how == "none":
+        raise ConfigError("Nothing is fitted with how none. Choose probe, lora or full.")
+    base = task.base()
+    contract = replace(base.contract, outputs=output_names(structures), pixel_size=task.pixel_size)
+    entries = (_entries(contract, training), _entries(contract, validation))
+    _tell(task, training, validation)
+    how: Fitted = adaptation.how
+    learner = new_learner(base.model, how, outputs=len(contract.outputs), rank=adaptation.rank_in_use or 1, seed=seed)
+    fit = SamFit(learner, how, contract, structures, adaptation.protocol)
+    outcome = fit_adapter(folder / FIT, fit, entries=entries, seed=seed, device=task.device, notice=task.notice)
+    scores = score_on(SamTeacher(learner.model, contract, learner.ask), entries[1], structures)
+    learned = sum(value.numel() for value in trained_values(learner).values())
+    card = _card(task, contract, (training, validation), scores, seed=seed)
+    save_adapter(folder, learner, card.model_copy(update={"learned": learned, "best_step": outcome.best_step}))
+
+
+def keep_frozen(folder: Path, task: Task, validation: Sequence[Sample]) -> None:
+    """Write an adapter that changes nothing, with the scores of the SAM as it answers by itself.
+
+    Args:
+        folder: For the adapter.
+        task: Its SAM is asked without a prompt where it was tuned to answer so, else by a grid of points.
+        validation: Labelled images to score it on.
+
+    Raises:
+        ConfigError: It gives other maps than those that are labelled.
+    """
+    teacher = _frozen(task)
+    scores = score_on(teacher, _entries(teacher.contract, validation), task.structures)
+    contract = replace(teacher.contract, pixel_size=task.pixel_size)
+    save_adapter(folder, None, _card(task, contract, ((), ()), scores, seed=0))
+
+
+def known_to(name: str, hashes: Mapping[str, str]) -> frozenset[str]:
+    """Return the images on whose labels an adapter was fitted or chosen; none for other teachers.
+
+    Args:
+        name: Of the teacher.
+        hashes: Case to the SHA-256 of its image's file.
+    """
+    if not name.startswith(PREFIX):
+        return frozenset()
+    used = read_adapter(Path(name.removeprefix(PREFIX))).used
+    return frozenset(case for case, digest in hashes.items() if digest in used)
+
+
+def known_in(name: str, prepared: Prepared) -> frozenset[str]:
+    """Return ``known_to`` for a study's images.
 
     Raises:
         ConfigError: Test images are among them: what is taught by it could not be scored on those.
     """
     if not name.startswith(PREFIX):
         return frozenset()
-    card = read_adapter(Path(name.removeprefix(PREFIX)))
-    used = {*card.fitted_on, *card.chosen_on}
-    known = frozenset(case.name for case in prepared.dataset.cases if image_sha256(case) in used)
+    known = known_to(name, file_hashes(prepared))
     tested = sorted(known & set(prepared.split["test"]))
     if tested:
         raise ConfigError(
@@ -107,90 +211,33 @@ def cases_known_to(name: str, prepared: Prepared) -> frozenset[str]:
     return known & frozenset(prepared.samples)
 
 
-def _base(settings: Adapt, device: str) -> SamTeacher:
-    return load_sam(
-        settings.teacher,
-        channels=settings.teacher_channels,
-        weights=settings.teacher_weights,
-        device=device,
-        options=TeacherOptions(size=settings.size),
-        purpose="adapter",
-    )
-
-
-def _make(settings: Adapt, prepared: Prepared, base: SamTeacher, device: str, notice: Notice) -> None:
-    structures = prepared.dataset.structures
-    training, validation = _labelled(settings, prepared)
-    contract = replace(base.contract, outputs=output_names(structures), pixel_size=settings.pixel_size)
-    chosen_on = _entries(contract, validation)
-    if settings.how == "none":
-        scores = score_on(_frozen(settings, structures, device), chosen_on, structures)
-        save_adapter(settings.out, None, _card(settings, prepared, contract, ((), ()), scores, learned=0))
-        return
-    entries = (_entries(contract, training), chosen_on)
-    _tell(settings, training, validation, structures, notice)
-    how: Fitted = settings.how
-    learner = new_learner(
-        base.model, how, outputs=len(contract.outputs), rank=settings.rank_in_use or 1, seed=settings.seed
-    )
-    adaptation = Adaptation(learner, how, contract, structures, settings.protocol)
-    outcome = fit_adapter(
-        settings.out / _FIT, adaptation, entries=entries, seed=settings.seed, device=device, notice=notice
-    )
-    teacher = SamTeacher(learner.model, contract, learner.ask)
-    scores = score_on(teacher, chosen_on, structures)
-    learned = sum(value.numel() for value in trained_values(learner).values())
-    card = _card(settings, prepared, contract, (training, validation), scores, learned=learned, outcome=outcome)
-    save_adapter(settings.out, learner, card)
-
-
-def _labelled(settings: Adapt, prepared: Prepared) -> tuple[list[Sample], list[Sample]]:
-    every = prepared.labelled("train")
-    if not every and settings.how != "none":
-        raise ConfigError(
-            f"None of the {len(prepared.split['train'])} training images in {settings.data} is labelled, so there is"
-            " nothing to fit a teacher on. Label some, or ask the SAM by grid, which needs no label."
-        )
-    names = labelled_budget(every, settings.labels, seed=budget_seed(settings.split_seed, settings.seed))
-    return [sample for sample in every if sample.name in names], prepared.labelled("validation")
-
-
 def _entries(contract: Contract, samples: Sequence[Sample]) -> list[Entry]:
     return [make_entry(sample, channels=contract.channels, rule=contract.rule) for sample in samples]
 
 
-def _tell(
-    settings: Adapt,
-    training: Sequence[Sample],
-    validation: Sequence[Sample],
-    structures: Sequence[Structure],
-    notice: Notice,
-) -> None:
-    names = ", ".join(structure.name for structure in structures)
+def _tell(task: Task, training: Sequence[Sample], validation: Sequence[Sample]) -> None:
+    names = ", ".join(structure.name for structure in task.structures)
     chosen = f"chosen on {len(validation)} more" if validation else "no validation images: the last weights are kept"
-    notice(f"Fitting {settings.teacher} ({settings.how}) to {names} on {len(training)} labelled images; {chosen}.")
-    if not any(sample.planes.any() for sample in training):
-        notice("No training image shows anything labelled: all masks are empty, and an empty answer is what is learnt.")
-
-
-def _frozen(settings: Adapt, structures: Sequence[Structure], device: str) -> Teacher:
-    """Return the SAM as it answers by itself: without a prompt where it was tuned, else by a grid of points.
-
-    Raises:
-        ConfigError: It gives other maps than those that are labelled.
-    """
-    teacher = load_teacher(
-        settings.teacher,
-        channels=settings.teacher_channels,
-        structures=structures,
-        weights=settings.teacher_weights,
-        device=device,
-        options=TeacherOptions(size=settings.size),
+    task.notice(
+        f"Fitting {task.teacher} ({task.adaptation.how}) to {names} on {len(training)} labelled images; {chosen}."
     )
-    given, wanted = teacher.contract.outputs, output_names(structures)
+    if not any(sample.planes.any() for sample in training):
+        task.notice("No training image shows anything labelled: all masks are empty, and so will the answers be.")
+
+
+def _frozen(task: Task) -> Teacher:
+    teacher = load_teacher(
+        task.teacher,
+        channels=task.channels,
+        structures=task.structures,
+        weights=task.weights,
+        device=task.device,
+        options=TeacherOptions(size=task.adaptation.size),
+    )
+    given, wanted = teacher.contract.outputs, output_names(task.structures)
     if not set(wanted) <= set(given):
         raise ConfigError(
-            f"Teacher {settings.teacher!r} by itself gives {', '.join(given)}, but the labels are of"
+            f"Teacher {task.teacher!r} by itself gives {', '.join(given)}, but the labels are of"
             f" {', '.join(wanted)}: there is nothing to compare. Call the labels by those names"
             " (--structure), or fit it."
         )
@@ -198,29 +245,26 @@ def _frozen(settings: Adapt, structures: Sequence[Structure], device: str) -> Te
 
 
 def _card(
-    settings: Adapt,
-    prepared: Prepared,
+    task: Task,
     contract: Contract,
     used: tuple[Sequence[Sample], Sequence[Sample]],
     scores: Mapping[str, float],
     *,
-    learned: int,
-    outcome: Outcome | None = None,
+    seed: int,
 ) -> AdapterCard:
-    hashes = {case.name: image_sha256(case) for case in prepared.dataset.cases}
-    fitted_on, chosen_on = (tuple(sorted(hashes[sample.name] for sample in samples)) for samples in used)
-    plain = settings.resolved()
+    fitted_on, chosen_on = (tuple(sorted(task.hashes[sample.name] for sample in samples)) for samples in used)
+    adaptation = task.adaptation
     return AdapterCard(
-        how=settings.how,
+        how=adaptation.how,
         base=AdapterBase(
-            name=settings.teacher,
+            name=task.teacher,
             weights_sha256=contract.weights_sha256,
             licence=contract.licence,
             labels_seen=contract.labels_seen,
         ),
-        rank=settings.rank_in_use,
-        scaling=None if settings.rank_in_use is None else SCALING,
-        targets=TARGETS[settings.how],
+        rank=adaptation.rank_in_use,
+        scaling=None if adaptation.rank_in_use is None else SCALING,
+        targets=TARGETS[adaptation.how],
         channels=contract.channels,
         outputs=contract.outputs,
         size=contract.size or 0,
@@ -229,12 +273,11 @@ def _card(
         fitted_on=fitted_on,
         chosen_on=chosen_on,
         validation=dict(scores),
-        learned=learned,
         provenance={
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "settings": {name: value for name, value in plain.items() if name not in {"data", "out"}},
-            "best_step": None if outcome is None else outcome.best_step,
+            "seed": seed,
+            "adaptation": adaptation.resolved(),
             "versions": versions(),
-            "machine": machine(str(settings.device)),
+            "machine": machine(task.device),
         },
     )

@@ -24,10 +24,11 @@ from segdistill.study.channel_use import student_use, teacher_use
 from segdistill.study.content import Looked, make_content, mean_of, role_of
 from segdistill.study.energy import cost_facts
 from segdistill.study.gallery import make_gallery
-from segdistill.study.provenance import command_line, machine_in_words, tell, write_run
+from segdistill.study.provenance import command_line, tell, write_run
 from segdistill.study.seen import see_tests, teacher_reliability
 from segdistill.study.shown import agreement_rows, channel_rows, cost_point, reliability_curves
 from segdistill.study.sizes import size_rows
+from segdistill.study.surroundings import machine_in_words
 from segdistill.study.verdict import Verdict, verdict_on
 
 

@@ -2,34 +2,20 @@
 
 import hashlib
 import json
-import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from segdistill.data.case import image_files
-from segdistill.engine.machine import processor, versions
 from segdistill.files import sha256_array, write_json
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import Dropped, Facts, Licence
 from segdistill.settings import Settings, Source
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.content import Told
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "segmentation-models-pytorch",
-    "transformers",
-    "lightning",
-    "numpy",
-    "scipy",
-)
+from segdistill.study.surroundings import machine, versions
 
 
 def tell(
@@ -63,7 +49,7 @@ def tell(
         regime=regime(bench, labels),
         notes=(*notes, *teacher_notes(bench), *bench.prepared.notes),
         provenance=(
-            Facts(title="Versions", values=versions(PACKAGES)),
+            Facts(title="Versions", values=versions()),
             Facts(title="Machine", values=machine(bench.device)),
             Facts(
                 title="Images",
@@ -90,26 +76,6 @@ def regime(bench: Bench, labels: int | None) -> str:
     return f"{used} labelled images, targets on {images}"
 
 
-def machine(device: str) -> dict[str, str]:
-    """Return what kind of machine this is; nothing that names it or its owner."""
-    gpu = torch.cuda.get_device_name(0) if device.startswith("cuda") else "none used"
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor(),
-        "threads": str(torch.get_num_threads()),
-        "device": device,
-        "GPU": gpu,
-    }
-
-
-def machine_in_words(device: str) -> str:
-    """Return on what networks run here, for a caption."""
-    facts = machine(device)
-    if device.startswith("cuda"):
-        return facts["GPU"]
-    return f"{facts['threads']} thread{'' if facts['threads'] == '1' else 's'} of {facts['processor']}"
-
-
 def image_hashes(bench: Bench) -> dict[str, str]:
     """Return the content hash of every image, by case."""
     return {name: sha256_array(sample.image.array)[:16] for name, sample in sorted(bench.prepared.samples.items())}
@@ -128,6 +94,11 @@ def teacher_notes(bench: Bench) -> tuple[str, ...]:
         contract = teaching.contract
         seen = "an unknown number of" if contract.labels_seen is None else f"{contract.labels_seen}"
         notes.append(f"The {role} {contract.name} was fitted on {seen} labelled images. {contract.note}".strip())
+        if teaching.in_fold:
+            notes.append(
+                f"The {role}'s targets on {len(teaching.in_fold)} images are not out of fold: it was fitted on the"
+                " labels of these very images, so there it says little more than they do."
+            )
         if contract.oracle:
             notes.append(f"The {role} {contract.name} is an oracle: it was given labels of the images it speaks about.")
     return tuple(notes)

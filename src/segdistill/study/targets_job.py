@@ -6,13 +6,14 @@ from pathlib import Path
 
 from segdistill.data.case import Case
 from segdistill.data.datasets import Dataset
-from segdistill.data.pseudonyms import is_pseudonym, pseudonymous
+from segdistill.data.pseudonyms import image_sha256, is_pseudonym, pseudonymous
 from segdistill.data.readers import open_image
 from segdistill.data.sample import Sample
 from segdistill.engine import select_device
 from segdistill.errors import ConfigError, DataError
 from segdistill.settings import Images, Targets
 from segdistill.settings.shard import part_of
+from segdistill.study.adapting import known_to
 from segdistill.study.fitted import is_fitted
 from segdistill.study.preparation import open_dataset, read_field, read_privately
 from segdistill.study.probing import PROMPTING
@@ -115,6 +116,11 @@ def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], not
         raise ConfigError(
             f"A probe of {settings.teacher} is fitted within a run of `distill` or `study`, on the images that its"
             " splits allow. Ask for it there, or store what grid says here."
+        )
+    known = known_to(settings.teacher, {name: image_sha256(case) for name, case in cases.items()})
+    if known:
+        notice(
+            f"{settings.teacher} was fitted on the labels of {len(known)} of these images: no fold is left out there."
         )
     teacher = load_teacher(
         settings.teacher,

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from segdistill.data.sample import Sample
-from segdistill.settings import Protocol, TeacherSpec
+from segdistill.settings import Adaptation, Protocol, TeacherSpec
+from segdistill.study.adapting import Task, file_hashes, fit_folds, known_in
 from segdistill.study.fitted import Fitting, fit_teachers, is_fitted
 from segdistill.study.preparation import Prepared
 from segdistill.study.probing import PROMPTING, fit_probes
@@ -53,7 +54,10 @@ class Teaching:
     """Case to the reason why there is no target."""
 
     fitted_on: frozenset[str] = frozenset()
-    """Cases of this study on whose labels it was fitted here; empty: it came as it is."""
+    """Cases of this study on whose labels it was fitted, here or by `adapt`; empty: nothing is known of any."""
+
+    in_fold: frozenset[str] = frozenset()
+    """Those of them that it describes itself, though it knows their labels; the others, folds describe."""
 
     folder: Path | None = None
     """Where what is found out about it is kept; None: nowhere."""
@@ -125,6 +129,11 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
     spec, notice = asked.spec, asked.notice
     teachers, fold_of, fitted_on = _teachers(asked, prepared)
     contract = teachers[0].contract
+    in_fold = frozenset[str]() if fold_of else fitted_on
+    if in_fold:
+        notice(
+            f"{contract.name} was fitted on the labels of {len(in_fold)} of these images: no fold is left out there."
+        )
     store = _store(asked, teachers, fitted_here=fold_of is not None)
     filling = Filling(
         teachers=teachers,
@@ -148,6 +157,7 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         targets,
         failed,
         fitted_on,
+        in_fold,
         folder=asked.run / "teachers" / asked.name,
         summon=partial(_summon, asked, prepared, store.header) if can_look else None,
     )
@@ -192,11 +202,14 @@ def _teachers(asked: Asked, prepared: Prepared) -> tuple[list[Teacher], Mapping[
         ]
         used = [*prepared.labelled("train"), *prepared.labelled("validation")]
         return loaded, _fold_of([fold.describes for fold in folds], prepared), frozenset(each.name for each in used)
+    if spec.adaptation is not None:
+        return _adapted(asked, spec.adaptation, prepared)
     if spec.prompting == PROMPTING:
         folder = asked.run / "teachers" / asked.name
         probes, fitted_on = fit_probes(spec, prepared, folder=folder, device=device, notice=asked.notice)
         fold_of = _fold_of([probe.describes for probe in probes], prepared)
         return [probe.teacher for probe in probes], fold_of, fitted_on
+    known = known_in(spec.teacher, prepared)
     teacher = load_teacher(
         spec.teacher,
         channels=spec.channels,
@@ -205,7 +218,34 @@ def _teachers(asked: Asked, prepared: Prepared) -> tuple[list[Teacher], Mapping[
         weights=spec.weights,
         device=device,
     )
-    return [teacher], None, frozenset()
+    return [teacher], None, known
+
+
+def _adapted(
+    asked: Asked, adaptation: Adaptation, prepared: Prepared
+) -> tuple[list[Teacher], Mapping[str, int], frozenset[str]]:
+    """Return ``_teachers`` for a SAM that is fitted to the task here."""
+    spec = asked.spec
+    task = Task(
+        teacher=spec.teacher,
+        channels=spec.channels,
+        weights=spec.weights,
+        adaptation=adaptation,
+        structures=prepared.dataset.structures,
+        pixel_size=None,  # the images are read alike for the fitting and for the targets
+        hashes=file_hashes(prepared),
+        device=asked.device,
+        notice=asked.notice,
+    )
+    folds, fitted_on = fit_folds(task, prepared, folder=asked.run / "teachers" / asked.name)
+    loaded: list[Teacher] = [
+        Renamed(
+            load_teacher(f"adapter:{fold.folder}", channels=spec.channels, weights=spec.weights, device=asked.device),
+            spec.teacher,
+        )
+        for fold in folds
+    ]
+    return loaded, _fold_of([fold.describes for fold in folds], prepared), fitted_on
 
 
 class Renamed:

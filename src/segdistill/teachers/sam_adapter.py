@@ -88,8 +88,11 @@ class AdapterCard(BaseModel):
     validation: dict[str, float]
     """Dice on the images that it was chosen on, by structure, and their mean as "score"; empty where there are none."""
 
-    learned: int
+    learned: int = 0
     """How many weights were fitted."""
+
+    best_step: int | None = None
+    """Optimiser steps after which its weights were the best ones; None where nothing was fitted."""
 
     weights_sha256: str = ""
     """Of the file of weights beside this card."""
@@ -98,9 +101,9 @@ class AdapterCard(BaseModel):
     """How it was made."""
 
     @property
-    def labels_used(self) -> int:
-        """Labelled images that it was fitted or chosen on."""
-        return len({*self.fitted_on, *self.chosen_on})
+    def used(self) -> frozenset[str]:
+        """SHA-256 of the files of all labelled images that it was fitted or chosen on."""
+        return frozenset({*self.fitted_on, *self.chosen_on})
 
 
 def save_adapter(folder: Path, learner: SamLearner | None, card: AdapterCard) -> int:
@@ -187,7 +190,7 @@ def load_base(request: Request, card: AdapterCard) -> SamTeacher:
 
 def adapted_contract(base: Contract, card: AdapterCard) -> Contract:
     """Return what a SAM promises once it was fitted."""
-    seen = None if card.base.labels_seen is None else card.base.labels_seen + card.labels_used
+    seen = None if card.base.labels_seen is None else card.base.labels_seen + len(card.used)
     return replace(
         base,
         outputs=card.outputs,
@@ -197,8 +200,8 @@ def adapted_contract(base: Contract, card: AdapterCard) -> Contract:
         pixel_size=card.pixel_size,
         tile=card.tile,
         weights_sha256=f"{card.base.weights_sha256}+{card.weights_sha256}",
-        note=f"{card.base.name}, adapted ({card.how}) on {len(card.fitted_on)} labelled images and chosen on"
-        f" {len(card.chosen_on)}. What it says of those is not out of fold.",
+        note=f"It is {card.base.name}, adapted ({card.how}) on {len(card.fitted_on)} labelled images and chosen on"
+        f" {len(card.chosen_on)}.",
     )
 
 

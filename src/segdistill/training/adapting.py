@@ -50,7 +50,7 @@ class CrossEntropyAndDice:
 
 
 @dataclass(frozen=True, eq=False)
-class Adaptation:
+class SamFit:
     """What a SAM is fitted to."""
 
     learner: SamLearner
@@ -72,14 +72,14 @@ class Adaptation:
 class AdaptingProblem:
     """The fitting of a SAM as a ``Problem`` of the engine: the main job's crops of labelled fields."""
 
-    def __init__(self, adaptation: Adaptation, crops: Distilling) -> None:
+    def __init__(self, fit: SamFit, crops: Distilling) -> None:
         """Set up the fitting.
 
         Args:
-            adaptation: What is fitted.
+            fit: What is fitted.
             crops: Draws crops of labelled fields and compares them with their labels; its module is the learner.
         """
-        self.adaptation = adaptation
+        self.fit = fit
         self.crops = crops
         self.module: nn.Module = crops.module
 
@@ -113,14 +113,14 @@ class AdaptingProblem:
 
     def validate(self, module: nn.Module, step: int) -> dict[str, float]:  # noqa: ARG002 - the learner is in the module
         """Return the mean Dice over the validation fields, of the teacher as it is now."""
-        learner, contract = self.adaptation.learner, self.adaptation.contract
+        learner, contract = self.fit.learner, self.fit.contract
         teacher = SamTeacher(learner.model, contract, learner.ask)
-        return score_on(teacher, self.crops.validation, self.adaptation.structures)
+        return score_on(teacher, self.crops.validation, self.fit.structures)
 
 
 def fit_adapter(
     folder: Path,
-    adaptation: Adaptation,
+    fit: SamFit,
     *,
     entries: tuple[Sequence[Entry], Sequence[Entry]],
     seed: int,
@@ -131,7 +131,7 @@ def fit_adapter(
 
     Args:
         folder: For checkpoints and log, and nothing else.
-        adaptation: Its learner ends with the best weights, on the device, still unmerged.
+        fit: Its learner ends with the best weights, on the device, still unmerged.
         entries: Labelled fields as the teacher is shown them, for fitting and for choosing the best weights. Of the
             second there may be none; then the last weights are kept.
         seed: Of every draw.
@@ -143,20 +143,20 @@ def fit_adapter(
         TrainingStopped: The loss was not finite, or a signal came.
     """
     training, validation = entries
-    protocol, structures = adaptation.protocol, adaptation.structures
+    protocol, structures = fit.protocol, fit.structures
     if protocol.checkpointing:
-        checkpoint_blocks(adaptation.learner.model)
+        checkpoint_blocks(fit.learner.model)
     crops = Distilling(
-        Taught(adaptation.learner, CrossEntropyAndDice()),
+        Taught(fit.learner, CrossEntropyAndDice()),
         Objective(structures, (), labels=True, distillation=None, boundary=False),
         training=training,
         validation=validation,
-        drawing=make_drawing(protocol, crop=crop_side(protocol, adaptation.contract, training), seed=seed),
+        drawing=make_drawing(protocol, crop=crop_side(protocol, fit.contract, training), seed=seed),
         weight_decay=protocol.weight_decay,
     )
-    rate = protocol.learning_rate or _RATES[adaptation.how]
+    rate = protocol.learning_rate or _RATES[fit.how]
     plan = make_plan(protocol, learning_rate=rate, seed=seed, device=device)
-    return train(AdaptingProblem(adaptation, crops), folder, plan, notice=notice)
+    return train(AdaptingProblem(fit, crops), folder, plan, notice=notice)
 
 
 def crop_side(protocol: Adapting, contract: Contract, entries: Sequence[Entry]) -> int:
