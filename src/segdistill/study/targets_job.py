@@ -119,9 +119,7 @@ def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], not
         )
     known = known_to(settings.teacher, {name: image_sha256(case) for name, case in cases.items()})
     if known:
-        notice(
-            f"{settings.teacher} was fitted on the labels of {len(known)} of these images: no fold is left out there."
-        )
+        notice(f"{settings.teacher} was fitted on the labels of {len(known)} of these images: not out of fold there.")
     teacher = load_teacher(
         settings.teacher,
         channels=settings.teacher_channels,

@@ -131,9 +131,7 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
     contract = teachers[0].contract
     in_fold = frozenset[str]() if fold_of else fitted_on
     if in_fold:
-        notice(
-            f"{contract.name} was fitted on the labels of {len(in_fold)} of these images: no fold is left out there."
-        )
+        notice(f"{contract.name} was fitted on the labels of {len(in_fold)} of these images: not out of fold there.")
     store = _store(asked, teachers, fitted_here=fold_of is not None)
     filling = Filling(
         teachers=teachers,

@@ -69,6 +69,8 @@ class SamLearner(nn.Module):
 def new_learner(model: SamModel, how: Fitted, *, outputs: int, rank: int, seed: int) -> SamLearner:
     """Return a SAM that is ready to be fitted. With ``lora`` and ``full`` it first says what the frozen one says.
 
+    (Unless it is given more masks than it had; see ``with_masks``.)
+
     Args:
         model: Frozen. With ``lora`` it is changed in place.
         how: What learns.

@@ -17,7 +17,8 @@ _ROWS = ("mask_decoder.mask_tokens.weight", "mask_decoder.iou_prediction_head.pr
 def with_masks(model: SamModel, outputs: int) -> SamModel:
     """Return a SAM that can give so many masks without a prompt, one per output.
 
-    Further masks begin as copies of those that there are, in turn; they are the same until they are tuned.
+    Further masks begin as copies of those that there are, in turn; they are the same until they are tuned. Their
+    tokens take part in the decoder's attention, so the first masks are not quite what they were.
 
     Args:
         model: Any. Returned as it is where it has masks enough.

@@ -143,20 +143,28 @@ def fit_adapter(
         TrainingStopped: The loss was not finite, or a signal came.
     """
     training, validation = entries
-    protocol, structures = fit.protocol, fit.structures
-    if protocol.checkpointing:
+    if fit.protocol.checkpointing:
         checkpoint_blocks(fit.learner.model)
-    crops = Distilling(
+    problem = AdaptingProblem(fit, make_crops(fit, training, validation, seed=seed))
+    rate = fit.protocol.learning_rate or _RATES[fit.how]
+    plan = make_plan(fit.protocol, learning_rate=rate, seed=seed, device=device)
+    return train(problem, folder, plan, notice=notice)
+
+
+def make_crops(fit: SamFit, training: Sequence[Entry], validation: Sequence[Entry], *, seed: int) -> Distilling:
+    """Return what draws crops of labelled fields and compares them with their labels.
+
+    Raises:
+        ConfigError: There is no field to learn from.
+    """
+    return Distilling(
         Taught(fit.learner, CrossEntropyAndDice()),
-        Objective(structures, (), labels=True, distillation=None, boundary=False),
+        Objective(fit.structures, (), labels=True, distillation=None, boundary=False),
         training=training,
         validation=validation,
-        drawing=make_drawing(protocol, crop=crop_side(protocol, fit.contract, training), seed=seed),
-        weight_decay=protocol.weight_decay,
+        drawing=make_drawing(fit.protocol, crop=crop_side(fit.protocol, fit.contract, training), seed=seed),
+        weight_decay=fit.protocol.weight_decay,
     )
-    rate = protocol.learning_rate or _RATES[fit.how]
-    plan = make_plan(protocol, learning_rate=rate, seed=seed, device=device)
-    return train(AdaptingProblem(fit, crops), folder, plan, notice=notice)
 
 
 def crop_side(protocol: Adapting, contract: Contract, entries: Sequence[Entry]) -> int:
