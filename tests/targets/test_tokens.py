@@ -168,6 +168,11 @@ def test_statistics_are_of_all_views_of_the_cases_that_are_named(make_store, tok
     assert token_moments(store, "embedding", []).count == 0
 
 
+def test_an_encoder_without_tokens_would_leave_an_empty_store(encoder):
+    with pytest.raises(ConfigError, match=r"gives features \(embedding\) and no maps, so there is nothing to store"):
+        new_header(encoder.contract)
+
+
 def test_tokens_that_are_not_there_are_refused(make_store, store):
     with pytest.raises(ConfigError, match=r"no tokens called 'hidden.3'. It holds: embedding"):
         make_store().tokens(("ab", 0), "hidden.3")
