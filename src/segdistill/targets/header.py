@@ -59,8 +59,8 @@ class Header:
             raise ConfigError(f"The folds of a teacher must give the same outputs, but they give {sorted(outputs)}.")
         if not self.outputs and not self.tokens:
             raise ConfigError(
-                f"Teacher {self.contracts[0].name!r} gives features ({', '.join(self.contracts[0].tokens) or 'none'}) and"
-                " no maps, so there is nothing to store of it. Name its tokens, or a teacher that gives maps."
+                f"Teacher {self.contracts[0].name!r} gives features ({', '.join(self.contracts[0].tokens) or 'none'})"
+                " and no maps, so there is nothing to store of it. Name its tokens, or a teacher that gives maps."
             )
         if not self.views or not self.views[0].is_whole:
             raise ConfigError("The first view of a store is the whole image, as it is. Put it first.")
