@@ -420,3 +420,16 @@ def test_a_column_of_one_value_is_said_to_tell_nothing_apart(tmp_path):
     assert "Every one of the 9 test fields has the same modality, CT: there is nothing to tell apart." in words
     write_report(tmp_path / "b.html", empty(groups=GroupScores(column="modality", rows=())))
     assert "No test field was scored." in read(tmp_path / "b.html").words()
+
+
+def test_the_legend_of_pairs_says_what_dots_are_and_only_what_there_is(full, tmp_path, content):
+    words = read(full).words()
+    assert "leads to its pictures" in words
+    assert "has no picture, as only the best, the median and the worst of many fields have" in words
+    assert "below it" not in words  # the student is better on every field
+    ladder = content().ladders[0]
+    swapped = replace(ladder, student="baseline", baseline="student")
+    write_report(tmp_path / "a.html", content(ladders=(swapped,), gallery=()))
+    other = read(tmp_path / "a.html").words()
+    assert "below it" in other
+    assert "leads to its pictures" not in other

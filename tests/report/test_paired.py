@@ -47,7 +47,7 @@ def test_by_hand():
     assert found["a"] == ("field bare student", pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
     assert found["b"][0] == "field student worse"
     assert found["c"][0] == "field bare student"
-    assert (view.fields, view.better, view.linked) == (3, 1, 1)
+    assert (view.fields, view.better, view.worse, view.linked) == (3, 1, 1, 1)
     assert 'href="#case-2"' in view.plot
     assert view.plot.count("<a ") == 1
     assert "b: baseline 60.0 ± 1.0, student 50.0 ± 1.0, −10.0 points: to its pictures" in view.plot

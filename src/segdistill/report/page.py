@@ -81,6 +81,7 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "ladders": [view_ladder(ladder, axis, name=name) for ladder, name in zip(content.ladders, names, strict=False)],
         "from_zero": axis.low <= 0,
         "paired": paired,
+        "paired_worse": any(view.worse for view in paired),
         "paired_linked": any(view.linked for view in paired),
         "paired_bare": any(view.linked < view.fields for view in paired),
         "fields": [view for ladder in content.ladders if (view := view_fields(ladder))],

@@ -33,6 +33,9 @@ class PairedView:
     better: int
     """On how many the arm that is drawn upwards is better."""
 
+    worse: int
+    """On how many it is worse."""
+
     linked: int
     """How many have pictures."""
 
@@ -72,6 +75,7 @@ def view_paired(ladders: Sequence[Ladder], pictures: Mapping[str, str]) -> list[
                     csv=_csv("paired" if number == 1 else f"paired_{number}", ladder, (other, student), fields),
                     fields=len(fields),
                     better=sum(field.up > field.across for field in fields),
+                    worse=sum(field.up < field.across for field in fields),
                     linked=sum(field.picture is not None for field in fields),
                 )
             )
