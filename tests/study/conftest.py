@@ -1,12 +1,17 @@
 """Made-up studies: scores by arm, seed and field, and what they come to."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.settings import Arm
 from segdistill.study.account import TEACHER, Labels, make_account
+
+sys.path.insert(0, str(Path(__file__).parent))  # for study_usual, which child processes import too
 
 ARMS = {
     arm.name: arm
@@ -60,3 +65,11 @@ def account_of(
 def account() -> Callable[..., dict]:
     """Return the maker of accounts."""
     return account_of
+
+
+@pytest.fixture(scope="session")
+def tissue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of eight small simulated fields; nothing writes to it."""
+    folder = tmp_path_factory.mktemp("tissue")
+    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
+    return folder

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from study_usual import job
 
-from segdistill.data.simulate import TissueSettings, write_tissue
-from segdistill.settings import Distill, Protocol
+from segdistill.settings import Protocol
 from segdistill.study.arms import run_arm
 from segdistill.study.channel_use import FILE, student_use, teacher_use
 from segdistill.study.main_job import make_bench
@@ -15,27 +15,9 @@ from segdistill.study.preparation import prepare
 from segdistill.study.teaching import Speaker
 
 
-@pytest.fixture(scope="module")
-def tissue(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tissue")
-    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
-    return folder
-
-
 def bench_of(tissue, out, *channels):
-    settings = Distill(
-        data=tissue,
-        out=out,
-        label_sets=("cell",),
-        label_kind="instances",
-        teacher="fit:unet-tiny",
-        teacher_channels=("nucleus", "membrane"),
-        student="unet-tiny",
-        student_channels=channels,
-        split=(0.5, 0.25, 0.25),
-        protocol=Protocol(steps=1, batch_size=2, crop=32, validations=1),
-        device="cpu",
-    )
+    protocol = Protocol(steps=1, batch_size=2, crop=32, validations=1)
+    settings = job(tissue, out, teacher="fit:unet-tiny", student_channels=channels, labels=None, protocol=protocol)
     return make_bench(settings, prepare(settings, notice=lambda _: None), lambda _: None), settings
 
 

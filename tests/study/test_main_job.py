@@ -13,37 +13,18 @@ import numpy as np
 import pytest
 import tifffile
 from safetensors.numpy import load_file
+from study_usual import job
 
-from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.errors import ConfigError, EnvironmentFault
-from segdistill.settings import Distill, Protocol
+from segdistill.settings import Protocol
 from segdistill.study.main_job import distill
 from segdistill.targets import open_store
 
-
-@pytest.fixture(scope="module")
-def tissue(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tissue")
-    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
-    return folder
+SHORT = Protocol(steps=4, batch_size=2, crop=32, validations=2)
 
 
 def settings_of(tissue, out, **changes):
-    usual = {
-        "data": tissue,
-        "out": out,
-        "label_sets": ("cell",),
-        "label_kind": "instances",
-        "teacher": "fit:unet-tiny",
-        "teacher_channels": ("nucleus", "membrane"),
-        "student": "unet-tiny",
-        "student_channels": ("nucleus",),
-        "labels": 2,
-        "split": (0.5, 0.25, 0.25),
-        "protocol": Protocol(steps=4, batch_size=2, crop=32, validations=2),
-        "device": "cpu",
-    }
-    return Distill(**(usual | changes))
+    return job(tissue, out, **({"teacher": "fit:unet-tiny", "protocol": SHORT} | changes))
 
 
 @pytest.fixture(scope="module")
@@ -153,15 +134,15 @@ def test_killed_while_a_student_trains_it_goes_on_to_the_same_weights(tissue, tm
     broken = settings_of(tissue, tmp_path / "broken", **changes)
     run_job(whole, tmp_path / "whole.json").wait()
     log = broken.out / "arms" / "student" / "0" / "log.jsonl"
-    with run_job(broken, tmp_path / "broken.json") as job:
+    with run_job(broken, tmp_path / "broken.json") as process:
         deadline = time.monotonic() + 300
         while not (log.exists() and len(log.read_text().splitlines()) >= 3):
-            assert job.poll() is None, "the job ended before it could be killed"
+            assert process.poll() is None, "the job ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.01)
         with pytest.raises(EnvironmentFault, match="Another run works"):
             distill(broken)
-        job.send_signal(signal.SIGKILL)
+        process.send_signal(signal.SIGKILL)
     student = broken.out / "arms" / "student" / "0"
     assert not (student / "done.json").exists()
     assert (broken.out / "arms" / "baseline" / "0" / "done.json").exists()

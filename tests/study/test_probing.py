@@ -5,10 +5,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+from study_usual import job
 
 from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.errors import ConfigError
-from segdistill.settings import Distill, Protocol, Targets, TeacherSpec
+from segdistill.settings import Targets, TeacherSpec
 from segdistill.study import probing
 from segdistill.study.main_job import distill, make_bench
 from segdistill.study.preparation import prepare
@@ -20,6 +21,7 @@ from segdistill.teachers.sam_probe import Fit
 
 @pytest.fixture(scope="module")
 def tissue(tmp_path_factory):
+    """Larger fields than others need, and more: a probe is to learn something from them."""
     folder = tmp_path_factory.mktemp("tissue")
     write_tissue(folder, count=10, seed=5, settings=TissueSettings(height=64, width=96))
     return folder
@@ -31,22 +33,7 @@ def brief(monkeypatch):
 
 
 def settings_of(tissue, out, **changes):
-    usual = {
-        "data": tissue,
-        "out": out,
-        "label_sets": ("cell",),
-        "label_kind": "instances",
-        "teacher": "sam-tiny-tissue",
-        "teacher_channels": ("nucleus", "membrane"),
-        "prompting": "probe",
-        "student": "unet-tiny",
-        "student_channels": ("nucleus",),
-        "labels": 2,
-        "split": (0.6, 0.2, 0.2),
-        "protocol": Protocol(steps=2, batch_size=2, crop=32, validations=1),
-        "device": "cpu",
-    }
-    return Distill(**(usual | changes))
+    return job(tissue, out, **({"prompting": "probe", "split": (0.6, 0.2, 0.2)} | changes))
 
 
 def test_a_run_fits_probes_out_of_fold_counts_their_labels_and_keeps_them(tissue, tmp_path, brief):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from study_usual import job, plan
 
 from segdistill.data.labels import Structure
 from segdistill.data.normalisation import PercentileRule, rule_to_json
-from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.errors import ConfigError
 from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, build_student, load_model, save_model
-from segdistill.settings import Distill, Protocol, Study, validated
+from segdistill.settings import Protocol
 from segdistill.study.arms import RULE
 from segdistill.study.main_job import distill
 from segdistill.study.starting import read_start
@@ -24,13 +24,6 @@ from segdistill.study.study_job import study
 CELL = (Structure("cell", instances=True),)
 STILL = Protocol(steps=1, batch_size=2, crop=32, validations=1, learning_rate=1e-12, weight_decay=0, ema=0)
 """A step too small to be seen: what comes out is what went in."""
-
-
-@pytest.fixture(scope="module")
-def tissue(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tissue")
-    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
-    return folder
 
 
 def save(folder, *, seed=1, **changes):
@@ -51,24 +44,6 @@ def save(folder, *, seed=1, **changes):
     return folder
 
 
-def settings_of(tissue, out, **changes):
-    usual = {
-        "data": tissue,
-        "out": out,
-        "label_sets": ("cell",),
-        "label_kind": "instances",
-        "teacher": "sam-tiny-tissue",
-        "teacher_channels": ("nucleus", "membrane"),
-        "student": "unet-tiny",
-        "student_channels": ("nucleus",),
-        "labels": 2,
-        "split": (0.5, 0.25, 0.25),
-        "protocol": STILL,
-        "device": "cpu",
-    }
-    return Distill(**(usual | changes))
-
-
 def same_weights(first, second):
     one, two = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
     return all(
@@ -80,10 +55,10 @@ def same_weights(first, second):
 
 def test_every_arm_begins_with_the_model_and_says_so(tissue, tmp_path):
     model, told = save(tmp_path / "before"), []
-    finished = distill(settings_of(tissue, tmp_path / "run", start=model), notice=told.append)
+    finished = distill(job(tissue, tmp_path / "run", protocol=STILL, start=model), notice=told.append)
     for arm in ("baseline", "student"):
         assert same_weights(tmp_path / f"run/arms/{arm}/0/model", model)
-    plain = distill(settings_of(tissue, tmp_path / "plain"))
+    plain = distill(job(tissue, tmp_path / "plain", protocol=STILL))
     assert not same_weights(plain.model, model)
     card = load_model(finished.model).card
     sees = json.loads((tmp_path / "run/run.json").read_text())["arms"]
@@ -98,11 +73,11 @@ def test_every_arm_begins_with_the_model_and_says_so(tissue, tmp_path):
 
 def test_a_model_that_changed_under_its_name_is_refused(tissue, tmp_path):
     model = save(tmp_path / "before")
-    distill(settings_of(tissue, tmp_path / "run", start=model))
+    distill(job(tissue, tmp_path / "run", protocol=STILL, start=model))
     shutil.rmtree(model)
     save(model, seed=2)
     with pytest.raises(ConfigError, match=r"start\.weights_sha256"):
-        distill(settings_of(tissue, tmp_path / "run", start=model))
+        distill(job(tissue, tmp_path / "run", protocol=STILL, start=model))
 
 
 @pytest.mark.parametrize(
@@ -139,22 +114,9 @@ def test_of_several_channels_or_structures_names_and_order_must_be_equal(tmp_pat
 
 
 def test_a_study_begins_with_it_too_but_not_in_an_arm_of_other_channels(tissue, tmp_path):
-    plan = {
-        "data": tissue,
-        "out": tmp_path / "study",
-        "label_sets": ("cell",),
-        "label_kind": "instances",
-        "student_channels": ("nucleus",),
-        "students": ("unet-tiny",),
-        "arms": ({"name": "baseline"},),
-        "split": (0.5, 0.25, 0.25),
-        "seeds": (0,),
-        "protocol": STILL.model_dump(),
-        "device": "cpu",
-        "start": save(tmp_path / "before"),
-    }
-    state = study(validated(Study, plan))
-    conclude_study(validated(Study, plan), state)
+    still = {"protocol": STILL.model_dump(), "start": save(tmp_path / "before"), "labels": ("all",)}
+    settings = plan(tissue, tmp_path / "study", arms=({"name": "baseline"},), **still)
+    conclude_study(settings, study(settings))
     assert same_weights(tmp_path / "study/unet-tiny/model", tmp_path / "before")
     with pytest.raises(ConfigError, match="cannot begin with the model"):
-        validated(Study, plan | {"arms": ({"name": "rival", "dropped_channels": ("membrane",)},)})
+        plan(tissue, tmp_path / "other", arms=({"name": "rival", "dropped_channels": ("membrane",)},), **still)

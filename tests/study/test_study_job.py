@@ -10,50 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from study_usual import ARMS, TEACHERS, job, plan
 
-from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.errors import ConfigError
 from segdistill.inference.api import predict
 from segdistill.networks.model import load_model
-from segdistill.settings import Distill, Protocol, Study, open_run, validated
+from segdistill.settings import Protocol, open_run
 from segdistill.study.arms import DONE, arm_entries
 from segdistill.study.cells import cells_of
 from segdistill.study.main_job import distill
 from segdistill.study.study_account import conclude_study, study_headline
 from segdistill.study.study_job import folder_of, study
-
-TEACHERS = {
-    "full": {"teacher": "sam-tiny-tissue", "channels": ("nucleus", "membrane")},
-    "nucleus": {"teacher": "sam-tiny-tissue-control", "channels": ("nucleus",)},
-    "shuffled": {"teacher": "sam-tiny-tissue", "channels": ("nucleus", "membrane"), "shuffled": ("membrane",)},
-}
-ARMS = ({"name": "baseline"}, {"name": "student", "teacher": "full"})
-
-
-@pytest.fixture(scope="module")
-def tissue(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tissue")
-    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
-    return folder
-
-
-def plan(tissue, out, **changes):
-    usual = {
-        "data": tissue,
-        "out": out,
-        "label_sets": ("cell",),
-        "label_kind": "instances",
-        "student_channels": ("nucleus",),
-        "students": ("unet-tiny",),
-        "teachers": TEACHERS,
-        "arms": ARMS,
-        "labels": (2, "all"),
-        "split": (0.5, 0.25, 0.25),
-        "seeds": (0,),
-        "protocol": {"steps": 2, "batch_size": 2, "crop": 32, "validations": 1},
-        "device": "cpu",
-    }
-    return validated(Study, usual | changes)
 
 
 def times(settings):
@@ -199,11 +166,8 @@ def test_another_study_in_the_folder_is_refused(tissue, tmp_path):
         study(plan(tissue, out, arms=({"name": "baseline"},), labels=(2,)))
     with pytest.raises(ConfigError, match=r"protocol\.steps: 2 there, 3 here"):
         study(plan(tissue, out, labels=(2,), protocol={"steps": 3, "batch_size": 2, "crop": 32, "validations": 1}))
-    job = Distill(
-        data=tissue, out=out, teacher="fit:unet-tiny", teacher_channels=("nucleus",), student_channels=("nucleus",)
-    )
     with pytest.raises(ConfigError, match="command: study there, not set here"):
-        distill(job)
+        distill(job(tissue, out))
 
 
 def test_a_teacher_that_changed_under_its_name_is_refused(tissue, tmp_path):
@@ -271,7 +235,7 @@ import sys
 from pathlib import Path
 import torch
 sys.path.insert(0, {tests!r})
-from test_study_job import plan
+from study_usual import plan
 from segdistill.study.study_job import study
 torch.set_num_threads(1)
 study(plan(Path({tissue!r}), Path({out!r}), protocol={protocol!r}), notice=lambda text: print(text, flush=True))

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from study_usual import job
 
 from segdistill.data.normalisation import FullRangeRule
-from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.errors import ConfigError
-from segdistill.settings import Distill, Protocol, Targets, validated
+from segdistill.settings import Targets, validated
 from segdistill.study.arms import arm_entries
 from segdistill.study.main_job import distill, make_bench
 from segdistill.study.preparation import prepare
@@ -67,26 +67,8 @@ def fake(monkeypatch):
     return teacher
 
 
-@pytest.fixture(scope="module")
-def tissue(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tissue")
-    write_tissue(folder, count=8, seed=5, settings=TissueSettings(height=48, width=64))
-    return folder
-
-
-def job(tissue, out, **changes):
-    usual = {
-        "data": tissue,
-        "out": out,
-        "label_sets": ("cell",),
-        "label_kind": "instances",
-        "student": "unet-tiny",
-        "student_channels": ("nucleus",),
-        "split": (0.5, 0.25, 0.25),
-        "protocol": Protocol(steps=2, batch_size=2, crop=32, validations=1),
-        "device": "cpu",
-    }
-    return validated(Distill, usual | TEACHER | changes)
+def told(tissue, out, **changes):
+    return job(tissue, out, **(TEACHER | {"labels": None} | changes))
 
 
 def targets(tissue, out, **changes):
@@ -99,7 +81,7 @@ def test_the_main_job_reads_what_the_command_stored_and_asks_no_teacher(fake, ti
     stored = make_targets(targets(tissue, tmp_path / "targets", maps=maps))
     assert stored.summary.made == 8
     fake.seen.clear()
-    settings = job(tissue, tmp_path / "run", targets=tmp_path / "targets")
+    settings = told(tissue, tmp_path / "run", targets=tmp_path / "targets")
     bench = make_bench(settings, prepare(settings, notice=lambda _: None), lambda _: None)
     assert fake.seen == []
     assert not (tmp_path / "run" / "targets").exists()
@@ -137,11 +119,11 @@ def test_a_teacher_that_is_fitted_here_has_no_targets_beforehand(tissue, tmp_pat
     with pytest.raises(ConfigError, match="model:FOLDER"):
         make_targets(targets(tissue, tmp_path, teacher="fit:unet-tiny"))
     with pytest.raises(ConfigError, match="targets is void"):
-        job(tissue, tmp_path, teacher="fit:unet-tiny", targets=tmp_path)
+        told(tissue, tmp_path, teacher="fit:unet-tiny", targets=tmp_path)
 
 
 def test_images_on_which_the_teacher_fails_are_listed_and_leave_the_distillation_only(fake, tissue, tmp_path):
-    settings = job(tissue, tmp_path / "run")
+    settings = told(tissue, tmp_path / "run")
     train = prepare(settings, notice=lambda _: None).split["train"]
     fake.fails_on = (train[0],)
     finished = distill(settings)
