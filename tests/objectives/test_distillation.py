@@ -15,7 +15,10 @@ from segdistill.objectives import (
 )
 from segdistill.objectives.distillation import SUREST, log_of, logits_of
 
-NAMES = {"probability_mse", "binary_kl", "soft_dice", "channel_kl", "pixel_kl", "standardised_kl", "dist_intra"}
+NAMES = {
+    *("probability_mse", "binary_kl", "soft_dice", "channel_kl", "pixel_kl", "standardised_kl", "dist_intra"),
+    "prototype_matching",
+}
 UNANCHORED = {"channel_kl", "standardised_kl", "dist_intra"}
 
 

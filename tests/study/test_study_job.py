@@ -230,6 +230,39 @@ def test_rivals_of_distillation_are_arms(tissue, tmp_path):
     assert sum(entry.labelled for entry in training) == 1
 
 
+@pytest.mark.parametrize("teacher", ["sam-tiny-tissue", "fit:unet-tiny"])
+def test_prototype_matching_is_an_arm_whose_student_is_like_any_other(tissue, tmp_path, teacher):
+    rival = {"name": "prototypes", "teacher": "full", "distillation": "prototype_matching"}
+    teachers = {"full": {"teacher": teacher, "channels": ("nucleus", "membrane")}}
+    settings = plan(tissue, tmp_path / "s", arms=(*ARMS, rival), labels=(1,), teachers=teachers)
+    state = study(settings)
+    runs = {run.arm.name: run for run in state.runs.values()}
+    like, plain = (load_model(runs[f"{name}-1"].folder / "model") for name in ("prototypes", "student"))
+    shapes = [{key: value.shape for key, value in each.module.state_dict().items()} for each in (like, plain)]
+    assert shapes[0] == shapes[1]
+    training, _ = arm_entries(state.benches["unet-tiny"], runs["prototypes-1"].arm, 0)
+    assert {entry.similarity.shape for entry in training} == {(3, 48, 64)}  # cell, its boundary, the rest
+    assert all(np.abs(entry.similarity).max() <= 1 for entry in training)
+    training, _ = arm_entries(state.benches["unet-tiny"], runs["student-1"].arm, 0)
+    assert all(entry.similarity is None for entry in training)
+    log = [json.loads(line) for line in (runs["prototypes-1"].folder / "log.jsonl").read_text().splitlines()]
+    assert any("distillation" in each.get("terms", {}) for each in log)
+    assert len(list((tmp_path / "s/targets").iterdir())) == 1  # both arms learn from one store
+    before = times(settings)
+    study(settings)
+    assert times(settings) == before
+
+
+def test_prototype_matching_needs_a_teacher_and_its_features(tissue, tmp_path):
+    rival = {"name": "prototypes", "teacher": "full", "distillation": "prototype_matching"}
+    with pytest.raises(ConfigError, match="arm 'prototypes' has a distillation, but no teacher"):
+        plan(tissue, tmp_path, arms=(*ARMS, {**rival, "teacher": None}))
+    blurred = {"full": {"teacher": "blurred:2", "channels": ()}}
+    settings = plan(tissue, tmp_path / "s", arms=(*ARMS, rival), teachers=blurred)
+    with pytest.raises(ConfigError, match="the teacher 'blurred:2', which gives maps alone"):
+        study(settings)
+
+
 SCRIPT = """
 import sys
 from pathlib import Path

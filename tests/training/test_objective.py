@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from segdistill.data.labels import Structure
 from segdistill.engine import weighted_mean
-from segdistill.objectives import DISTILLATION, LearnedWeighting
+from segdistill.objectives import DISTILLATION, LearnedWeighting, prototype_matching, teacher_classes
 from segdistill.training.objective import Batch, Objective, grouped, taught_outputs
 
 CELL = (Structure("cell", True),)
 
 
-def make_batch(size=4, *, seed=0, known=None, taught=None, stains=0):
+def make_batch(size=4, *, seed=0, known=None, taught=None, stains=0, classes=0):
     draw = torch.Generator().manual_seed(seed)
     return Batch(
         image=torch.rand(size, 1, 6, 9, generator=draw),
@@ -21,6 +21,7 @@ def make_batch(size=4, *, seed=0, known=None, taught=None, stains=0):
         taught=torch.ones(size) if taught is None else taught,
         counts=(torch.rand(size, 6, 9, generator=draw) > 0.2).float(),
         stains=torch.rand(size, stains, 6, 9, generator=draw),
+        similarity=2 * torch.rand(size, classes, 6, 9, generator=draw) - 1,
     )
 
 
@@ -145,3 +146,28 @@ def test_predicted_channels_are_the_last_scores_and_touch_no_other_term():
     for name, value in others.items():
         torch.testing.assert_close(values[name], value)
     torch.testing.assert_close(with_stain.weights(batch)["stains"], batch.counts[:, None])
+
+
+def test_features_are_compared_beside_the_outputs_in_one_term():
+    # Behind two scores and a stain come five features; classes are the two outputs and the rest.
+    matching, plain = DISTILLATION["prototype_matching"], DISTILLATION["binary_kl"]
+    aim, batch = objective(distillation=matching, stains=1), make_batch(stains=1, classes=3)
+    scores = torch.randn(4, 8, 6, 9)
+    values, weights = aim.values(scores, batch), aim.weights(batch)
+    assert (aim.classes, objective().classes) == (3, 0)
+    assert values["distillation.prototypes"].shape == weights["distillation.prototypes"].shape == (4, 3, 6, 9)
+    classes = teacher_classes(batch.target)
+    expected = prototype_matching(scores[:, 3:], batch.similarity, classes, batch.counts)
+    torch.testing.assert_close(values["distillation.prototypes"], expected)
+    without = objective(distillation=plain, stains=1).values(scores[:, :3], batch)
+    for name, value in without.items():
+        torch.testing.assert_close(values[name], value)
+    assert set(grouped(reduced(aim, scores, batch))) == {"labels", "distillation", "boundary", "stains"}
+
+
+def test_an_image_of_which_the_teacher_said_nothing_has_no_prototypes():
+    aim = objective(distillation=DISTILLATION["prototype_matching"])
+    batch = make_batch(2, taught=torch.tensor([1.0, 0.0]), classes=3)
+    weight = aim.weights(batch)["distillation.prototypes"]
+    assert weight[0].sum() == 3 * batch.counts[0].sum()
+    assert weight[1].sum() == 0

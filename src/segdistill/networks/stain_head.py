@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segdistill.errors import ConfigError
+from segdistill.networks.last_layer import last_convolution
 
 
 class WithStains(nn.Module):
@@ -56,15 +57,13 @@ def cut_outputs(network: nn.Module, outputs: int) -> None:
     >>> network[1].weight.shape
     torch.Size([2, 4, 1, 1])
     """
-    place, last = None, None
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d):
-            place, last = name, module
-    if place is None or last is None or last.out_channels <= outputs or last.groups != 1:
+    found = last_convolution(network)
+    if found is None or found[1].out_channels <= outputs or found[1].groups != 1:
         raise ConfigError(
             f"The student's last layer is no convolution of more than {outputs} outputs, so what it predicts beside"
             " them cannot be cut off. Choose a U-Net for arms that predict channels."
         )
+    place, last = found
     parent = network.get_submodule(place.rpartition(".")[0])
     setattr(parent, place.rpartition(".")[2], _first(last, outputs))
 

@@ -12,6 +12,7 @@ optimiser step, so the parts of a batch add up to the whole.
     b k        boundary_gradient                                       boundary_weights
     b y x      token_mse, token_cosine, token_smooth_l1, hidden_mse    token_weights
     b          gram, pairwise, attention_map                           grid_weights
+    b m y x    prototype_matching (m: the outputs and the rest)        prototype_weights
 
 ``scores`` are logits, ``target`` is what a teacher said (or a label as 0 and 1), ``counts`` is how
 much each pixel counts, 0 to 1. Half precision is widened to float32 inside. Values under pixels
@@ -68,6 +69,9 @@ _WHERE = {
     "pixel_kl": "divergence",
     "pixel_weights": "weights",
     "probability_mse": "pixel",
+    "prototype_matching": "prototypes",
+    "prototype_similarity": "prototypes",
+    "prototype_weights": "prototypes",
     "save_moments": "moments",
     "save_standardisation": "standardise",
     "signed_distance": "distance",
@@ -75,6 +79,7 @@ _WHERE = {
     "standardisation": "standardise",
     "standardised_kl": "divergence",
     "surface_distance": "boundary",
+    "teacher_classes": "prototypes",
     "token_cosine": "tokens",
     "token_cosine_smooth_l1": "tokens",
     "token_mse": "tokens",

@@ -43,6 +43,10 @@ class Distillation:
     softened: bool = False
     """Whether the term takes a temperature."""
 
+    prototypes: bool = False
+    """Whether similarity of features to prototypes is matched beside the value, with the same weight: see
+    ``prototype_matching``. The teacher must give features."""
+
     def __call__(
         self, scores: Float[Tensor, "b k y x"], target: Float[Tensor, "b k _ _"], counts: Float[Tensor, "b k _ _"]
     ) -> Float[Tensor, "b k *rest"] | Float[Tensor, "b y x"]:
@@ -90,6 +94,11 @@ DISTILLATION: Mapping[str, Distillation] = MappingProxyType(
             value=_standardised_kl, weigh=joint_weights, anchored=False, exclusive=True, softened=True
         ),
         "dist_intra": Distillation(value=dist_intra, weigh=image_weights, anchored=False),
+        # ProtoKD (arXiv:2303.09830) matches outputs too; its code weighs the two 10 and 0.1 at temperature 10 without
+        # the square of it, which with the square is one to one.
+        "prototype_matching": Distillation(
+            value=_binary_kl, weigh=pixel_weights, anchored=True, softened=True, prototypes=True
+        ),
     }
 )
 

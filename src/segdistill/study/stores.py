@@ -21,14 +21,15 @@ from segdistill.teachers.contract import Contract
 Notice = Callable[[str], None]
 
 
-def header_in(root: Path, *contracts: Contract) -> Header:
+def header_in(root: Path, *contracts: Contract, tokens: tuple[str, ...] = ()) -> Header:
     """Return the header of a teacher's store in a folder, in whatever numbers its maps are stored.
 
     Args:
         root: Folder of stores; where it holds none of this teacher, the header is that of a new one.
         contracts: The teacher's; or one per fold.
+        tokens: Token grids that are stored beside the maps.
     """
-    headers = [new_header(*contracts, maps_as=storage) for storage in get_args(MapStorage)]
+    headers = [new_header(*contracts, maps_as=storage, tokens=tokens) for storage in get_args(MapStorage)]
     return next((header for header in headers if store_folder(root, header).is_dir()), headers[0])
 
 

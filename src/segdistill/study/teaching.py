@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from segdistill.data.sample import Sample
+from segdistill.errors import ConfigError
 from segdistill.settings import Adaptation, Protocol, TeacherSpec
 from segdistill.study.adapting import Task, file_hashes, fit_folds, known_in
 from segdistill.study.fitted import Fitting, fit_teachers, is_fitted
@@ -19,7 +20,7 @@ from segdistill.study.shuffling import reading
 from segdistill.study.stores import fill_store, header_in
 from segdistill.targets import Filling, Key, TargetStore, create_store, image_key, load_maps, store_folder
 from segdistill.targets.header import Header
-from segdistill.targets.look import field_of, look
+from segdistill.targets.look import field_of, look, tokens_of
 from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher, parameters_of
 from segdistill.teachers.load import load_teacher
 
@@ -49,6 +50,9 @@ class Teaching:
 
     targets: Mapping[str, Mapping[str, Shaped[np.ndarray, "y x"]]]
     """Case to output to the map as it is stored."""
+
+    tokens: Mapping[str, Mapping[str, Shaped[np.ndarray, "..."]]] = field(default_factory=dict)
+    """Case to its features as they are stored, for ``load_tokens``; empty: nobody asked for them."""
 
     failed: Mapping[str, str] = field(default_factory=dict)
     """Case to the reason why there is no target."""
@@ -103,6 +107,9 @@ class Asked:
     targets: Path | None = None
     """Folder that `segdistill targets` wrote. None: in the study's."""
 
+    features: bool = False
+    """Whether an arm compares its features, which are then stored beside its maps."""
+
     def settings(self) -> dict[str, Any]:
         """Return everything that decides what it says beside the images, as plain JSON values."""
         protocol = self.protocol.resolved() if is_fitted(self.spec.teacher) else None
@@ -132,7 +139,8 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
     in_fold = frozenset[str]() if fold_of else fitted_on
     if in_fold:
         notice(f"{contract.name} was fitted on the labels of {len(in_fold)} of these images: not out of fold there.")
-    store = _store(asked, teachers, fitted_here=fold_of is not None)
+    tokens = _token_names(asked, contract)
+    store = _store(asked, teachers, tokens, fitted_here=fold_of is not None)
     filling = Filling(
         teachers=teachers,
         names=sorted(prepared.samples),
@@ -148,11 +156,13 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         summary = fill_store(store, filling, title=title, shape_of=shapes.__getitem__, notice=notice)
         failed = {failure.case: failure.reason for failure in summary.failed}
     targets = {name: store.maps(key) for name, key in keys.items() if store.has(key)}
+    grids = {name: store.stored_tokens(keys[name], tokens[0]) for name in targets} if tokens else {}
     can_look = bool(contract.channels) and not spec.shuffled
     return Teaching(
         contract,
         spec.channels,
         targets,
+        grids,
         failed,
         fitted_on,
         in_fold,
@@ -172,10 +182,26 @@ def _summon(asked: Asked, prepared: Prepared, header: Header) -> Speaker:
     return Speaker(say, parameters_of(teacher))
 
 
-def _store(asked: Asked, teachers: Sequence[Teacher], *, fitted_here: bool) -> TargetStore:
+def _token_names(asked: Asked, contract: Contract) -> tuple[str, ...]:
+    """Return the name of the features that arms compare, those nearest the teacher's maps; none where no arm does.
+
+    Raises:
+        ConfigError: The teacher gives no features.
+    """
+    if not asked.features:
+        return ()
+    if not contract.tokens:
+        raise ConfigError(
+            f"An arm compares its features with those of the teacher {contract.name!r}, which gives maps alone. Choose"
+            " another distillation for that arm, or a teacher with features: a SAM, fit:STUDENT or model:FOLDER."
+        )
+    return (next(iter(contract.tokens)),)
+
+
+def _store(asked: Asked, teachers: Sequence[Teacher], tokens: tuple[str, ...], *, fitted_here: bool) -> TargetStore:
     shared = None if fitted_here else asked.targets  # nobody else can know a teacher that was fitted here
     root = asked.run / "targets" if shared is None else shared
-    header = header_in(root, *(teacher.contract for teacher in teachers))
+    header = header_in(root, *(teacher.contract for teacher in teachers), tokens=tokens)
     return create_store(store_folder(root, header), header)
 
 
@@ -263,6 +289,12 @@ class Renamed:
     def maps(self, image: Float[np.ndarray, "c y x"], hint: Hint = NO_HINT) -> Float[np.ndarray, "k y x"]:
         """Return the teacher's maps; see ``Teacher``."""
         return self.teacher.maps(image, hint)
+
+    def tokens(
+        self, image: Float[np.ndarray, "c y x"], names: tuple[str, ...]
+    ) -> dict[str, Float[np.ndarray, "_ _ _"]]:
+        """Return the teacher's features; see ``TokenTeacher``."""
+        return tokens_of(self.teacher, image, names)
 
 
 def _fold_of(described: Sequence[Sequence[str]], prepared: Prepared) -> dict[str, int]:

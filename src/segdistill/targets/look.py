@@ -97,13 +97,24 @@ def look_for_tokens(
         ConfigError: The teacher gives no tokens.
         DataError: A token is not finite.
     """
-    if not isinstance(teacher, TokenTeacher):
-        raise ConfigError(f"Teacher {teacher.contract.name!r} gives maps, but no tokens. Leave out the tokens.")
-    grids = teacher.tokens(view_of(field.pixels, view), names)
+    grids = tokens_of(teacher, view_of(field.pixels, view), names)
     for name, grid in grids.items():
         if not np.isfinite(grid).all():
             raise DataError(f"Teacher {teacher.contract.name!r} gave tokens {name!r} that are not finite.")
     return grids
+
+
+def tokens_of(
+    teacher: Teacher, image: Float[np.ndarray, "c y x"], names: tuple[str, ...]
+) -> dict[str, Float[np.ndarray, "_ _ _"]]:
+    """Return a teacher's token grids by name.
+
+    Raises:
+        ConfigError: The teacher gives no tokens.
+    """
+    if not isinstance(teacher, TokenTeacher):
+        raise ConfigError(f"Teacher {teacher.contract.name!r} gives maps, but no tokens. Leave out the tokens.")
+    return teacher.tokens(image, names)
 
 
 def _labels(sample: Sample, structures: Sequence[Structure]) -> Mapping[str, Int32[np.ndarray, "y x"]]:

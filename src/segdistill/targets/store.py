@@ -101,8 +101,8 @@ class TargetStore:
         shard, record = self._required(Key(*key))
         return dict(zip(self.header.outputs, self._array(shard, record, MAPS), strict=True))
 
-    def tokens(self, key: Key | tuple[str, int], name: str) -> Float32[np.ndarray, "y x d"]:
-        """Return a stored token grid on the teacher's own grid, of the view that the key names.
+    def stored_tokens(self, key: Key | tuple[str, int], name: str) -> dict[str, Shaped[np.ndarray, "..."]]:
+        """Return a token grid as it is stored, of the view that the key names; ``load_tokens`` makes features of it.
 
         Args:
             key: Of an image and a view.
@@ -116,8 +116,12 @@ class TargetStore:
             held = ", ".join(self.header.tokens) or "none"
             raise ConfigError(f"{self.folder} holds no tokens called {name!r}. It holds: {held}.")
         shard, record = self._required(Key(*key))
-        parts = {array.removeprefix(f"{name}/"): array for array in record.arrays if array.startswith(f"{name}/")}
-        return load_tokens({part: self._array(shard, record, array) for part, array in parts.items()})
+        parts = [array for array in record.arrays if array.startswith(f"{name}/")]
+        return {array.removeprefix(f"{name}/"): self._array(shard, record, array) for array in parts}
+
+    def tokens(self, key: Key | tuple[str, int], name: str) -> Float32[np.ndarray, "y x d"]:
+        """Return a stored token grid on the teacher's own grid; see ``stored_tokens``."""
+        return load_tokens(self.stored_tokens(key, name))
 
     def parameters(self, key: Key | tuple[str, int]) -> Mapping[str, Any]:
         """Return what was noted beside a record.

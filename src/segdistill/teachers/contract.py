@@ -48,7 +48,7 @@ class Contract:
     """Images with a longer side are cut into tiles of this side, pixels; None: never cut."""
 
     tokens: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
-    """Feature grids it can also give: name to (stride in pixels of its square, width)."""
+    """Feature grids it can also give: name to (stride in pixels of its square, width); nearest its maps first."""
 
     pixel_size: float | None = None
     """Images are brought to this before it sees them, micrometres; None: as they are."""

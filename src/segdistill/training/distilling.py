@@ -77,6 +77,7 @@ class Crop:
     counts: np.ndarray
     target: np.ndarray
     stains: np.ndarray
+    similarity: np.ndarray
 
 
 class Taught(nn.Module):
@@ -172,7 +173,10 @@ class Distilling:
             turns=self.drawing.turns,
         )
         names = [self.outputs[place] for place in self.objective.taught]
-        return [_cut(entry, slot, view, names) for entry, slot, view in zip(entries, slots, views, strict=True)]
+        classes = self.objective.classes
+        return [
+            _cut(entry, slot, view, names, classes) for entry, slot, view in zip(entries, slots, views, strict=True)
+        ]
 
     def _chosen(self, step: int) -> list[Entry]:
         count = self.from_labelled
@@ -209,6 +213,7 @@ class Distilling:
             taught=torch.tensor([float(bool(crop.entry.target)) for crop in samples], device=device),
             counts=taken([crop.counts[None] for crop in samples], nearest=True)[:, 0].float(),
             stains=taken([crop.stains for crop in samples], nearest=False),
+            similarity=taken([crop.similarity for crop in samples], nearest=False),
         )
 
     def _with_blanks(self, image: Tensor, samples: list[Crop], step: int) -> Tensor:
@@ -259,7 +264,7 @@ def _from_labelled(labelled: int, unlabelled: int, drawing: Drawing) -> int:
     return min(batch, max(1, round(batch * max(share, proportional))))
 
 
-def _cut(entry: Entry, slot: int, view: View, taught: Sequence[str]) -> Crop:
+def _cut(entry: Entry, slot: int, view: View, taught: Sequence[str], classes: int) -> Crop:
     place = window(view, (entry.counts.shape[0], entry.counts.shape[1]))
     part = (slice(None), *place.read)
     return Crop(
@@ -270,14 +275,16 @@ def _cut(entry: Entry, slot: int, view: View, taught: Sequence[str]) -> Crop:
         pad_mirrored(entry.planes[part], place),
         pad_uncounted(entry.counts[place.read], place),
         pad_mirrored(_target(entry.target, taught, place.read), place),
-        pad_mirrored(_stains(entry, place.read), place),
+        pad_mirrored(_part_of(entry.stains, 0, place.read), place),
+        pad_mirrored(_part_of(entry.similarity, classes, place.read), place),
     )
 
 
-def _stains(entry: Entry, place: tuple[slice, slice]) -> np.ndarray:
-    if entry.stains is None:
-        return np.zeros((0, *(part.stop - part.start for part in place)), np.float32)
-    return entry.stains[:, *place]
+def _part_of(planes: np.ndarray | None, count: int, place: tuple[slice, slice]) -> np.ndarray:
+    """Return a window of some planes; where there are none, so many of zeros."""
+    if planes is None:
+        return np.zeros((count, *(part.stop - part.start for part in place)), np.float32)
+    return planes[:, *place].astype(np.float32)
 
 
 def _target(target: Mapping[str, np.ndarray], names: Sequence[str], place: tuple[slice, slice]) -> np.ndarray:

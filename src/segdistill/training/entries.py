@@ -39,6 +39,9 @@ class Entry:
     stains: Float[np.ndarray, "s y x"] | None = None
     """Channels that the student is to predict, 0…1; None where it predicts none."""
 
+    similarity: Shaped[np.ndarray, "m y x"] | None = None
+    """The teacher's similarity to the prototype of each of its outputs and of the rest, −1…1; None: not asked for."""
+
     @property
     def labelled(self) -> bool:
         """Whether any structure is labelled."""
@@ -75,6 +78,17 @@ def unlabelled(entry: Entry) -> Entry:
     return replace(entry, planes=np.zeros_like(entry.planes), known=np.zeros_like(entry.known))
 
 
-def taught(entry: Entry, target: Mapping[str, np.ndarray]) -> Entry:
-    """Return the field with what a teacher said of it."""
-    return replace(entry, target=target)
+def taught(
+    entry: Entry,
+    target: Mapping[str, np.ndarray],
+    *,
+    similarity: Shaped[np.ndarray, "m y x"] | None = None,
+) -> Entry:
+    """Return the field with what a teacher said of it.
+
+    Args:
+        entry: The field.
+        target: Output name to the teacher's probability.
+        similarity: The teacher's, from ``teacher_similarity``. None: its features are not compared.
+    """
+    return replace(entry, target=target, similarity=similarity)

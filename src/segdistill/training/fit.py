@@ -12,6 +12,7 @@ from segdistill.data.labels import Structure, output_names
 from segdistill.engine import Outcome, Plan, train
 from segdistill.inference.thresholds import tune_thresholds
 from segdistill.networks.build import build_student
+from segdistill.networks.last_layer import WithFeatures
 from segdistill.networks.model import load_model
 from segdistill.networks.stain_head import WithStains
 from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
@@ -96,7 +97,8 @@ def fit(
     )
     if recipe.start is not None:
         network.load_state_dict(load_model(recipe.start).module.state_dict())
-    student = WithStains(network, outputs) if objective.stains else network
+    stained = WithStains(network, outputs) if objective.stains else network
+    student = WithFeatures(stained) if objective.classes else stained
     problem = Distilling(
         Taught(student, build_weighting(arm.weighting, objective.terms)),
         objective,
@@ -113,7 +115,7 @@ def fit(
     )
     rate = protocol.learning_rate or usual_learning_rate(recipe.student)
     outcome = train(problem, folder, make_plan(protocol, learning_rate=rate, seed=seed, device=device), notice=notice)
-    network = (student.own() if isinstance(student, WithStains) else network).cpu().eval()
+    network = (stained.own() if isinstance(stained, WithStains) else network).cpu().eval()
     return Fitted(network, tune_thresholds(judged(network, validation, structures, device="cpu"), structures), outcome)
 
 

@@ -21,7 +21,10 @@ from segdistill.objectives import (
     image_weights,
     pixel_weights,
     probability_mse,
+    prototype_matching,
+    prototype_weights,
     soft_dice,
+    teacher_classes,
 )
 
 Parts = dict[str, Tensor]
@@ -53,6 +56,9 @@ class Batch:
     stains: Float[Tensor, "b s y x"]
     """Channels that the student is to predict, 0…1; s may be 0."""
 
+    similarity: Float[Tensor, "b m y x"]
+    """The teacher's similarity to the prototypes of its outputs and of the rest, −1…1; m is 0 if it is not compared."""
+
 
 @dataclass(frozen=True, eq=False)
 class Objective:
@@ -64,7 +70,8 @@ class Objective:
         labels: Whether the term on labels is on.
         distillation: The term between student and teacher. None: there is no teacher.
         boundary: Whether the boundary term is on.
-        stains: How many channels the student predicts; its scores have them last.
+        stains: How many channels the student predicts; its scores have them behind its own, and before the
+            features where ``classes`` is not 0.
     """
 
     structures: tuple[Structure, ...]
@@ -86,6 +93,11 @@ class Objective:
         return tuple(name for name, used in on.items() if used)
 
     @property
+    def classes(self) -> int:
+        """How many prototypes are compared: one for each output that the teacher gives, and one for the rest."""
+        return len(self.taught) + 1 if self.distillation is not None and self.distillation.prototypes else 0
+
+    @property
     def foreground(self) -> tuple[int, ...]:
         """Positions of the outputs that are masks of a structure; the others are boundaries of objects."""
         names = output_names(self.structures)
@@ -99,25 +111,35 @@ class Objective:
             parts |= {"labels.cross_entropy": pixel_weights(counts), "labels.dice": image_weights(counts)}
         if self.distillation is not None:
             parts["distillation"] = self.distillation.weigh(_taught(batch))
+        if self.classes:
+            parts["distillation.prototypes"] = prototype_weights(teacher_classes(batch.target), _told(batch))
         if self.boundary:
             parts["boundary"] = boundary_weights(self._border(batch)[1])
         if self.stains:
             parts["stains"] = pixel_weights(batch.counts[:, None].expand_as(batch.stains))
         return parts
 
-    def values(self, scores: Float[Tensor, "b o y x"], batch: Batch) -> Parts:
-        """Return the value map of every part that is on, of the shapes of ``weights``."""
+    def values(self, scores: Float[Tensor, "b _ y x"], batch: Batch) -> Parts:
+        """Return the value map of every part that is on, of the shapes of ``weights``.
+
+        Args:
+            scores: What the student returns in training: its scores, predicted channels, features.
+            batch: What it is compared with.
+        """
         parts: Parts = {}
-        own = scores.shape[1] - self.stains
+        own = len(output_names(self.structures))
+        scores, stains, features = scores.tensor_split((own, own + self.stains), dim=1)
         if self.stains:
-            parts["stains"] = probability_mse(scores[:, own:], batch.stains)
-        scores = scores[:, :own]
+            parts["stains"] = probability_mse(stains, batch.stains)
         if self.labels:
             counts = _labelled(batch)
             parts["labels.cross_entropy"] = binary_cross_entropy(scores, batch.label)
             parts["labels.dice"] = soft_dice(scores, batch.label, counts)
         if self.distillation is not None:
             parts["distillation"] = self.distillation(scores[:, list(self.taught)], batch.target, _taught(batch))
+        if self.classes:
+            classes = teacher_classes(batch.target)
+            parts["distillation.prototypes"] = prototype_matching(features, batch.similarity, classes, _told(batch))
         if self.boundary:
             target, counts = self._border(batch)
             parts["boundary"] = boundary_gradient(scores[:, list(self.foreground)], target, counts)
@@ -160,8 +182,12 @@ def _labelled(batch: Batch) -> Float[Tensor, "b o y x"]:
     return batch.counts[:, None] * batch.known[:, :, None, None]
 
 
+def _told(batch: Batch) -> Float[Tensor, "b y x"]:
+    return batch.counts * batch.taught[:, None, None]
+
+
 def _taught(batch: Batch) -> Float[Tensor, "b t y x"]:
-    return (batch.counts * batch.taught[:, None, None])[:, None].expand_as(batch.target)
+    return _told(batch)[:, None].expand_as(batch.target)
 
 
 def _said(batch: Batch, taught: tuple[int, ...], output: int) -> tuple[Tensor, Tensor]:
