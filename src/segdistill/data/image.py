@@ -34,6 +34,9 @@ class Image:
     source: str
     """The file, or what else the image came from: for messages."""
 
+    inverted: bool = False
+    """Whether its brightness was turned round when it was read; see ``segdistill.data.inversion``."""
+
     def __post_init__(self) -> None:
         if len(self.channels) != self.array.shape[0] or len(set(self.channels)) != len(self.channels):
             raise ShapeError(

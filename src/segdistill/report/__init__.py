@@ -27,6 +27,7 @@ from segdistill.report.content import (
     Spread,
 )
 from segdistill.report.page import write_report
+from segdistill.report.shift import ShiftRow
 
 __all__ = [
     "AgreementRow",
@@ -51,6 +52,7 @@ __all__ = [
     "ReportContent",
     "Role",
     "Rung",
+    "ShiftRow",
     "SizeRow",
     "Spread",
     "write_report",

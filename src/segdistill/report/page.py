@@ -19,6 +19,7 @@ from segdistill.report.gallery import pictures_of, view_case
 from segdistill.report.ladder import shared_axis, view_ladder
 from segdistill.report.paired import view_paired
 from segdistill.report.scatter import cost_plot, reliability_plot
+from segdistill.report.shift import shift_csv
 from segdistill.report.svg import key
 from segdistill.report.tables import Cell, Download, csv_download
 
@@ -107,6 +108,7 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "reliability_csv": _reliability_csv(content),
         "agreement_csv": _agreement_csv(content),
         "channels_csv": _channels_csv(content),
+        "shift_csv": shift_csv(content.shift),
         "curves": view_curves(content.runs),
         "curve_arms": view_legend(content.runs),
     }

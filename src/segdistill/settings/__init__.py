@@ -13,6 +13,7 @@ from segdistill.settings.evaluate import Evaluate
 from segdistill.settings.export import Export
 from segdistill.settings.predict import Predict
 from segdistill.settings.run_folder import RunFolder, open_run
+from segdistill.settings.shift import Shift
 from segdistill.settings.source import Images, Source
 from segdistill.settings.study import Study, StudyArm
 from segdistill.settings.targets import Targets
@@ -35,6 +36,7 @@ __all__ = [
     "Protocol",
     "RunFolder",
     "Settings",
+    "Shift",
     "Source",
     "Study",
     "StudyArm",

@@ -1,17 +1,34 @@
 """Settings of the main job: the protocol that all arms share, and the arms."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from segdistill.settings.adaptation import Adaptation
 from segdistill.settings.base import Settings
+from segdistill.settings.shift import Shift
 from segdistill.settings.source import Fraction, Source
 from segdistill.settings.teacher import TeacherChoice, TeacherSpec
 from segdistill.settings.training import Positive, Training
 
 Role = Literal["baseline", "student", "control", "all-labels", "all-labels student", "targets alone"]
+
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=_NAME)]
+"""Letters, digits, and - _ . within: it names a folder."""
+
+
+def _named(shift: dict[str, Shift]) -> dict[str, Shift]:
+    """Refuse names that files cannot have; the command line has no dictionaries of anything but plain text."""
+    wrong = [name for name in shift if not re.match(_NAME, name)]
+    if wrong:
+        raise ValueError(f"names have letters, digits, and - _ . within, but {', '.join(map(repr, wrong))} has others")
+    if "test" in shift:
+        raise ValueError("a data set is called test, as the run's own test fields are. Rename it")
+    return shift
 
 
 class Protocol(Training):
@@ -47,6 +64,9 @@ class Trained(Settings):
 
     device: str = "auto"
     """cpu, cuda, mps, or auto for the best there is."""
+
+    shift: Annotated[dict[str, Shift], AfterValidator(_named)] = Field(default_factory=dict)
+    """Other data sets by name, on which every student that is done is scored too; more may be added later."""
 
     @property
     def teachers_protocol(self) -> Protocol:

@@ -68,6 +68,15 @@ class Images(Reading, Place):
     pixel_size: Annotated[float, Field(gt=0)] | None = None
     """Images are resampled to this when read, micrometres per pixel. None keeps them as they are."""
 
+    invert: Literal["none", "all", "bright"] = "none"
+    """Which images to turn from dark on bright to bright on dark: none, all, or those whose background is bright (their
+    median brightness lies above a third of its range). How many were turned is told and kept."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every field as plain JSON values, but for an inversion that is off: older runs lack it."""
+        values = super().resolved()
+        return {name: value for name, value in values.items() if (name, value) != ("invert", "none")}
+
 
 class Source(Images):
     """Images, and how they are divided."""
@@ -90,7 +99,9 @@ class Source(Images):
         """Return every field as plain JSON values; of private data, no path."""
         values = super().resolved()
         if self.private:
-            values["data"] = f"private, its path has SHA-256 {hashlib.sha256(str(self.data).encode()).hexdigest()[:16]}"
+            for place in (values, *values.get("shift", {}).values()):
+                digest = hashlib.sha256(place["data"].encode()).hexdigest()
+                place["data"] = f"private, its path has SHA-256 {digest[:16]}"
         return values
 
     @model_validator(mode="after")

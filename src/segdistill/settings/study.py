@@ -6,13 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from segdistill.settings.base import Settings
-from segdistill.settings.distill import Protocol, Trained
+from segdistill.settings.distill import Name, Protocol, Trained
 from segdistill.settings.shard import Shard
 from segdistill.settings.source import Source
 from segdistill.settings.teacher import TeacherSpec
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-"""Letters, digits, and - _ . within: it names a folder."""
 
 Budget = Annotated[int, Field(ge=0)] | Literal["all"]
 """How many labelled training images may be used."""
@@ -31,7 +28,7 @@ class StudyArm(Settings):
     """Label budgets of this arm. None takes the study's; 0 is the teacher alone."""
 
     distillation: str = "probability_mse"
-    """The term between student and teacher."""
+    """The term between student and teacher. prototype_matching compares features too: a rival (ProtoKD)."""
 
     boundary: bool = True
     """Whether the boundary term is on."""
@@ -60,6 +57,10 @@ class StudyArm(Settings):
             )
         if self.why and not self.protocol:
             raise ValueError(f"arm {self.name!r} says why its protocol differs, but it does not differ")
+        if self.teacher is None and "distillation" in self.model_fields_set:
+            raise ValueError(
+                f"arm {self.name!r} has a distillation, but no teacher: there is nothing to learn it from. Leave it out"
+            )
         if self.teacher is None and self.labels is not None and 0 in self.labels:
             raise ValueError(f"arm {self.name!r} has neither labels nor a teacher: it has nothing to learn from")
         return self

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Float16, Int32
 
 from segdistill.data.channels import BLANK
 from segdistill.data.labels import Structure, output_names
@@ -29,14 +29,17 @@ from segdistill.inference.instances import segment
 from segdistill.networks.build import build_student
 from segdistill.networks.card import Familiar, ModelCard
 from segdistill.networks.model import Model, save_model
+from segdistill.objectives import distillation_term
 from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
 from segdistill.study.metering import metered
 from segdistill.study.preparation import Prepared, budget_seed, labelled_budget
 from segdistill.study.starting import Start
 from segdistill.study.teaching import Teaching
+from segdistill.targets import load_tokens
 from segdistill.training.entries import Entry, make_entry, taught, unlabelled, with_stains
 from segdistill.training.fit import Fitted, Recipe, fit
+from segdistill.training.similarity import teacher_similarity
 from segdistill.training.validation import entry_maps, entry_view
 
 RULE = PercentileRule()
@@ -154,7 +157,7 @@ def arm_entries(bench: Bench, arm: Arm, seed: int) -> tuple[list[Entry], list[En
         seen = training_view(bench, arm, name)
         entry = seen if name in budget else unlabelled(seen)
         if teaching is not None and name in teaching.targets:
-            training.append(taught(entry, teaching.targets[name]))
+            training.append(taught(entry, teaching.targets[name], similarity=similarity_of(bench, arm, name)))
         elif entry.labelled or entry.stains is not None:
             training.append(entry)
     validation = [view_in_use(bench, arm, name) for name in bench.prepared.split["validation"]]
@@ -165,6 +168,15 @@ def arm_entries(bench: Bench, arm: Arm, seed: int) -> tuple[list[Entry], list[En
             if entry.name in teaching.targets
         ]
     return training, validation
+
+
+def similarity_of(bench: Bench, arm: Arm, name: str) -> Float16[np.ndarray, "m y x"] | None:
+    """Return what an arm compares of its teacher's features in a field; None where it compares outputs alone."""
+    if arm.teacher is None or not distillation_term(arm.distillation).prototypes:
+        return None
+    teaching, counts = bench.teachings[arm.teacher], bench.entries[name].counts
+    features = load_tokens(dict(teaching.tokens[name]))
+    return teacher_similarity(features, teaching.targets[name], bench.structures, counts)
 
 
 def training_view(bench: Bench, arm: Arm, name: str) -> Entry:
@@ -278,7 +290,7 @@ def make_card(
         licences=licences_of(bench, teaching),
         labels_used=labels.total or labels.training + labels.validation,
         provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement, **began_with(bench)},
-        notes=card_notes(labels, teaching),
+        notes=(*card_notes(labels, teaching), *inversion_note(bench.prepared, trained_on)),
         familiar=familiar_with(bench, arm, fitted, trained_on),
         halo={"exact": reach_of(bench.student, len(channels), len(output_names(bench.structures))), "fast": fast},
     )
@@ -323,3 +335,14 @@ def card_notes(labels: Labels, teaching: Teaching | None) -> tuple[str, ...]:
         seen = "an unknown number of" if labels.teacher is None else str(labels.teacher)
         notes.append(f"Its teacher was fitted on {seen} labelled images. {teaching.contract.note}".strip())
     return tuple(notes)
+
+
+def inversion_note(prepared: Prepared, trained_on: Sequence[str]) -> tuple[str, ...]:
+    """Return what a user must do to images like those that were turned round before a student saw them."""
+    turned = sum(prepared.samples[name].image.inverted for name in trained_on)
+    if not turned:
+        return ()
+    return (
+        f"{turned} of its {len(trained_on)} training images were turned from dark on bright to bright on dark when they"
+        " were read. `predict` does not do that: turn such images round first.",
+    )

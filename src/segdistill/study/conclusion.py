@@ -26,6 +26,7 @@ from segdistill.study.energy import cost_facts
 from segdistill.study.gallery import make_gallery
 from segdistill.study.provenance import command_line, tell, write_run
 from segdistill.study.seen import see_tests, teacher_reliability
+from segdistill.study.shift import OWN, Elsewhere, score_elsewhere, shift_rows
 from segdistill.study.shown import agreement_rows, channel_rows, cost_point, reliability_curves
 from segdistill.study.sizes import size_rows
 from segdistill.study.surroundings import machine_in_words
@@ -59,6 +60,9 @@ class Question:
 
     beside: tuple[CostPoint, ...] = ()
     """Other students of the study, for score against time."""
+
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Other data sets, on which every student is scored as it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +103,8 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
     account = make_account(records, list(dict.fromkeys(run.arm for run in runs)), labels)
     verdict = verdict_on(account, simulated=question.simulated, margin=question.margin, student=question.student)
     ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
-    write_scores(folder / "scores.csv", records)
+    shifted = {each.name: score_elsewhere(bench, runs, each) for each in question.elsewhere}
+    write_scores(folder / "scores.csv", {OWN: records, **shifted})
     write_conventions(folder / "scores.csv", unit=ruler.unit, tolerance=ruler.tolerance)
     asked = [run for run in runs if run.arm.name == question.student]
     model = keep_best(folder / "model", asked)
@@ -110,13 +115,16 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         facts,
         title=question.title,
         labels=asked[0].arm.labels,
-        notes=question.notes,
+        notes=(*question.notes, *(note for each in question.elsewhere for note in each.notes)),
         command=command_line(question.settings, sys.argv[1:]),
     )
     told = replace(told, provenance=(*told.provenance, cost_facts(runs, folder, model)))
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"
-    looked = look(bench, runs, question, account, parameters=facts["parameters"])
+    looked = replace(
+        look(bench, runs, question, account, parameters=facts["parameters"]),
+        shift=tuple(row for name, there in shifted.items() for row in shift_rows(name, there, records, account)),
+    )
     write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
     return Finished(folder, account, verdict, model, report)
 
@@ -183,14 +191,19 @@ def keep_best(folder: Path, runs: Sequence[ArmRun]) -> Path:
     return folder
 
 
-def write_scores(path: Path, records: Sequence[Record]) -> None:
-    """Write one row per arm, seed, unit, structure and metric."""
-    columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty"]
+def write_scores(path: Path, scores: Mapping[str, Sequence[Record]]) -> None:
+    """Write one row per data set, arm, seed, unit, structure and metric.
+
+    Args:
+        path: Of the CSV file.
+        scores: Name of the data set, ``OWN`` for the run's own test fields, to the scores on it.
+    """
+    columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty", "data"]
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(columns)
-        for record in records:
-            cells = ({"unit": SHARE, **record}[column] for column in columns)
+        for data, record in ((data, record) for data, records in scores.items() for record in records):
+            cells = ({"unit": SHARE, **record, "data": data}[column] for column in columns)
             writer.writerow([neutral_cell(cell) if isinstance(cell, str) else cell for cell in cells])
 
 

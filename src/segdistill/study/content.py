@@ -28,6 +28,7 @@ from segdistill.report import (
     ReliabilityCurve,
     ReportContent,
     Rung,
+    ShiftRow,
     SizeRow,
     Spread,
 )
@@ -104,6 +105,9 @@ class Looked:
     channels: tuple[ChannelRow, ...] = ()
     """What each channel is worth."""
 
+    shift: tuple[ShiftRow, ...] = ()
+    """Students on other data sets."""
+
 
 def make_content(
     account: Mapping[str, ArmAccount],
@@ -145,6 +149,7 @@ def make_content(
         reliability=looked.reliability,
         agreement=looked.agreement,
         channels=looked.channels,
+        shift=looked.shift,
         runs=tuple(learning_run(run) for run in runs),
         command=told.command,
         provenance=told.provenance,

@@ -82,7 +82,7 @@ def _case(
         scores=scores,
         student_view=bench.entries[sample.name].image,
         student_channels=bench.channels,
-        teacher_view=None if teaching is None else _view(sample, teaching.channels),
+        teacher_view=_view(sample, teaching.channels) if teaching is not None and teaching.channels else None,
         teacher_channels=() if teaching is None else teaching.channels,
         label=sample.planes[place],
         teacher_map=teacher_map,

@@ -7,11 +7,13 @@ from segdistill.settings import Distill, open_run
 from segdistill.study.arms import RULE, Bench, make_entries, run_arm
 from segdistill.study.conclusion import Finished, Question, conclude
 from segdistill.study.preparation import Prepared, prepare
+from segdistill.study.shift import read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, teach
 
-SAME_RESULT = frozenset({"by", "device", "seeds", "margin"})
-"""Settings that may change between two calls on one folder: what is there stays true. Seeds may be added."""
+SAME_RESULT = frozenset({"by", "device", "seeds", "margin", "shift"})
+"""Settings that may change between two calls on one folder: what is there stays true. Seeds may be added, and other
+data sets to score on."""
 
 Notice = Callable[[str], None]
 
@@ -34,6 +36,9 @@ def distill(
     """
     with open_run(settings.out, settings.resolved(), ignoring=SAME_RESULT, defaults=Distill.defaults()):
         prepared = prepare(settings, notice=notice)
+        elsewhere = read_elsewhere(
+            settings.shift, prepared, settings.student_channels, private=settings.private, notice=notice
+        )
         bench = make_bench(settings, prepared, notice)
         runs = [run_arm(bench, arm, seed) for arm in settings.arms() for seed in settings.seeds]
         question = Question(
@@ -42,6 +47,7 @@ def distill(
             margin=settings.margin,
             notes=tuple(notes),
             simulated=simulated,
+            elsewhere=elsewhere,
         )
         return conclude(bench, runs, question)
 

@@ -1,11 +1,13 @@
 """Reading a data set for a study: samples, splits, and what had to be left out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from segdistill.data.case import shown
 from segdistill.data.datasets import Case, Dataset, read_dataset
+from segdistill.data.inversion import inverted
 from segdistill.data.pseudonyms import pseudonymous
 from segdistill.data.rescale import at_pixel_size
 from segdistill.data.sample import Sample, read_sample
@@ -52,6 +54,24 @@ class Prepared:
         return [sample for sample in self.of(split) if sample.known.any()]
 
 
+@dataclass(frozen=True, eq=False)
+class Readable:
+    """A data set in memory, not yet divided."""
+
+    dataset: Dataset
+    samples: Mapping[str, Sample]
+    """By name of the case; only those that could be read."""
+
+    cases: tuple[Case, ...]
+    """Those that could be read, images that are alike in one group."""
+
+    dropped: Mapping[str, str]
+    """Name of a case that could not be read to the reason."""
+
+    notes: tuple[str, ...]
+    """What a reader of the result must know about the data."""
+
+
 def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
     """Read and divide a data set.
 
@@ -66,25 +86,49 @@ def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
     """
     dataset = open_dataset(source)
     by = find_column(dataset, source)
-    if source.private:
-        dataset = under_pseudonyms(dataset, notice)
-    samples, dropped = _read(dataset, source, notice)
-    readable = [case for case in dataset.cases if case.name in samples]
-    cases, joined = keep_together(readable, axes=source.axes, fill_missing=source.fill_missing)
-    notes = (*dataset.notes, *joined)
-    for note in notes:
-        notice(note)
+    found = read_whole(dataset, source, private=source.private, notice=notice)
     split = {
         name: tuple(case.name for case in part)
-        for name, part in split_cases(cases, fractions=source.split, seed=source.split_seed).items()
+        for name, part in split_cases(found.cases, fractions=source.split, seed=source.split_seed).items()
     }
-    prepared = Prepared(dataset, samples, split, {case.name: case.group for case in cases}, dropped, notes, by)
+    groups = {case.name: case.group for case in found.cases}
+    prepared = Prepared(found.dataset, found.samples, split, groups, found.dropped, found.notes, by)
     if tested and not prepared.labelled("test"):
         raise ConfigError(
             f"None of the {len(split['test'])} test images in {source.data} is labelled, so nothing could be said"
             " about any student. Label some, or name the split of each image in a manifest."
         )
     return prepared
+
+
+def read_whole(dataset: Dataset, source: Images, *, private: bool, notice: Notice) -> Readable:
+    """Read every image of a data set that can be read.
+
+    Args:
+        dataset: As ``open_dataset`` returns it.
+        source: Where it is and how to read it.
+        private: Whether its images and groups have pseudonyms from here on.
+        notice: Told what was inferred and what could not be read.
+
+    Raises:
+        ConfigError: Nothing can be read.
+    """
+    if private:
+        dataset = under_pseudonyms(dataset, notice)
+    samples, dropped = _read(dataset, source, notice, private=private)
+    readable = [case for case in dataset.cases if case.name in samples]
+    cases, joined = keep_together(readable, axes=source.axes, fill_missing=source.fill_missing)
+    notes = (*dataset.notes, *joined, *_inversions(samples, source))
+    for note in notes:
+        notice(note)
+    return Readable(dataset, samples, cases, dropped, notes)
+
+
+def _inversions(samples: Mapping[str, Sample], source: Images) -> Iterator[str]:
+    if source.invert != "none":
+        turned = [name for name, sample in samples.items() if sample.image.inverted]
+        names = f": {shown(turned)}" if turned else ""
+        yield f"Turned from dark on bright to bright on dark: {len(turned)} of {len(samples)} images{names}."
 
 
 def open_dataset(source: Images) -> Dataset:
@@ -145,6 +189,7 @@ def read_field(case: Case, dataset: Dataset, source: Images) -> Sample:
         DataError: It cannot be used.
     """
     sample = read_sample(case, dataset, fill_non_finite=source.nan == "fill")
+    sample = replace(sample, image=inverted(sample.image, source.invert))
     return at_pixel_size(sample, source.pixel_size)
 
 
@@ -173,17 +218,19 @@ def _with_label_sets(dataset: Dataset, names: tuple[str, ...] | None) -> Dataset
     return replace(dataset, label_sets=tuple(known[name] for name in names))
 
 
-def _read(dataset: Dataset, source: Source, notice: Notice) -> tuple[dict[str, Sample], dict[str, str]]:
+def _read(
+    dataset: Dataset, source: Images, notice: Notice, *, private: bool
+) -> tuple[dict[str, Sample], dict[str, str]]:
     samples: dict[str, Sample] = {}
     dropped: dict[str, str] = {}
     for case in dataset.cases:
         try:
             sample = read_field(case, dataset, source)
         except DataError as error:
-            dropped[case.name] = HIDDEN if source.private else str(error)
+            dropped[case.name] = HIDDEN if private else str(error)
             notice(f"Left out: {error}")
             continue
-        if source.private:
+        if private:
             sample = replace(sample, image=replace(sample.image, source=case.name))
         samples[case.name] = sample
     if not samples:

@@ -48,7 +48,8 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
     finished = {}
     for student, bench in state.benches.items():
         others = tuple(point for name, points in costs.items() if name != student for point in points)
-        question = replace(question_of(settings, student, runs[student]), beside=others)
+        asked = question_of(settings, student, runs[student])
+        question = replace(asked, beside=others, elsewhere=state.elsewhere)
         finished[student] = conclude(bench, runs[student], question)
     path = settings.out / "summary.csv"
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:

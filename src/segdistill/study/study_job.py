@@ -8,19 +8,21 @@ from pathlib import Path
 from segdistill.engine import DamagedRun, select_device
 from segdistill.errors import ConfigError
 from segdistill.files import write_json
+from segdistill.objectives import distillation_term
 from segdistill.settings import Study, open_run
 from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, my_turn, refuse_others
 from segdistill.settings.shard import part_of
 from segdistill.study.arms import RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.cells import Cell, cells_of
 from segdistill.study.preparation import Prepared, prepare
+from segdistill.study.shift import Elsewhere, read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, Teaching, teach
 
 Notice = Callable[[str], None]
 
 MAY_CHANGE = frozenset(
-    {"arms", "by", "students", "teachers", "labels", "seeds", "protocol", "margin", "shard", "device"}
+    {"arms", "by", "students", "teachers", "labels", "seeds", "protocol", "margin", "shard", "device", "shift"}
 )
 """What of a study may differ between two calls on one folder: every run keeps, and checks, its own settings."""
 
@@ -40,6 +42,9 @@ class StudyState:
 
     benches: Mapping[str, Bench]
     """Student to what its runs shared."""
+
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Other data sets to score students on."""
 
 
 def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
@@ -61,12 +66,15 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
     cells = cells_of(settings)
     claim(settings, cells, notice=notice)
     prepared = prepare(settings, notice=notice)
+    elsewhere = read_elsewhere(
+        settings.shift, prepared, settings.student_channels, private=settings.private, notice=notice
+    )
     benches = make_benches(settings, prepared, notice)
     number, count = part_of(settings.shard)
     for cell in cells[number::count]:
         _run(settings, benches[cell.student], cell)
     runs = {cell: run for cell in cells if (run := _read(settings, benches[cell.student], cell)) is not None}
-    return StudyState(settings.out, runs, tuple(cell for cell in cells if cell not in runs), benches)
+    return StudyState(settings.out, runs, tuple(cell for cell in cells if cell not in runs), benches, elsewhere)
 
 
 def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
@@ -99,10 +107,13 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
     """Return what the runs of each student share; the teachers have spoken."""
     device = str(select_device(settings.device, notice=notice))
     asked = {arm.teacher for arm in settings.arms}
+    compared = {arm.teacher for arm in settings.arms if distillation_term(arm.distillation).prototypes}
     teachings: dict[str, Teaching] = {}
     for name, spec in settings.teachers.items():
         if name in asked:
-            asked_for = Asked(name, spec, settings.out, settings.teachers_protocol, device, notice)
+            asked_for = Asked(
+                name, spec, settings.out, settings.teachers_protocol, device, notice, features=name in compared
+            )
             folder = settings.out / "teachers" / name
             with my_turn(folder, notice=notice):
                 claim_settings(folder, asked_for.settings(), defaults=asked_for.defaults())

@@ -13,6 +13,7 @@ from segdistill.report.content.looks import (
 )
 from segdistill.report.content.record import Convention, Dropped, Facts, Headline, LearningRun, Licence
 from segdistill.report.content.scores import ArmRow, ClaimRow, ComparisonRow, GroupScores, Ladder
+from segdistill.report.shift import ShiftRow
 
 Answer = Literal["yes", "no", "unclear", "untested"]
 """Did distillation help? "unclear": the data cannot tell; "untested": there was no baseline."""
@@ -81,6 +82,9 @@ class ReportContent:
 
     channels: tuple[ChannelRow, ...] = ()
     """What each channel is worth; empty: no network has a channel that could be exchanged."""
+
+    shift: tuple[ShiftRow, ...] = ()
+    """Students on other data sets; empty: none was named."""
 
     runs: tuple[LearningRun, ...] = ()
     """Logs that the learning curves are drawn from."""
