@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from results_page.familiar import familiar_section
 from results_page.hela import folds_of, hela_sections
 from results_page.paper import paper_section
 from results_page.picture import ladder_picture
@@ -110,6 +111,10 @@ def make_page(
     parts += ["## Objects: seeds from boundaries or from distances (`bbbc038`)"]
     parts += ways_section(
         results_folder / "nuclei.json", command="python experiments/nuclei.py --data DATA --runs RUNS"
+    )
+    parts += ["## Images unlike the training"]
+    parts += familiar_section(
+        results_folder / "familiarity.json", command="python experiments/familiarity.py --data DATA --runs RUNS"
     )
     parts += ["## Benchmarks", *benchmark_sections(read_benchmarks(benchmarks_folder))]
     parts += ["## The paper's own, on other data", *paper_section()]

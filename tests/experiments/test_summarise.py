@@ -12,6 +12,7 @@ import common
 import demo
 import summarise
 from results_page import words
+from results_page.familiar import familiar_section
 from results_page.hela import coverage, folds_of, hela_sections, shift_section
 from results_page.paper import paper_section
 from results_page.picture import ladder_picture
@@ -267,6 +268,28 @@ def test_the_papers_numbers_stand_apart(tmp_path):
     ours, _, papers = page.partition("## The paper's own, on other data")
     assert "89.12" in papers
     assert "89.12" not in ours
+
+
+def test_alarms_by_hand(tmp_path):
+    content = {
+        "student": "unet-tiny",
+        "fields": {"train": 9, "test": 9},
+        "steps": 100,
+        "kin": "own, held out",
+        "alarms": {
+            "own, held out": {"images": 40, "unlike": 1, "look": 1, "features": 0},
+            "other": {"images": 8, "unlike": 6, "look": 2, "features": 6},
+            "blank": {"images": 0, "unlike": 0, "look": 0, "features": 0},
+        },
+        "machine": {"processor": "A processor"},
+    }
+    write_json(tmp_path / "familiarity.json", content)
+    text, counted = familiar_section(tmp_path / "familiarity.json", command="make it")
+    assert "unet-tiny, 100 steps on 9 images" in text
+    assert cells(counted)["own, held out (the same kind)"] == ["40", "1", "2 %", "1", "0"]
+    assert cells(counted)["other"] == ["8", "6", "75 %", "2", "6"]
+    assert "blank" not in counted
+    assert familiar_section(tmp_path / "none.json", command="make it") == ["Not run yet. Command: `make it`."]
 
 
 def test_a_page_of_nothing_says_what_is_missing(tmp_path):
