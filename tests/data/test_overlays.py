@@ -46,3 +46,50 @@ def test_pictures_in_colour_other_types_and_named_channels_are_left_alone(speckl
     assert find_overlays(text.astype(np.uint16), GREY) == ()
     stained = np.random.default_rng(1).integers(0, 255, (3, 60, 80)).astype(np.uint8)
     assert find_overlays(stained, COLOUR) == ()
+
+
+def cross(picture, y, x, *, arm=6):
+    """Draw a caliper on dark ground."""
+    picture[0, y - 9 : y + 10, x - 9 : x + 10] = 20
+    picture[0, y - arm : y + arm + 1, x] = picture[0, y, x - arm : x + arm + 1] = 255
+
+
+def test_crosses_with_digits_that_touch_them(speckle):
+    for y, x in ((30, 40), (60, 150)):
+        cross(speckle, y, x)
+        speckle[0, y + 1 : y + 9, x + 1 : x + 5] = 255  # a digit in one corner, joined to both strokes
+    assert find_overlays(speckle, GREY) == ("2 bright crosses",)
+
+
+def test_crosses_that_reach_the_edge_or_a_little_beyond(speckle):
+    speckle[0, :20, :60] = 20
+    speckle[0, :12, 6] = speckle[0, 5, :13] = 255  # both strokes begin at the edge
+    speckle[0, :12, 40] = speckle[0, 5, 34:47] = 255
+    assert find_overlays(speckle, GREY) == ("2 bright crosses",)
+
+
+def test_what_is_no_cross(speckle):
+    cross(speckle, 30, 40)
+    assert find_overlays(speckle, GREY) == ()  # one alone may be anything
+    speckle[0, 51:70, 141:160] = 20
+    speckle[0, 54:67, 144:157] = 255  # a square has runs as long, and no empty corner
+    assert find_overlays(speckle, GREY) == ()
+    cross(speckle, 60, 150)
+    speckle[0, 61:69, 151:155] = speckle[0, 52:59, 151:155] = 255  # two corners full
+    assert find_overlays(speckle, GREY) == ()
+
+
+def test_slanting_crosses(speckle):
+    for y, x in ((30, 40), (60, 150)):
+        speckle[0, y - 9 : y + 10, x - 9 : x + 10] = 20
+        for step in range(-6, 7):
+            speckle[0, y + step, x + step] = speckle[0, y + step, x - step] = 255
+    assert find_overlays(speckle, GREY) == ("2 bright crosses",)
+
+
+@pytest.mark.parametrize(("lower", "words"), [(1, ("3 bright characters in a row",)), (2, ())])
+def test_a_character_may_reach_a_pixel_lower(lower, words):
+    picture = np.zeros((1, 40, 60), np.uint8)
+    for place, left in enumerate((10, 20, 30)):
+        picture[0, 10 : 22 + (lower if place == 1 else 0), left : left + 4] = 255
+    assert find_overlays(picture, GREY) == words
