@@ -1,10 +1,11 @@
 """Adaptation a SAM to a task with few labels, for `adapt` and, out of fold, for teachers of a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from segdistill.data.case import Case
 from segdistill.data.labels import Structure, output_names
 from segdistill.data.pseudonyms import image_sha256
 from segdistill.data.sample import Sample
@@ -179,17 +180,17 @@ def keep_frozen(folder: Path, task: Task, validation: Sequence[Sample]) -> None:
     save_adapter(folder, None, _card(task, contract, ((), ()), scores, seed=0))
 
 
-def known_to(name: str, hashes: Mapping[str, str]) -> frozenset[str]:
-    """Return the images on whose labels an adapter was fitted or chosen; none for other teachers.
+def known_to(name: str, cases: Iterable[Case]) -> frozenset[str]:
+    """Return the cases on whose labels an adapter was fitted or chosen, by their images' hashes.
 
     Args:
-        name: Of the teacher.
-        hashes: Case to the SHA-256 of its image's file.
+        name: Of the teacher. Of any but ``adapter:FOLDER`` nothing is known, and no file is read.
+        cases: Of one data set.
     """
     if not name.startswith(PREFIX):
         return frozenset()
     used = read_adapter(Path(name.removeprefix(PREFIX))).used
-    return frozenset(case for case, digest in hashes.items() if digest in used)
+    return frozenset(case.name for case in cases if image_sha256(case) in used)
 
 
 def known_in(name: str, prepared: Prepared) -> frozenset[str]:
@@ -198,9 +199,7 @@ def known_in(name: str, prepared: Prepared) -> frozenset[str]:
     Raises:
         ConfigError: Test images are among them: what is taught by it could not be scored on those.
     """
-    if not name.startswith(PREFIX):
-        return frozenset()
-    known = known_to(name, file_hashes(prepared))
+    known = known_to(name, prepared.dataset.cases)
     tested = sorted(known & set(prepared.split["test"]))
     if tested:
         raise ConfigError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segdistill.data.case import Case
 from segdistill.data.datasets import Dataset
-from segdistill.data.pseudonyms import image_sha256, is_pseudonym, pseudonymous
+from segdistill.data.pseudonyms import is_pseudonym, pseudonymous
 from segdistill.data.readers import open_image
 from segdistill.data.sample import Sample
 from segdistill.engine import select_device
@@ -117,7 +117,7 @@ def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], not
             f"A probe of {settings.teacher} is fitted within a run of `distill` or `study`, on the images that its"
             " splits allow. Ask for it there, or store what grid says here."
         )
-    known = known_to(settings.teacher, {name: image_sha256(case) for name, case in cases.items()})
+    known = known_to(settings.teacher, cases.values())
     if known:
         notice(f"{settings.teacher} was fitted on the labels of {len(known)} of these images: not out of fold there.")
     teacher = load_teacher(
