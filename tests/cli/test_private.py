@@ -82,6 +82,26 @@ def test_pseudonyms_are_those_of_the_images_where_they_are_named(run, clinic, tm
     assert found == {f"image-{sha256_file(path)[:10]}" for path in images.rglob("*.tif")}
 
 
+def test_reasons_and_fields_without_scores_name_no_file_either(run, clinic, tmp_path):
+    shutil.copytree(clinic / "labels", tmp_path / "lab")
+    shutil.copytree(clinic / "labels", tmp_path / "pred")
+    (tmp_path / f"pred/{NAME} 0/{NAME}0.tif").write_bytes(b"torn")
+    (tmp_path / f"lab/{NAME} 1/{NAME}2.tif").write_bytes(b"torn")
+    (tmp_path / "out").mkdir()
+    done = run(
+        "evaluate", tmp_path / "pred", tmp_path / "lab", "--label-kind", "instances", "--private",
+        "--out", tmp_path / "out/s.csv",
+    )  # fmt: skip
+    assert done.status == 1
+    assert f"{NAME}0.tif" in done.out  # who runs it is told
+    assert f"{NAME}2.tif" in done.out
+    assert naming(tmp_path / "out") == []
+    told = {row["field"]: row["reason"] for row in rows_of(tmp_path / "out/s.csv") if row["reason"]}
+    hidden = "cannot be used; the reason, which names its file, was told when it was scored"
+    labels = (tmp_path / f"lab/{NAME} 0/{NAME}0.tif", tmp_path / f"lab/{NAME} 1/{NAME}2.tif")
+    assert told == {f"label-{sha256_file(path)[:10]}": hidden for path in labels}
+
+
 def test_equal_labels_are_numbered_and_one_field_has_one_pseudonym_in_every_structure(run, tmp_path):
     for structure in ("cell", "nucleus"):
         for name in (f"{NAME}1", f"{NAME}2"):

@@ -64,6 +64,13 @@ def test_a_column_of_a_structure_takes_its_category_or_the_only_one(tmp_path):
     assert labels_of(read_dataset(path)) == {"p1/A01": ["nucleus"], "p2/B01": ["nucleus"]}
 
 
+def test_one_category_is_not_two_structures(tmp_path):
+    coco(tmp_path / "one.json", {1: "p1/A01.png"}, [(1, 1)], ("cell",))
+    path = manifest(tmp_path, "image,label:cell,label:nucleus", "p1/A01.png,one.json,one.json")
+    with pytest.raises(DataError, match=r"row 2: label:nucleus: one\.json has one category alone"):
+        read_dataset(path)
+
+
 def test_beside_label_images_a_structure_must_be_named(tmp_path):
     coco(tmp_path / "all.json", {1: "p1/A01.png"}, [(1, 1)], ("Zelle",))
     rows = ("p1/A01.png,all.json", "p2/A01.png,p2/B01.tif")

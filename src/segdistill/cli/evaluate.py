@@ -45,8 +45,8 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
         pseudonyms_of,
         score_folders,
         with_groups,
-        with_pseudonyms,
         with_sizes,
+        without_names,
         write_conventions,
         write_scores,
     )
@@ -92,12 +92,11 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
     ]
     if groups is not None:
         scores = [replace(each, rows=with_groups(each.rows, groups)) for each in scores]
-    if names is not None:
-        scores = [replace(each, rows=with_pseudonyms(each.rows, names, groups)) for each in scores]
+    written = scores if names is None else [without_names(each, names, groups) for each in scores]
     if config.out is not None:
-        write_scores(config.out, scores)
+        write_scores(config.out, written)
         write_conventions(config.out, unit=lengths.unit, tolerance=lengths.tolerance)
-    rows = [row for each in scores for row in each.rows]
+    rows = [row for each in written for row in each.rows]
     _print_scores([*rows, *macro_rows(rows)], metrics)
     for each in scores:
         _print_account(each)

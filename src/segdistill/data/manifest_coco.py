@@ -68,7 +68,12 @@ def draw(cases: Mapping[int, Case], *, named: bool) -> Drawn:
                     drawn.errors[row].append(str(error))
                 told.add((path, structure))
                 continue
-            labels |= {name: inner_path(path, drawn.files[path], image, number) for name, number in chosen.items()}
+            found = {name: inner_path(path, drawn.files[path], image, number) for name, number in chosen.items()}
+            if set(found.values()) & set(labels.values()):
+                drawn.errors[row].append(
+                    f"label:{structure}: {path.name} has one category alone, which another column names already"
+                )
+            labels |= found
     return drawn
 
 

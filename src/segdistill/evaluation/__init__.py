@@ -49,7 +49,7 @@ from segdistill.evaluation.metrics import METRICS, OF_MASKS, USUAL, Metric, metr
 from segdistill.evaluation.overlap import Overlap, count_overlap, dice, iou, precision, recall
 from segdistill.evaluation.pairing import Pair, Pairing, pair_up
 from segdistill.evaluation.power import detectable_difference
-from segdistill.evaluation.privacy import pseudonyms_of, with_pseudonyms
+from segdistill.evaluation.privacy import pseudonyms_of, without_names
 from segdistill.evaluation.ruler import Ruler
 from segdistill.evaluation.scores import Row, score_case
 from segdistill.evaluation.sign_flips import SignFlips, sign_flip_test
@@ -152,8 +152,8 @@ __all__ = [
     "spreads",
     "summarise",
     "with_groups",
-    "with_pseudonyms",
     "with_sizes",
+    "without_names",
     "write_conventions",
     "write_scores",
 ]

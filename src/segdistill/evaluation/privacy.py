@@ -1,13 +1,18 @@
 """Scores without the names of fields and groups."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from segdistill.data.case import shown
 from segdistill.data.coco import SUFFIX
 from segdistill.data.pseudonyms import group_pseudonyms, pseudonyms
 from segdistill.errors import ConfigError
+from segdistill.evaluation.folders import FolderScores
 from segdistill.evaluation.pairing import Pair
 from segdistill.evaluation.summary import Record
+
+HIDDEN = "cannot be used; the reason, which names its file, was told when it was scored"
+"""What is written in place of a reason."""
 
 
 def pseudonyms_of(pairs: Iterable[Pair]) -> dict[str, str]:
@@ -34,23 +39,35 @@ def pseudonyms_of(pairs: Iterable[Pair]) -> dict[str, str]:
     return {**pseudonyms(images), **pseudonyms(labels, kind="label")}
 
 
-def with_pseudonyms(
-    rows: Sequence[Record], names: Mapping[str, str], groups: Mapping[str, str] | None
-) -> tuple[Record, ...]:
-    """Return rows whose fields and groups are pseudonyms.
+def without_names(scores: FolderScores, names: Mapping[str, str], groups: Mapping[str, str] | None) -> FolderScores:
+    """Return scores, to be written, that name no field, group or file; reasons, which name files, are told elsewhere.
 
     Args:
-        rows: Of scores.
+        scores: Of one structure.
         names: Field to pseudonym; see ``pseudonyms_of``.
         groups: Field to the group that the rows name. None: they name none.
 
     >>> row = {"structure": "cell", "metric": "dice", "value": 0.5, "empty": "", "arm": "a", "seed": 0}
-    >>> names, groups = {"A01": "image-0123456789"}, {"A01": "Ann"}
-    >>> (made,) = with_pseudonyms([{**row, "field": "A01", "group": "Ann"}], names, groups)
-    >>> made["field"], made["group"]
-    ('image-0123456789', 'group-0123456789')
+    >>> scores = FolderScores(({**row, "field": "A01", "group": "Ann"},), failed={"A01": "Ann/A01.tif is damaged."})
+    >>> hidden = without_names(scores, {"A01": "image-0123456789"}, {"A01": "Ann"})
+    >>> hidden.rows[0]["field"], hidden.rows[0]["group"], *hidden.failed
+    ('image-0123456789', 'group-0123456789', 'image-0123456789')
     """
-    if groups is None:
-        return tuple(Record(**{**row, "field": names[row["field"]]}) for row in rows)
-    own = group_pseudonyms({name: groups[name] for name in names if name in groups}, names)
-    return tuple(Record(**{**row, "field": names[row["field"]], "group": own[groups[row["field"]]]}) for row in rows)
+    own = group_pseudonyms({name: group for name, group in (groups or {}).items() if name in names}, names)
+    rows = tuple(
+        Record(**{**row, "field": names[row["field"]], **({"group": own[row["group"]]} if "group" in row else {})})
+        for row in scores.rows
+    )
+    failed, unscored, without_map = (
+        {names[name]: HIDDEN for name in reasons} for reasons in (scores.failed, scores.unscored, scores.without_map)
+    )
+    return replace(
+        scores,
+        rows=rows,
+        missing=tuple(names[name] for name in scores.missing),
+        failed=failed,
+        unscored=unscored,
+        without_map=without_map,
+        alone=(),
+        notes=(),
+    )
