@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -7,11 +8,13 @@ from PIL import Image as Pillow
 from torch import nn
 
 from segdistill.data.labels import Structure
+from segdistill.export import export
 from segdistill.export.formats import FORMATS, Source
 from segdistill.export.graph import Graph
 from segdistill.networks.build import build_student
 from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, save_model
+from segdistill.settings import Export
 
 CELL = Structure("cell", instances=True)
 
@@ -36,6 +39,15 @@ def make_student(card):
         if card.architecture == "unet-tiny":
             nn.init.normal_(student.network.head.weight, std=1.0)
     return student
+
+
+@pytest.fixture(scope="session", autouse=True)
+def untyped():
+    """Shapes are no numbers while a pass is recorded, so annotations of shapes cannot be checked then."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture
@@ -67,6 +79,15 @@ def images(tmp_path_factory) -> Path:
         smooth = np.kron(rough, np.ones((8, 8)))[: shape[0], : shape[1]].astype(np.uint16)
         Pillow.fromarray(smooth).save(path / f"{seed}.png")
     return path
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, folder, images) -> Path:
+    """The tiny student in the two usual formats. Tests leave it as it is."""
+    out = tmp_path_factory.mktemp("exported") / "out"
+    done = export(Export(model=folder, out=out, check=(images,)), notice=lambda _: None)
+    assert done.failed == {}
+    return out
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ import sys
 import numpy as np
 import tifffile
 
-from segdistill.export import export
 from segdistill.inference import Options, predict
-from segdistill.settings import Export
 
 CODE = """
 import sys, time
@@ -27,11 +25,10 @@ assert "torch" not in sys.modules
 """
 
 
-def test_an_array_and_a_file_are_segmented_without_torch(folder, images, tmp_path):
-    export(Export(model=folder, out=tmp_path / "exported", check=(images,)), notice=lambda _: None)
+def test_an_array_and_a_file_are_segmented_without_torch(folder, exported, images, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 4000, (45, 70)).astype(np.uint16)
     np.save(tmp_path / "a.npy", pixels)
-    words = [tmp_path / "exported", images / "0.png", tmp_path / "masks", tmp_path / "a.npy"]
+    words = [exported, images / "0.png", tmp_path / "masks", tmp_path / "a.npy"]
     done = subprocess.run([sys.executable, "-c", CODE, *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     sys.stdout.write(done.stderr.splitlines()[0])

@@ -37,7 +37,7 @@ def _print_formats(done: "Exported") -> None:
         rows.append(
             (
                 name,
-                next(iter(kind.files)),
+                kind.opened,
                 f"{equal.difference:.1e}",
                 f"{min(equal.dice.values()):.4f}",
                 f"{min(equal.average_precision.values()):.4f}" if equal.average_precision else "-",

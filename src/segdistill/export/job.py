@@ -162,7 +162,7 @@ def _made(out: Path, name: str, source: Source, cases: Sequence[Case], tiling: T
         return str(error)
     if equality.points_lost > MOST_LOST:
         return _too_far(name, equality)
-    return ExportedFormat(files=_hashes(out, kind), made_by=made_by, equality=equality)
+    return ExportedFormat(opened=kind.files[0], files=_hashes(out, kind), made_by=made_by, equality=equality)
 
 
 def _hashes(out: Path, kind: Format) -> dict[str, str]:

@@ -172,7 +172,7 @@ def _time(way: Backend, settings: Bench, threads: int, answer: Connection) -> No
     try:
         answer.send(time_backend(way, settings, threads=threads))
     except (SegdistillError, RuntimeError, ImportError) as error:
-        answer.send(str(error).strip().partition("\n")[0] or type(error).__name__)
+        answer.send(" ".join(str(error).split()) or type(error).__name__)
 
 
 def time_backend(way: Backend, settings: Bench, *, threads: int) -> Timed:

@@ -16,14 +16,15 @@ from segdistill.networks.card import ModelCard
 def write_program(path: Path, graph: Graph, card: ModelCard) -> str:
     """Write a graph as torch.export saves it, and return by what, in words.
 
-    Loaded with ``torch.export.load(path).module()``; called as the graph.
+    Loaded with ``torch.export.load(path).module(check_guards=False)``; called as the graph. Its guards would refuse
+    sizes that are multiples of the stride, because the example's were not; the graph is right for them.
     """
     sizes = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     with quiet():
         program = torch.export.export(graph, example(card), dynamic_shapes=(sizes, None, None))
         with whole_file(path) as partial, partial.open("wb") as handle:
             torch.export.save(program, handle)
-    return f"torch.export {torch.__version__}"
+    return f"torch.export {torch.__version__}; load it with .module(check_guards=False)"
 
 
 def write_torchscript(path: Path, graph: Graph, card: ModelCard) -> str:
@@ -36,54 +37,58 @@ def write_torchscript(path: Path, graph: Graph, card: ModelCard) -> str:
     percentiles = (rule.lower, rule.upper) if isinstance(rule, PercentileRule) else None
     with quiet(), torch.no_grad():
         traced = torch.jit.trace(graph, example(card), check_trace=False)
-        scripted = torch.jit.script(Standalone(traced, percentiles).eval())
+        scripted = Standalone(traced, percentiles)
         with whole_file(path) as partial:
             torch.jit.save(scripted, str(partial))
-    return f"torch.jit.trace {torch.__version__}, within torch.jit.script"
+    return f"torch.jit.trace {torch.__version__}; with the image alone it measures low and high on what it is given"
 
 
-class Standalone(nn.Module):
-    """A graph that measures low and high itself where it is not told them.
+_FORWARD = """
+def forward(self, image: Tensor, low: Optional[Tensor] = None, high: Optional[Tensor] = None) -> Tensor:
+    channels = image.transpose(0, 1).flatten(1)
+    if low is None:
+        low = self.percentile(channels, self.lower) if self.measures else torch.zeros_like(channels[:, 0])
+    if high is None:
+        high = self.percentile(channels, self.upper) if self.measures else torch.ones_like(channels[:, 0])
+    return self.graph.forward(image, low, high)
+"""
+"""TorchScript."""
+
+_PERCENTILE = """
+def percentile(self, values: Tensor, percent: float) -> Tensor:
+    ordered = values.sort(dim=1)[0]
+    place = percent / 100.0 * float(ordered.size(1) - 1)
+    below = int(place)
+    above = min(below + 1, ordered.size(1) - 1)
+    share = place - float(below)
+    return ordered[:, below] * (1.0 - share) + ordered[:, above] * share
+"""
+"""The same. A percentile lies between the two nearest values, as NumPy's does; torch.quantile takes no more than 16
+million values."""
+
+
+class Standalone(torch.jit.ScriptModule):
+    """A graph that measures low and high itself, on the whole batch that it is given, where it is not told them.
 
     Args:
         graph: Takes image, low and high.
         percentiles: Those of the model's rule; None: the rule takes floats to be 0…1.
     """
 
-    def __init__(self, graph: nn.Module, percentiles: tuple[float, float] | None) -> None:
+    def __init__(self, graph: torch.jit.ScriptModule, percentiles: tuple[float, float] | None) -> None:
         super().__init__()
         self.graph = graph
-        self.measures = percentiles is not None
-        self.lower, self.upper = (0.0, 100.0) if percentiles is None else percentiles
-
-    def forward(self, image: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
-        """Return probabilities ``b o y x``.
-
-        Args:
-            image: float32, b c y x.
-            low: float32, c: what becomes 0. None measures it on this image, all of its batch together.
-            high: float32, c: what becomes 1.
-        """
-        channels = image.transpose(0, 1).flatten(1)
-        if low is None:
-            low = self.percentile(channels, self.lower) if self.measures else torch.zeros_like(channels[:, 0])
-        if high is None:
-            high = self.percentile(channels, self.upper) if self.measures else torch.ones_like(channels[:, 0])
-        return self.graph(image, low, high)
-
-    def percentile(self, values: Tensor, percent: float) -> Tensor:
-        """Return a percentile of each row, between the two nearest values as NumPy does."""
-        ordered = values.sort(dim=1)[0]  # torch.quantile takes no more than 16 million values
-        place = percent / 100.0 * (ordered.shape[1] - 1)
-        below = int(place)
-        above = min(below + 1, ordered.shape[1] - 1)
-        share = place - float(below)
-        return ordered[:, below] * (1.0 - share) + ordered[:, above] * share
+        lower, upper = (0.0, 100.0) if percentiles is None else percentiles
+        self.measures = torch.jit.Attribute(percentiles is not None, bool)
+        self.lower, self.upper = torch.jit.Attribute(lower, float), torch.jit.Attribute(upper, float)
+        self.define(_PERCENTILE)
+        self.define(_FORWARD)
 
 
 def load_program(path: Path) -> nn.Module:
     """Return an exported program, ready."""
-    return torch.export.load(path).module()
+    with quiet():
+        return torch.export.load(path).module(check_guards=False)
 
 
 def load_torchscript(path: Path) -> nn.Module:

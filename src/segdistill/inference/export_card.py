@@ -52,8 +52,11 @@ class ExportedFormat(BaseModel):
 
     model_config = _STRICT
 
+    opened: str
+    """Name of the file that is opened; the others are found beside it."""
+
     files: Annotated[dict[str, str], Field(min_length=1)]
-    """Name of each file, the one to open first, and its SHA-256."""
+    """Name of each file, and its SHA-256."""
 
     made_by: str
     """What made it, in words."""
@@ -133,12 +136,12 @@ def checked_file(folder: Path, card: ExportCard, name: str) -> Path:
     Raises:
         DataError: A file is missing, or is another than the card names.
     """
-    files = card.formats[name].files
-    for file, wanted in files.items():
+    kind = card.formats[name]
+    for file, wanted in kind.files.items():
         path = folder / file
         if not path.is_file() or sha256_file(path) != wanted:
             raise DataError(
                 f"{path} is {'another file than' if path.is_file() else 'missing, but'} {folder / EXPORT_FILE} names."
                 " Copy the folder, or export the model, again."
             )
-    return folder / next(iter(files))
+    return folder / kind.opened

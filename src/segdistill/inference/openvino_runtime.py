@@ -35,7 +35,8 @@ def load_openvino(path: Path, *, precision: str, threads: int | None = None) -> 
         core = openvino.Core()
         request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
     except RuntimeError as error:
-        raise DataError(f"{path} cannot be run by OpenVINO: {error}. Export the model again.") from error
+        reason = " ".join(str(error).split())  # it speaks in lines, the first of which says where in its code
+        raise DataError(f"{path} cannot be run by OpenVINO: {reason}. Export the model again.") from error
 
     def compute(
         images: Float32[np.ndarray, "b c y x"], low: Float32[np.ndarray, " c"], high: Float32[np.ndarray, " c"]
