@@ -72,11 +72,6 @@ class Images(Reading, Place):
     """Which images to turn from dark on bright to bright on dark: none, all, or those whose background is bright (their
     median brightness lies above a third of its range). How many were turned is told and kept."""
 
-    def resolved(self) -> dict[str, Any]:
-        """Return every field as plain JSON values, but for an inversion that is off: older runs lack it."""
-        values = super().resolved()
-        return {name: value for name, value in values.items() if (name, value) != ("invert", "none")}
-
 
 class Source(Images):
     """Images, and how they are divided."""
