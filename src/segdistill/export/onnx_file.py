@@ -102,6 +102,5 @@ def _rolled(image: torch.Tensor, shifts: tuple[int, ...], dims: tuple[int, ...])
 def quiet() -> Iterator[None]:
     """Silence what the exporters tell their own authors; what they make is run and compared."""
     with warnings.catch_warnings():
-        for kind in (DeprecationWarning, FutureWarning, UserWarning, torch.jit.TracerWarning):
-            warnings.filterwarnings("ignore", category=kind, module=r"torch|timm|onnxscript|copyreg|segdistill\.export")
+        warnings.filterwarnings("ignore", module=r"torch|timm|onnxscript|copyreg|segdistill\.export")
         yield

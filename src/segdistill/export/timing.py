@@ -28,9 +28,6 @@ from segdistill.networks.describe import describe_student
 from segdistill.networks.model import load_model
 from segdistill.settings.bench import Bench
 
-if sys.platform != "win32":
-    import resource
-
 _PRECISIONS = {"openvino-bf16": "bfloat16", "openvino-int8": "int8"}
 _PACKAGES = ("torch", "onnxruntime", "openvino", "numpy")
 
@@ -225,9 +222,16 @@ def _silently(_: str) -> None:
     pass
 
 
-def _peak() -> float | None:
-    """Return the most memory that this process has held, 10⁶ bytes."""
-    if sys.platform == "win32":
+if sys.platform == "win32":
+
+    def _peak() -> float | None:
+        """Return None: this system is not asked how much memory a process has held."""
         return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (most if sys.platform == "darwin" else 1024 * most) / 1e6
+
+else:
+    import resource
+
+    def _peak() -> float | None:
+        """Return the most memory that this process has held, 10⁶ bytes."""
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return (most if sys.platform == "darwin" else 1024 * most) / 1e6

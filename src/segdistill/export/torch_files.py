@@ -1,6 +1,7 @@
 """Writing a graph for PyTorch without this package: an exported program, and TorchScript."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Float32
@@ -37,7 +38,7 @@ def write_torchscript(path: Path, graph: Graph, card: ModelCard) -> str:
     percentiles = (rule.lower, rule.upper) if isinstance(rule, PercentileRule) else None
     with quiet(), torch.no_grad():
         traced = torch.jit.trace(graph, example(card), check_trace=False)
-        scripted = Standalone(traced, percentiles)
+        scripted = Standalone(cast(torch.jit.ScriptModule, traced), percentiles)  # of a module, it makes a module
         with whole_file(path) as partial:
             torch.jit.save(scripted, str(partial))
     return f"torch.jit.trace {torch.__version__}; with the image alone it measures low and high on what it is given"
@@ -50,7 +51,7 @@ def forward(self, image: Tensor, low: Optional[Tensor] = None, high: Optional[Te
         low = self.percentile(channels, self.lower) if self.measures else torch.zeros_like(channels[:, 0])
     if high is None:
         high = self.percentile(channels, self.upper) if self.measures else torch.ones_like(channels[:, 0])
-    return self.graph.forward(image, low, high)
+    return self.network.forward(image, low, high)
 """
 """TorchScript."""
 
@@ -77,7 +78,7 @@ class Standalone(torch.jit.ScriptModule):
 
     def __init__(self, graph: torch.jit.ScriptModule, percentiles: tuple[float, float] | None) -> None:
         super().__init__()
-        self.graph = graph
+        self.network = graph
         lower, upper = (0.0, 100.0) if percentiles is None else percentiles
         self.measures = torch.jit.Attribute(percentiles is not None, bool)
         self.lower, self.upper = torch.jit.Attribute(lower, float), torch.jit.Attribute(upper, float)

@@ -36,6 +36,6 @@ def load_onnx(path: Path, *, threads: int | None = None) -> Compute:
     def compute(
         images: Float32[np.ndarray, "b c y x"], low: Float32[np.ndarray, " c"], high: Float32[np.ndarray, " c"]
     ) -> Float32[np.ndarray, "b o y x"]:
-        return session.run(None, {"image": images, "low": low, "high": high})[0]
+        return np.asarray(session.run(None, {"image": images, "low": low, "high": high})[0])
 
     return compute
