@@ -107,15 +107,17 @@ def metered(device: str, *, powercap: Path = POWERCAP, every: float = EVERY) -> 
     found = Metered()
     sums = {"package_joules": _Sum(packages(powercap)), "gpu_joules": _Sum(boards(device))}
     began, stop = _busy(), Event()
-    reader = Thread(target=_read, args=([each for each in sums.values() if each.counters], every, stop), daemon=True)
-    with_counters = any(each.counters for each in sums.values())
-    if with_counters:
+    counted = [each for each in sums.values() if each.counters]
+    reader = Thread(target=_go_on, args=(counted, every, stop), daemon=True)
+    for each in counted:
+        each.read()
+    if counted:
         reader.start()
     try:
         yield found
     finally:
         stop.set()
-        if with_counters:
+        if counted:
             reader.join()
         found.processor_seconds = _busy() - began
         for name, each in sums.items():
@@ -157,15 +159,13 @@ class _Sum:
             self.joules = None if drawn is None or self.joules is None else self.joules + drawn
 
 
-def _read(sums: list[_Sum], every: float, stop: Event) -> None:
-    """Read counters at the beginning, every few seconds, and at the end."""
+def _go_on(sums: list[_Sum], every: float, stop: Event) -> None:
+    """Read counters again every few seconds, and at the end."""
     last = False
-    while True:
+    while not last:
+        last = stop.wait(every)
         for each in sums:
             each.read()
-        if last:
-            return
-        last = stop.wait(every)
 
 
 def _busy() -> float:
