@@ -21,6 +21,7 @@ PACKAGES = (
     "segdistill.training",
     "segdistill.engine",
     "segdistill.inference",
+    "segdistill.export",
     "segdistill.evaluation",
     "segdistill.study",
     "segdistill.testing",

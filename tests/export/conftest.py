@@ -41,9 +41,12 @@ def make_student(card):
     return student
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def untyped():
-    """Shapes are no numbers while a pass is recorded, so annotations of shapes cannot be checked then."""
+    """Shapes are no numbers while a pass is recorded, so annotations of shapes cannot be checked then.
+
+    A module at a time, so that tests of other folders are checked as ever: a package's fixture would last to the end.
+    """
     before = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
@@ -60,7 +63,7 @@ def student():
     return make_student
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A saved unet-tiny."""
     path = tmp_path_factory.mktemp("model")
@@ -69,7 +72,7 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     """Two pictures in 16 bits, none square."""
     path = tmp_path_factory.mktemp("images")
@@ -81,7 +84,7 @@ def images(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exported(tmp_path_factory, folder, images) -> Path:
     """The tiny student in the two usual formats. Tests leave it as it is."""
     out = tmp_path_factory.mktemp("exported") / "out"

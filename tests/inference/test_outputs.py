@@ -171,9 +171,12 @@ def test_files_of_an_image_that_changed_are_set_aside(tmp_path, image, bright, d
 def test_folders_begun_before_there_was_a_choice_are_continued(tmp_path, image, bright):
     out, model = tmp_path / "out", bright("DAPI")
     predict_files(model, [image], out, options=Options(device="cpu"))
-    assert "outputs" not in json.loads((out / "settings.json").read_text())  # as it was then
+    record = out / "settings.json"
+    settings = json.loads(record.read_text())
+    assert settings.pop("outputs") == ["labels"]
+    record.write_text(json.dumps(settings))  # as it was then
     assert predict_files(model, [image], out, options=options("labels")).skipped == ("a",)
-    with pytest.raises(ConfigError, match=r"outputs: not set there, \['labels', 'geojson'\] here"):
+    with pytest.raises(ConfigError, match=r"outputs: \['labels'\] there, \['labels', 'geojson'\] here"):
         predict_files(model, [image], out, options=options("geojson", "labels"))
 
 

@@ -1,5 +1,6 @@
 """`segdistill export`."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -39,11 +40,21 @@ def _print_formats(done: "Exported") -> None:
                 name,
                 kind.opened,
                 f"{equal.difference:.1e}",
-                f"{min(equal.dice.values()):.4f}",
-                f"{min(equal.average_precision.values()):.4f}" if equal.average_precision else "-",
+                _least(equal.dice, equal.foreground),
+                _least(equal.average_precision, equal.foreground),
                 f"{equal.images} images, {equal.megapixels:.1f} Mpx",
                 kind.made_by,
             )
         )
     columns = ("format", "file", "largest difference", "Dice", "AP@0.5", "compared on", "made by")
     show("Exported, against the student", columns, rows, numbers=columns[2:5])
+
+
+def _least(scores: Mapping[str, float], foreground: Mapping[str, float]) -> str:
+    """Return the least score of the structures that the student found at all; where it found none, scores say nothing.
+
+    >>> _least({"cell": 0.98, "nucleus": 1.0}, {"cell": 0.3, "nucleus": 0.0}), _least({"cell": 1.0}, {"cell": 0.0})
+    ('0.9800', '-')
+    """
+    found = [score for name, score in scores.items() if foreground[name]]
+    return f"{min(found):.4f}" if found else "-"

@@ -12,7 +12,7 @@ from segdistill.data.image import Image, ImageSource
 from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
 from segdistill.evaluation.instances import match
-from segdistill.files import sha256_file
+from segdistill.files import sha256_path
 from segdistill.inference.export_card import Equality
 from segdistill.inference.exported_predictor import Compute
 from segdistill.inference.inputs import find_images
@@ -51,7 +51,7 @@ class Shown:
     """The model's channels, as the file has them."""
 
     sha256: str
-    """Of the image file."""
+    """Of the image file, or of all that is in its folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ def _read(path: Path, card: ModelCard) -> Shown:
         )
         middle = Image(_pixels(source, (rows, columns), card), card.channels, None, str(path))
     view = View(middle, card.channels, whole.low, whole.high)
-    return Shown(view, middle.array.astype(np.float32), sha256_file(path) if path.is_file() else "")
+    return Shown(view, middle.array.astype(np.float32), sha256_path(path) or "")
 
 
 def _pixels(source: Image | ImageSource, window: tuple[slice, slice], card: ModelCard) -> Shaped[np.ndarray, "c y x"]:

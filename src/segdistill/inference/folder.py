@@ -79,7 +79,7 @@ def predict_files(
     ready = make_ready(model, options, notice=notice, before=_backend_before(out))
     found = find_images(images, without=out, pattern=options.pattern, notice=notice)
     window_sides(side=options.tile, halo=halo_of(ready.card, options), stride=ready.predictor.stride)
-    with open_run(out, _identity(ready, options)):
+    with open_run(out, _identity(ready, options), defaults={"outputs": _USUAL.outputs}):
         segmenter = Segmenter(ready.predictor, ready.card, options, out)
         records = Records(out)
         inputs = name_images(found, before=records.name_of, free=records.is_free)
@@ -120,27 +120,21 @@ def _backend_before(out: Path) -> str | None:
 def _identity(model: Ready, options: Options) -> dict[str, Any]:
     """Return what decides every mask: two calls that agree in it may share a folder."""
     card = model.card.model_dump(mode="json", include=_DECIDING) | {"weights_sha256": model.weights_sha256}
-    # Folders that were begun before there was a choice do not say what is written: it is what is written unasked.
-    outputs = chosen(options.outputs, otherwise=True)
-    choice = {} if outputs == _USUAL.outputs else {"outputs": outputs}
     exported = {} if model.backend is None else {"backend": model.backend, "backend_sha256": model.backend_sha256}
-    return (
-        choice
-        | exported
-        | {
-            "command": "predict",
-            "model": card,
-            "channels": options.channels,
-            "axes": options.axes,
-            "pattern": options.pattern,
-            "tile": options.tile,
-            "halo": halo_of(model.card, options),
-            "probabilities": options.probabilities,
-            "pixel_size": options.pixel_size,
-            "fill_non_finite": options.fill_non_finite,
-            "fill_missing": options.fill_missing,
-        }
-    )
+    return exported | {
+        "command": "predict",
+        "model": card,
+        "channels": options.channels,
+        "axes": options.axes,
+        "pattern": options.pattern,
+        "tile": options.tile,
+        "halo": halo_of(model.card, options),
+        "outputs": chosen(options.outputs, otherwise=True),
+        "probabilities": options.probabilities,
+        "pixel_size": options.pixel_size,
+        "fill_non_finite": options.fill_non_finite,
+        "fill_missing": options.fill_missing,
+    }
 
 
 def _in_words(facts: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ def adapt(settings: Adapt, *, notice: Notice = lambda _: None) -> Adapted:
     Raises:
         SegdistillError: Anything that cannot be done as asked; see ``segdistill.errors``.
     """
-    with open_run(settings.out, settings.resolved(), ignoring=_SAME_RESULT):
+    with open_run(settings.out, settings.resolved(), ignoring=_SAME_RESULT, defaults=Adapt.defaults()):
         if not (settings.out / CARD).is_file():
             prepared = prepare(settings, notice=notice, tested=False)
             _make(settings, prepared, notice)

@@ -1,7 +1,5 @@
 """On what something was made: versions and machine."""
 
-import platform
-
 import torch
 
 from segdistill.engine import machine as machine_facts
@@ -27,8 +25,7 @@ def machine(device: str) -> dict[str, str]:
     """Return what kind of machine this is; nothing that names it or its owner."""
     gpu = torch.cuda.get_device_name(0) if device.startswith("cuda") else "none used"
     return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": machine_facts.processor(),
+        **machine_facts.machine(),
         "threads": str(torch.get_num_threads()),
         "device": device,
         "GPU": gpu,
