@@ -5,7 +5,8 @@ import torch
 from engine_toy import plan
 
 from segdistill.engine import select_device
-from segdistill.engine.launch import Layout, launch, layout
+from segdistill.engine.launch import join, launch
+from segdistill.engine.ranks import Layout, layout
 from segdistill.errors import ConfigError, EnvironmentFault
 
 
@@ -105,9 +106,20 @@ def test_a_batch_smaller_than_the_processes_is_refused(monkeypatch, notices):
         launch(plan(), notice=notices.append)
 
 
-def test_a_shell_on_a_slurm_node_is_one_process():
-    assert layout({"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "interactive"}) == Layout()
-    assert layout({"SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "2"}).world == 4
+def test_of_slurm_only_what_srun_started_is_several():
+    batch = {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    assert layout(batch) == Layout()
+    step = {**batch, "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "3"}
+    assert layout(step) == Layout("srun", per_machine=2, machines=2, local_rank=0, rank=3)
+    assert layout({**step, "SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "1"}) == Layout()  # srun -n 1
+
+
+def test_tasks_of_which_nobody_says_where_they_are_are_refused(monkeypatch):
+    step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    for name, value in step.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="--nodes=2 --ntasks-per-node=2 instead"):
+        join()
 
 
 def test_one_process_on_the_cpu(notices):

@@ -72,3 +72,10 @@ def test_older_runs_are_not_guessed(folder):
     assert told["energy, estimate"].startswith("not known")
     assert "rests on" not in told
     assert "1 run from before processor time was kept" in words([run(), run(drawn())], folder)["rests on"]
+
+
+def test_processes_that_were_not_metered_make_it_an_estimate(folder):
+    together = {**drawn(package=3600.0), "processes": 4}
+    told = words([run(together), run(drawn(package=3600.0))], folder)
+    assert told["energy, estimate"] == "2 Wh"
+    assert "Not in it: what trained beside the first process (3 more); memory" in told["rests on"]

@@ -26,7 +26,7 @@ def test_processor_time_is_counted_everywhere_and_nothing_else_where_nothing_can
             math.sqrt(2)
     assert drawn.processor_seconds > 0.02  # the system counts in hundredths, for the program and for itself
     assert drawn.facts() == {
-        "processor_seconds": drawn.processor_seconds, "package_joules": None, "gpu_joules": None,
+        "processor_seconds": drawn.processor_seconds, "package_joules": None, "gpu_joules": None, "processes": 1,
     }  # fmt: skip
 
 

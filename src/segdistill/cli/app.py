@@ -1,6 +1,8 @@
 """The commands, each imported only when it is called."""
 
+import os
 import sys
+from collections.abc import Callable
 from inspect import BoundArguments
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
 from segdistill import __version__
 from segdistill.cli.mistakes import CommandSettings, counted, plain, unknown
+from segdistill.engine.ranks import layout
 from segdistill.errors import ConfigError, UnknownName
 
 COMMANDS = {
@@ -28,6 +31,12 @@ COMMANDS = {
     "weights": "List, fetch or verify the weights of teachers.",
     "datasets": "List public data sets, fetch one, or write the manifest of one.",
 }
+
+TRAINING = frozenset({"demo", "distill", "study", "adapt"})
+"""Commands that several processes do together, started by `torchrun` or `srun`."""
+
+DIVIDED = frozenset({"targets"})
+"""Commands of which each such process does its own part."""
 
 _OPTIONS = ("--config", "--help", "--version")
 
@@ -85,7 +94,26 @@ def _call(app: App, tokens: list[str], settings: CommandSettings) -> Any:
     command, bound, left = _parse(app, tokens, settings)
     if left:
         raise ConfigError(counted(unknown(left, settings.options)))
-    return command(*bound.args, **bound.kwargs)
+    return _started(tokens[0] if tokens else "", lambda: command(*bound.args, **bound.kwargs))
+
+
+def _started(name: str, command: Callable[[], Any]) -> Any:
+    """Call a command as the processes that a launcher started may: together, each its part, or only alone.
+
+    Raises:
+        ConfigError: Several were started, and the command is one for one process.
+    """
+    here = layout(os.environ)
+    if here.world == 1 or name in DIVIDED:
+        return command()
+    if name not in TRAINING:
+        raise ConfigError(
+            f"{here.launcher} started {here.world} processes, but `{name}` is a command for one. Start it without"
+            f" {here.launcher}."
+        )
+    from segdistill.engine import lead
+
+    return lead(command, notice=say)
 
 
 def _parse(app: App, tokens: list[str], settings: CommandSettings) -> tuple[Any, BoundArguments, list[str]]:

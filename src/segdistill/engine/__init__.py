@@ -12,6 +12,7 @@ from segdistill.plugins import lazy_exports
 if TYPE_CHECKING:
     from segdistill.engine.checkpoint import DamagedRun
     from segdistill.engine.devices import select_device
+    from segdistill.engine.leading import lead
     from segdistill.engine.lock import held
     from segdistill.engine.log import read_log
     from segdistill.engine.loop import train
@@ -30,6 +31,7 @@ __all__ = [
     "batch_indices",
     "batch_slots",
     "held",
+    "lead",
     "load_values",
     "read_log",
     "select_device",
@@ -48,6 +50,7 @@ __getattr__ = lazy_exports(
         "batch_indices": "order",
         "batch_slots": "order",
         "held": "lock",
+        "lead": "leading",
         "load_values": "weights",
         "read_log": "log",
         "select_device": "devices",

@@ -2,60 +2,24 @@
 
 import atexit
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 
+import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import distributed
 
 from segdistill.engine.devices import emulates_bfloat16, select_device
 from segdistill.engine.notice import unheard
 from segdistill.engine.plan import Plan
+from segdistill.engine.ranks import Layout, layout
 from segdistill.errors import ConfigError
 
 # The others wait while the first process validates; the launcher, not this, notices a process that died.
-_PATIENCE = timedelta(hours=6)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How many processes a launcher started, and where this one stands."""
-
-    per_machine: int = 1
-    machines: int = 1
-    local_rank: int = 0
-    rank: int = 0
-
-    @property
-    def world(self) -> int:
-        """All processes."""
-        return self.per_machine * self.machines
-
-
-def layout(environment: Mapping[str, str]) -> Layout:
-    """Return what a launcher left in the environment; one process where there was none.
-
-    >>> layout({"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1", "RANK": "3"})
-    Layout(per_machine=2, machines=2, local_rank=1, rank=3)
-    >>> layout({"SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_LOCALID": "0", "SLURM_PROCID": "4"})
-    Layout(per_machine=4, machines=2, local_rank=0, rank=4)
-    >>> layout({})
-    Layout(per_machine=1, machines=1, local_rank=0, rank=0)
-    """
-    if "TORCHELASTIC_RUN_ID" in environment:
-        local = int(environment["LOCAL_WORLD_SIZE"])
-        machines = int(environment["WORLD_SIZE"]) // local
-        return Layout(local, machines, int(environment["LOCAL_RANK"]), int(environment["RANK"]))
-    by_hand = environment.get("SLURM_JOB_NAME") in {"bash", "interactive"}  # a shell on a node: no srun
-    if "SLURM_NTASKS" in environment and not by_hand:
-        machines = int(environment.get("SLURM_NNODES", "1"))
-        per_machine = int(environment["SLURM_NTASKS"]) // machines
-        return Layout(
-            per_machine, machines, int(environment.get("SLURM_LOCALID", "0")), int(environment.get("SLURM_PROCID", "0"))
-        )
-    return Layout()
+PATIENCE = timedelta(hours=6)
 
 
 def launch(plan: Plan, *, notice: Callable[[str], None]) -> Fabric:
@@ -83,14 +47,55 @@ def launch(plan: Plan, *, notice: Callable[[str], None]) -> Fabric:
         accelerator=device.type,
         devices=here.per_machine,
         num_nodes=here.machines,
-        strategy=DDPStrategy(timeout=_PATIENCE) if here.world > 1 else "auto",
+        strategy=DDPStrategy(timeout=PATIENCE) if here.world > 1 else "auto",
         precision=plan.precision,
+        plugins=_environment(here),
     )
     fabric.launch()
+    _leave_at_exit(here)
+    return fabric
+
+
+def join() -> Layout:
+    """Join the processes of this launcher before any training; return how many they are and which this is.
+
+    What is then trained, on whatever device, uses the connection that is made here.
+
+    Raises:
+        ConfigError: `srun` started them in a way that does not say how many there are on each machine.
+    """
+    here = layout(os.environ)
+    if here.world > 1 and not distributed.is_initialized():
+        both = torch.cuda.is_available() and distributed.is_nccl_available()
+        Fabric(
+            accelerator="cpu",
+            devices=here.per_machine,
+            num_nodes=here.machines,
+            strategy=DDPStrategy(process_group_backend="cpu:gloo,cuda:nccl" if both else "gloo", timeout=PATIENCE),
+            plugins=_environment(here),
+        ).launch()
+        _leave_at_exit(here)
+    return here
+
+
+def _environment(here: Layout) -> ClusterEnvironment:
+    """Return what tells Fabric of the processes: named, or it would take a batch script of SLURM for several."""
+    if here.launcher == "torchrun":
+        return TorchElasticEnvironment()
+    if here.launcher is None:
+        return LightningEnvironment()
+    if "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise ConfigError(
+            f"srun started {here.world} tasks by --ntasks, which does not say how many of them share a machine."
+            f" Ask for --nodes={here.machines} --ntasks-per-node={here.per_machine} instead."
+        )
+    return SLURMEnvironment()
+
+
+def _leave_at_exit(here: Layout) -> None:
     if here.world > 1:
         atexit.unregister(_leave)  # a process may train several times; it leaves once
         atexit.register(_leave)
-    return fabric
 
 
 def _leave() -> None:

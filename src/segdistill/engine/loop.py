@@ -10,9 +10,11 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric import Fabric
 from torch import Tensor
 
 from segdistill.engine.best import Best, read_best_values
+from segdistill.engine.followers import call_followers
 from segdistill.engine.judge import judge
 from segdistill.engine.launch import launch
 from segdistill.engine.lock import held
@@ -52,7 +54,12 @@ def train(problem: Problem, folder: Path, plan: Plan, *, notice: Callable[[str],
         TrainingStopped: Loss or gradient was not finite too often in a row, memory ran out with one sample
             at a time, or SIGTERM or SIGINT came. After the first and the last a checkpoint was written.
     """
-    fabric = launch(plan, notice=notice)
+    call_followers(problem, folder, plan)
+    return train_on(launch(plan, notice=notice), problem, folder, plan, notice=notice)
+
+
+def train_on(fabric: Fabric, problem: Problem, folder: Path, plan: Plan, *, notice: Callable[[str], None]) -> Outcome:
+    """Train with processes that have joined already; see ``train``. Every process must come here."""
     with ExitStack() as stack:
         first_says(fabric, lambda: stack.enter_context(held(folder)))
         run = begin(problem, plan, folder, fabric, notice=notice)

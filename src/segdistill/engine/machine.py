@@ -8,14 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from segdistill import __version__
+from segdistill.engine.ranks import layout
 
 
 def machine() -> dict[str, str]:
-    """Return what kind of machine this is; nothing that names it or its owner."""
+    """Return what kind of machine this is, and how many processes work together; nothing that names it or its owner."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": str(os.cpu_count()),
+        "processes": str(layout(os.environ).world),
     }
 
 

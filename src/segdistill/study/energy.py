@@ -44,6 +44,9 @@ class Energy:
     gpu_unknown: int
     """Of how many runs a GPU's share is missing."""
 
+    others: int
+    """How many processes trained beside the one that was metered, at most."""
+
 
 def energy_of(runs: Iterable[ArmRun]) -> Energy | None:
     """Return what runs drew while they trained; None where none of them kept what is needed.
@@ -65,6 +68,7 @@ def energy_of(runs: Iterable[ArmRun]) -> Energy | None:
         package=any(facts["package_joules"] is not None for facts in kept),
         gpu=any(facts["gpu_joules"] is not None for facts in kept),
         gpu_unknown=sum(facts["on_gpu"] and facts["gpu_joules"] is None for facts in kept),
+        others=max(facts.get("processes", 1) for facts in kept) - 1,
     )
 
 
@@ -89,7 +93,7 @@ def cost_facts(runs: Sequence[ArmRun], folder: Path, model: Path) -> Facts:
 
 def energy_name(energy: Energy | None) -> str:
     """Return what the number is called: an estimate unless the machine measured all of it."""
-    whole = energy is not None and not energy.processor_seconds and not energy.gpu_unknown
+    whole = energy is not None and not (energy.processor_seconds or energy.gpu_unknown or energy.others)
     return "energy, measured" if whole else "energy, estimate"
 
 
@@ -121,6 +125,8 @@ def basis(energy: Energy, runs: int) -> str:
     left = ["memory, disks, fans, losses of the power supply", "fitting of teachers and making of targets"]
     if energy.gpu_unknown:
         left.insert(0, f"the GPU in {as_count(energy.gpu_unknown, 'run')}, whose power nobody told")
+    if energy.others:
+        left.insert(0, f"what trained beside the first process ({energy.others} more)")
     if energy.runs < runs:
         left.append(f"{as_count(runs - energy.runs, 'run')} from before processor time was kept")
     return (

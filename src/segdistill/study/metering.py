@@ -12,6 +12,8 @@ from threading import Event, Thread
 
 import torch
 
+from segdistill.engine.ranks import layout
+
 POWERCAP = Path("/sys/class/powercap")
 """Where Linux shows the energy counters of processors (RAPL); most systems let only the administrator read them."""
 
@@ -34,6 +36,9 @@ class Metered:
 
     gpu_joules: float | None = None
     """That the GPU's board drew, from its power every few seconds; None: none was used, or it does not tell."""
+
+    processes: int = field(default_factory=lambda: layout(os.environ).world)
+    """How many worked together, of which this is the one that was metered."""
 
     def facts(self) -> dict[str, float | None]:
         """Return it as plain JSON values."""

@@ -1,5 +1,6 @@
 """Storing what a teacher says of a data set, for one run or for many; and checking what was stored."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from segdistill.data.pseudonyms import is_pseudonym, pseudonymous
 from segdistill.data.readers import open_image
 from segdistill.data.sample import Sample
 from segdistill.engine import select_device
+from segdistill.engine.ranks import Layout, layout
 from segdistill.errors import ConfigError, DataError
 from segdistill.settings import Images, Targets
 from segdistill.settings.shard import part_of
@@ -71,10 +73,29 @@ def make_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Store
         filling,
         title=f"Targets of {settings.teacher}",
         shape_of=lambda name: _shape_of(cases[name], dataset, settings),
-        part=part_of(settings.shard),
+        part=own_part(settings.shard, layout(os.environ)),
         notice=notice,
     )
     return Stored(folder, summary)
+
+
+def own_part(shard: str, here: Layout) -> tuple[int, int]:
+    """Return the part (k, n), k from 0, that is this process's: by its rank where a launcher started several.
+
+    Raises:
+        ConfigError: A shard is named, too.
+
+    >>> own_part("2/3", Layout()), own_part("1/1", Layout("srun", per_machine=4, rank=3))
+    ((1, 3), (3, 4))
+    """
+    if here.world == 1:
+        return part_of(shard)
+    if part_of(shard) != (0, 1):
+        raise ConfigError(
+            f"shard is {shard}, but {here.launcher} started {here.world} processes, each of which takes its own part."
+            f" Leave out --shard, or start one process for each shard."
+        )
+    return here.rank, here.world
 
 
 def check_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Verification:
@@ -86,7 +107,11 @@ def check_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Veri
 
     Raises:
         DataError: There is no such store.
+        ConfigError: A launcher started several processes.
     """
+    here = layout(os.environ)
+    if here.world > 1:
+        raise ConfigError(f"{here.launcher} started {here.world} processes, but verifying takes one. Start it alone.")
     dataset = open_dataset(settings)
     header, filling = _filling(settings, dataset, _cases(settings, dataset), notice)
     return verify_targets(open_store(store_folder(settings.out, header)), filling)
@@ -126,7 +151,7 @@ def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], not
         structures=dataset.structures,
         prompting=settings.prompting,
         weights=settings.teacher_weights,
-        device=str(select_device(settings.device, notice=notice)),
+        device=str(select_device(settings.device, notice=notice, index=layout(os.environ).local_rank)),
     )
     filling = Filling(
         teachers=[teacher],

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Shaped
@@ -10,8 +9,6 @@ from jaxtyping import Bool, Float, Int32, Shaped
 from segdistill.data.channels import select
 from segdistill.data.normalisation import Rule, measure_range, normalise
 from segdistill.data.sample import Sample
-
-NO_TARGET: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +30,7 @@ class Entry:
     counts: Bool[np.ndarray, "y x"]
     """False where a pixel counts for nothing."""
 
-    target: Mapping[str, Shaped[np.ndarray, "y x"]] = field(default_factory=lambda: NO_TARGET)
+    target: Mapping[str, Shaped[np.ndarray, "y x"]] = field(default_factory=dict)
     """Output name to the teacher's probability; empty where there is no teacher or it failed."""
 
     stains: Float[np.ndarray, "s y x"] | None = None

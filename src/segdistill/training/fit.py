@@ -174,7 +174,7 @@ def jitter_of(strength: float) -> Jitter | None:
 
 
 def make_plan(protocol: Training, *, learning_rate: float, seed: int, device: str) -> Plan:
-    """Return the engine's plan of a protocol."""
+    """Return the engine's plan of a protocol; of the device, such as "cuda:0", its kind alone counts."""
     every = max(1, protocol.steps // protocol.validations)
     return Plan(
         steps=protocol.steps,
@@ -185,7 +185,7 @@ def make_plan(protocol: Training, *, learning_rate: float, seed: int, device: st
         clip=protocol.clip,
         ema=protocol.ema,
         precision=protocol.precision,
-        device=device,  # pyright: ignore[reportArgumentType]  (the plan refuses unknown ones)
+        device=torch.device(device).type,  # pyright: ignore[reportArgumentType]  (which GPU is the process's own affair)
         seed=seed,
         validate_every=every,
         checkpoint_every=min(200, max(1, protocol.steps // 5)),
