@@ -33,7 +33,12 @@ def test_more_used_than_saved_is_negative():
     ("found", "labels", "words"),
     [
         (saved(inf, 20.0, inf), inf, "more than 53 (95 % interval 13 to more than 53)"),
-        (saved(0.0, 0.0, 20.0), -inf, "fewer than −5 (95 % interval fewer than −5 to 13)"),
+        (
+            saved(0.0, 0.0, 20.0),
+            -inf,
+            "none: with the fewest that were run, 8, the baseline does as well (95 % interval fewer than −5 to 13)",
+        ),
+        (saved(0.0, 0.0, 0.0), -inf, "none: with the fewest that were run, 8, the baseline does as well"),
     ],
 )
 def test_beyond_the_budgets_there_is_a_bound_and_no_number(found, labels, words):

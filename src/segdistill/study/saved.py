@@ -63,12 +63,18 @@ def saved_words(saved: Saved) -> str:
     'more than 53 (95 % interval −5 to more than 53)'
     >>> saved_words(Saved(EqualLabels(38.2, None, (2, 60)), 6, None))
     'not known, as nobody stated how many labels the teacher saw'
+    >>> saved_words(Saved(EqualLabels(0.0, Interval(0.0, 5.0, 0.95), (2, 60)), 6, 13))
+    'none: with the fewest that were run, 8, the baseline does as well (95 % interval fewer than −5 to −2)'
     """
     if saved.used is None:
         return "not known, as nobody stated how many labels the teacher saw"
     if saved.labels is None:
         return "not known, as more were used than the largest budget holds"
-    return _words(saved, saved.validation - saved.used)
+    shift = saved.validation - saved.used
+    if saved.equal.labels > 0:
+        return _words(saved, shift)
+    fewest = saved.equal.budgets[0] + saved.validation
+    return f"none: with the fewest that were run, {fewest}, the baseline does as well{_interval(saved, shift)}"
 
 
 def saved_sentence(saved: Saved) -> str:
@@ -88,11 +94,15 @@ def saved_sentence(saved: Saved) -> str:
 
 
 def _words(saved: Saved, shift: int) -> str:
-    interval = saved.equal.interval
-    if interval is None:
-        return _count(saved, saved.equal.labels, shift)
-    between = f"95 % interval {_count(saved, interval.low, shift)} to {_count(saved, interval.high, shift)}"
-    return f"{_count(saved, saved.equal.labels, shift)} ({between})"
+    return f"{_count(saved, saved.equal.labels, shift)}{_interval(saved, shift)}"
+
+
+def _interval(saved: Saved, shift: int) -> str:
+    """Return the interval in brackets; nothing where there is none, or where the budgets only bound both its ends."""
+    found = saved.equal.interval
+    if found is None or found.high == 0:
+        return ""
+    return f" (95 % interval {_count(saved, found.low, shift)} to {_count(saved, found.high, shift)})"
 
 
 def _count(saved: Saved, equal: float, shift: int) -> str:
