@@ -56,13 +56,13 @@ def image_files(case: Case) -> tuple[Path, ...]:
 def stem(path: PurePath) -> str:
     """Return what pairs an image with its label: the path without suffix, in one Unicode form.
 
-    ``.ome.tif`` and ``.ome.zarr`` are suffixes as a whole, in any case.
+    ``.ome.tif``, ``.ome.zarr`` and ``.nii.gz`` are suffixes as a whole, in any case.
 
-    >>> stem(PurePath("plate 3/A01.OME.TIF")), stem(PurePath("expert.v2.png"))
-    ('plate 3/A01', 'expert.v2')
+    >>> stem(PurePath("plate 3/A01.OME.TIF")), stem(PurePath("expert.v2.png")), stem(PurePath("brain.nii.gz"))
+    ('plate 3/A01', 'expert.v2', 'brain')
     """
     bare = path.with_suffix("")
-    if bare.suffix.lower() == ".ome":
+    if bare.suffix.lower() == ".ome" or (bare.suffix.lower(), path.suffix.lower()) == (".nii", ".gz"):
         bare = bare.with_suffix("")
     return unicodedata.normalize("NFC", bare.as_posix())
 

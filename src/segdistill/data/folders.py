@@ -8,6 +8,8 @@
     images/A01_dapi.tif          labels/A01.tif            one file per channel, by a pattern
     images/A01_actin.tif                                   "{name}_{channel}.tif"
 
+    images/scan.nii.gz           labels/scan.nii.gz        each plane of a volume, or frame of a DICOM file, is an
+                                                           image; those of one file are a group
     images/A01.tif               labels/annotations.json   COCO: objects of every image in one file; each
     images/A02.tif                                         category is a structure
 
@@ -29,7 +31,10 @@ from segdistill.data.coco import is_coco, read_coco
 from segdistill.data.coco_pairing import inner_files, notes_on
 from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import BUILTIN
+from segdistill.data.readers.dicom_header import is_dicom
 from segdistill.data.readers.ome_zarr import is_zarr
+from segdistill.data.stacks import divided
+from segdistill.data.stacks import notes as stack_notes
 from segdistill.errors import ConfigError, DataError
 
 _NO_PICTURE = {
@@ -90,8 +95,10 @@ def read_folder(root: Path, *, structure: str, pattern: str | None) -> Found:
     labels = labels or {name: _shelf(path) for name, path in _label_folders(root, structure).items()}
     regions = {name: _shelf(root / name) for name in _REGIONS}
     _refuse_strangers(root, images, labels)
-    cases = tuple(_case(name, images[name], labels, regions) for name in sorted(images))
-    notes = [*_asides("images", aside), *remarks, *_notes(images, labels, regions), *_group_notes(cases)]
+    files = tuple(_case(name, images[name], labels, regions) for name in sorted(images))
+    cases = tuple(divided(files))
+    notes = [*_asides("images", aside), *remarks, *_notes(images, labels, regions), *_group_notes(files)]
+    notes += stack_notes(files, cases)
     return Found(cases, tuple(name for name in labels if labels[name].files), tuple(notes))
 
 
@@ -129,11 +136,15 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_label(path: Path) -> bool:
-    return is_outlines(path) or path.suffix.lower() not in _NO_PICTURE or path.is_dir()
+    return is_outlines(path) or _is_picture(path)
 
 
 def _is_image(path: Path) -> bool:
-    return not is_outlines(path) and (path.suffix.lower() not in _NO_PICTURE or path.is_dir())
+    return not is_outlines(path) and _is_picture(path)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() not in _NO_PICTURE or path.is_dir() or is_dicom(path)
 
 
 def label_stem(path: Path) -> str:

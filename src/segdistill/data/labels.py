@@ -22,6 +22,7 @@ from jaxtyping import Bool, Int, Int32, Integer, Shaped
 from PIL import Image as Pillow
 
 from segdistill.data.coco import is_coco
+from segdistill.data.dicom_labels import is_segmentation, read_segmentation
 from segdistill.data.outlines import is_outlines, read_outlines
 from segdistill.data.readers import read_image
 from segdistill.data.readers.faults import reading
@@ -129,7 +130,8 @@ def read_labels(
     Args:
         path: PNG, GIF, TIFF, npy or whatever else ``read_image`` reads, of one plane. Of a picture
             with a palette the palette's indices are the labels. A picture of several channels is
-            taken if they are all equal. Or outlines: GeoJSON from QuPath, .roi or .zip from ImageJ, or a path
+            taken if they are all equal. Of DICOM-SEG the segments' numbers are the labels
+            (``segdistill.data.dicom_labels``). Or outlines: GeoJSON from QuPath, .roi or .zip from ImageJ, or a path
             into a COCO file (``segdistill.data.coco``).
         fill_missing: Whether tiles or chunks of which nothing is stored hold no label, as many programs
             leave them out. Otherwise they are refused.
@@ -162,7 +164,7 @@ def read_labels(
             f"{path} is compressed with loss, which changes label numbers."
             " Save labels as PNG or TIFF from the original annotation."
         )
-    array = _palette_indices(path)
+    array = read_segmentation(path) if is_segmentation(path) else _palette_indices(path)
     if array is None:
         array = _one_plane(read_image(path, fill_missing=fill_missing).array, path)
     if not array.size:

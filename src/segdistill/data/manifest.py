@@ -7,6 +7,8 @@
     label                                   may name a COCO file: its categories are the structures, and the
                                             image is found in it by its file's name; label:cell takes one category
     name                                    instead of the image's path without suffix
+    image, label                            of many planes, as NIfTI and DICOM have them: each is an image of its own; a
+                                            DICOM-SEG file may be the label of every file that it has masks of
     #anything                               a remark: scores can be told by it, and nothing else reads it
 
 Only ``image`` is needed. An empty cell means: none, or not known.
@@ -23,6 +25,8 @@ from segdistill.data.case import SPLIT_WORDS, Case, Split, image_files, shown, s
 from segdistill.data.folders import Found
 from segdistill.data.manifest_coco import draw
 from segdistill.data.readers.ome_zarr import is_zarr
+from segdistill.data.stacks import divided
+from segdistill.data.stacks import notes as stack_notes
 from segdistill.errors import DataError, nearest
 
 _COLUMNS = ("image", "label", "group", "split", "ignore", "field_of_view", "name")
@@ -120,7 +124,8 @@ def read_manifest(path: Path, *, structure: str) -> Found:
     if drawn.files and not named:
         label_sets = tuple(drawn.categories())
     used = tuple(name for name in label_sets if any(name in case.labels for case in cases))
-    return Found(cases, used, (*drawn.notes(), *_notes(cases, label_sets)))
+    planes = tuple(divided(cases))
+    return Found(planes, used, (*drawn.notes(), *_notes(cases, label_sets), *stack_notes(cases, planes)))
 
 
 def _rows(path: Path) -> tuple[list[str], list[_Row]]:

@@ -5,9 +5,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from segdistill.data.case import Case, image_files
+from segdistill.data.readers.planes import file_of
 from segdistill.errors import DataError
 from segdistill.files import sha256_file
 
@@ -20,7 +22,8 @@ def pseudonymous(cases: Sequence[Case]) -> tuple[Case, ...]:
 
     Who holds the images finds each again with ``sha256sum``; who holds the results alone learns nothing
     from the names. Of several files, one per channel, it is that of the first. A folder, as OME-Zarr is
-    one, has the hash of the lines "hash name" of its files in order. Equal images are numbered.
+    one, has the hash of the lines "hash name" of its files in order. Equal images are numbered, and so are the planes
+    of a file that holds many.
 
     A group becomes ``group-`` and the least beginning among its images; a case that is a group by
     itself keeps it that way.
@@ -97,11 +100,21 @@ def image_sha256(case: Case) -> str:
 
 
 def _hash(path: Path) -> str:
+    """Return the hash of a file, of the file that a plane is in, or of a folder."""
+    file = file_of(path)
     try:
-        if not path.is_dir():
-            return sha256_file(path)
-        files = sorted(each for each in path.rglob("*") if each.is_file())
-        lines = "".join(f"{sha256_file(each)} {each.relative_to(path).as_posix()}\n" for each in files)
+        if not file.is_dir():
+            facts = file.stat()
+            return _hash_once(file, facts.st_mtime_ns, facts.st_size)
+        files = sorted(each for each in file.rglob("*") if each.is_file())
+        lines = "".join(f"{sha256_file(each)} {each.relative_to(file).as_posix()}\n" for each in files)
         return hashlib.sha256(lines.encode()).hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
+
+
+@lru_cache(maxsize=8)
+def _hash_once(file: Path, changed: int, size: int) -> str:
+    """Return the hash of a file, for all its planes."""
+    del changed, size  # they tell a file from what it was before
+    return sha256_file(file)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int32, Shaped
 
+from segdistill.data.belonging import refuse_elsewhere
 from segdistill.data.case import Case, image_files, shown
 from segdistill.data.datasets import Dataset
 from segdistill.data.finite import filled, refuse_non_finite
@@ -89,6 +90,7 @@ def _of_size(
 ) -> Shaped[np.ndarray, "..."]:
     """Return the planes of a label file, or the numbers of a mask, refusing another size than the image's."""
     shape = image.array.shape[1:]
+    refuse_elsewhere(path, image_files(case))
     if label_set is None:
         labels = read_labels(path, fill_missing=fill_missing, shape=shape)
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
+from segdistill.data.belonging import refuse_elsewhere
 from segdistill.data.case import Case, image_files, shown
 from segdistill.data.channels import check_names
 from segdistill.data.datasets import Dataset
@@ -259,13 +260,13 @@ def _look_at_files(
     masks = {path for path in (case.ignore, case.field_of_view) if path is not None}
     regions = {}
     for path in sorted(masks):
-        plane = _look_at_labels(path, shape, found.mask_faults, dataset)
+        plane = _look_at_labels(path, case, shape, found.mask_faults, dataset)
         if plane is not None:
             regions[path] = plane
     labels = {}
     for name, files in found.label_sets.items():
         path = case.labels.get(name)
-        plane = None if path is None else _look_at_labels(path, shape, files.faults, dataset, binary=found.binary)
+        plane = None if path is None else _look_at_labels(path, case, shape, files.faults, dataset, binary=found.binary)
         if plane is None:
             continue
         files.facts.append(LabelFacts(case.name, int(np.count_nonzero(np.unique(plane)))))
@@ -277,12 +278,13 @@ def _look_at_files(
 
 
 def _look_at_labels(
-    path: Path, shape: tuple[int, int] | None, faults: list[str], dataset: Dataset, *, binary: bool = False
+    path: Path, case: Case, shape: tuple[int, int] | None, faults: list[str], dataset: Dataset, *, binary: bool = False
 ) -> _Plane | None:
     """Return the numbers of a label file; None, and a fault, where they cannot be used."""
     if shape is None and is_outlines(path):
         return None  # the image is a fault of its own; without it nothing is known of outlines
     try:
+        refuse_elsewhere(path, image_files(case))
         array = read_labels(path, fill_missing=dataset.fill_missing, shape=shape)
         read_uncounted(path, (array.shape[0], array.shape[1]))
         if binary and not is_outlines(path):  # outlines are taken together

@@ -11,7 +11,7 @@ from segdistill.data.coco import CocoFile, is_coco, read_coco
 from segdistill.data.coco_pairing import inner_files, notes_on_crowds
 from segdistill.data.folders import coco_files, label_stem
 from segdistill.data.outlines import is_outlines
-from segdistill.data.readers import BUILTIN
+from segdistill.data.readers import BUILTIN, is_known
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError, nearest
 
@@ -89,7 +89,7 @@ def _by_name(folder: Path, files: list[Path], what: str) -> dict[str, Path]:
     known = {*BUILTIN, *(f".{name}" for name in plugins.names("reader"))}
     found: defaultdict[str, list[Path]] = defaultdict(list)
     for path in files:
-        if path.suffix.lower() in known or path.is_dir() or is_outlines(path):
+        if is_known(path) or path.is_dir() or is_outlines(path):
             found[label_stem(path.relative_to(folder))].append(path)
     if not found:
         raise DataError(f"{folder} holds no {what}. Files are known by their suffix: {', '.join(sorted(known))}.")

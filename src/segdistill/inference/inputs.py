@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segdistill.data.case import shown, stem
 from segdistill.data.folders import join_channels
-from segdistill.data.readers import BUILTIN
+from segdistill.data.readers import BUILTIN, is_known
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_file
@@ -104,7 +104,7 @@ def _suffixes() -> set[str]:
 
 def _below(folder: Path, without: Path) -> Iterator[Found]:
     """Yield the images in a folder in order; an OME-Zarr is one image."""
-    known, seen = _suffixes(), set()
+    seen = set()
     for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         place = Path(here)
         if place.resolve() in seen | {without}:  # a link may lead back to where the walk has been
@@ -113,7 +113,7 @@ def _below(folder: Path, without: Path) -> Iterator[Found]:
         seen.add(place.resolve())
         inner = [name for name in folders if not name.startswith(".")]
         folders[:] = sorted(name for name in inner if _is_folder(place / name))
-        images = [name for name in files if Path(name).suffix.lower() in known and not name.startswith(".")]
+        images = [name for name in files if not name.startswith(".") and is_known(place / name)]
         for name in sorted([*images, *(set(inner) - set(folders))]):
             yield Found(place / name, (place / name).relative_to(folder))
 

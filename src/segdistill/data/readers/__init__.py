@@ -1,5 +1,5 @@
 """Readers of image files: one file per family of formats, one function to open them all."""
 
-from segdistill.data.readers.opening import BUILTIN, Reader, open_image, read_image
+from segdistill.data.readers.opening import BUILTIN, Reader, count_planes, is_known, open_image, read_image, suffix_of
 
-__all__ = ["BUILTIN", "Reader", "open_image", "read_image"]
+__all__ = ["BUILTIN", "Reader", "count_planes", "is_known", "open_image", "read_image", "suffix_of"]

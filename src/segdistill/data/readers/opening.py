@@ -1,6 +1,6 @@
 """Opening an image file of any supported format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from segdistill import plugins
 from segdistill.data.image import Image, ImageSource
-from segdistill.data.readers import arrays, ome_zarr, pictures, several, tiff
+from segdistill.data.readers import arrays, dicom, dicom_header, nifti, ome_zarr, pictures, planes, several, tiff
 from segdistill.data.readers.faults import reading
 from segdistill.errors import DataError
 
@@ -44,13 +44,21 @@ BUILTIN: Mapping[str, Reader] = {
     ".npy": arrays.open_npy,
     ".npz": arrays.open_npz,
     ".zarr": ome_zarr.open_ome_zarr,
+    **dict.fromkeys(dicom_header.SUFFIXES, dicom.open_dicom),
+    **dict.fromkeys(nifti.SUFFIXES, nifti.open_nifti),
 }
 """Readers by suffix, in lower case."""
+
+_COUNTERS: Mapping[Reader, Callable[[Path], int]] = {
+    dicom.open_dicom: dicom.count_frames,
+    nifti.open_nifti: lambda path: nifti.read_volume(path).planes,
+}
+"""Readers of files that may hold many planes, to what tells how many."""
 
 _MICROSCOPES = {
     ".czi", ".dv", ".ims", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".oib", ".oif", ".qptiff", ".scn", ".svs", ".vsi",
 }  # fmt: skip
-_MEDICAL = {".dcm", ".mha", ".mhd", ".nii", ".nrrd"}
+_MEDICAL = {".hdr", ".img", ".mha", ".mhd", ".mnc", ".nrrd"}
 
 
 def open_image(
@@ -63,8 +71,9 @@ def open_image(
     """Open an image file, to be read whole or by windows.
 
     Args:
-        path: PNG, JPEG, GIF, BMP, TIFF (also OME-TIFF and ImageJ TIFF), OME-Zarr, npy or npz; or
-            one file per channel, by the channels' names. Other formats by plugins.
+        path: PNG, JPEG, GIF, BMP, TIFF (also OME-TIFF and ImageJ TIFF), OME-Zarr, npy, npz, DICOM or NIfTI, of
+            files of many planes a path to one of them (see ``segdistill.data.readers.planes``); or one file per
+            channel, by the channels' names. Other formats by plugins.
         channels: The channels' names in the file's order, overriding those in the file; None takes
             those. With one file per channel they can only repeat its names.
         axes: One letter per axis in the file's order (c, y, x, z, t), for files that do not say
@@ -124,8 +133,40 @@ def _open_several(
         return joined
 
 
+def suffix_of(path: Path) -> str:
+    """Return what tells a file's format: its suffix in lower case; of a DICOM file without any, that of DICOM.
+
+    >>> suffix_of(Path("a.TIF")), suffix_of(Path("brain.nii.gz"))
+    ('.tif', '.nii.gz')
+    """
+    if path.name.lower().endswith(".nii.gz"):
+        return ".nii.gz"
+    return path.suffix.lower() or (dicom_header.SUFFIXES[0] if dicom_header.is_dicom(path) else "")
+
+
+def is_known(path: Path) -> bool:
+    """Return whether there is a reader for a file, by its name, or, where that has no suffix, by what it says."""
+    suffix = suffix_of(path)
+    return suffix in BUILTIN or suffix[1:] in plugins.names("reader")
+
+
+def count_planes(path: Path) -> int:
+    """Return how many planes a file holds, each of which is an image of its own; 1 for one that cannot be read.
+
+    Only DICOM and NIfTI files can have more than one.
+
+    Raises:
+        MissingExtra: What reads such files is not installed.
+    """
+    counter = _COUNTERS.get(BUILTIN.get(suffix_of(path), ome_zarr.open_ome_zarr))
+    with suppress(DataError):  # is refused with all else that is wrong when it is opened
+        return 1 if counter is None else counter(path)
+    return 1
+
+
 def _reader(path: Path) -> Reader:
-    suffix = path.suffix.lower()
+    path = planes.file_of(path)
+    suffix = suffix_of(path)
     with reading(str(path), "image"):
         exists, folder = path.exists(), path.is_dir()
     if not exists:
@@ -149,8 +190,10 @@ def _unknown(path: Path, suffix: str) -> DataError:
             f"It is a microscope's own format: convert it with `bioformats2raw {path.name} {path.stem}.zarr`,"
             " or open it in Fiji and save it as OME-TIFF."
         )
-    elif suffix in _MEDICAL or path.name.lower().endswith(".nii.gz"):
-        hint = "It is a medical format: save each plane as PNG, TIFF or npy."
+    elif suffix in _MEDICAL:
+        hint = "It is a medical format: save it as NIfTI, for example with ITK-SNAP or SimpleITK."
+    elif dicom_header.says_dicom(path):
+        hint = "It is a DICOM file: give its name the suffix .dcm, or none."
     else:
         hint = f"Save it as one of: {', '.join(BUILTIN)}."
     return DataError(f"{path} cannot be read: there is no reader for {suffix or 'files without a suffix'}. {hint}")

@@ -1,0 +1,90 @@
+"""Cases of files that hold many planes: each plane is a case, and the planes of a file are one group."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from segdistill.data.case import Case, image_files, shown
+from segdistill.data.dicom_labels import is_segmentation, place_of
+from segdistill.data.outlines import is_outlines
+from segdistill.data.readers import count_planes
+from segdistill.data.readers.planes import plane_path
+from segdistill.errors import DataError
+
+
+def divided(cases: Iterable[Case]) -> Iterator[Case]:
+    """Yield each plane of each case as a case of its own; cases of one plane as they are.
+
+    The third plane of ``scan`` is ``scan/0003``. Its label is the third plane of ``scan``'s label: of a NIfTI file the
+    one at the same place, of a DICOM-SEG file what it says of that frame.
+
+    Args:
+        cases: With their files.
+
+    Raises:
+        DataError: The files of a case do not have equally many planes, or a label cannot be divided.
+        MissingExtra: What reads such files is not installed.
+    """
+    for case in cases:
+        counts = {path: count_planes(path) for path in image_files(case)}
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{path.name} {count}" for path, count in counts.items())
+            raise DataError(f"The channels of {case.name} do not have equally many planes: {found}. Save them alike.")
+        count = max(counts.values())
+        yield from (_plane(case, number, count) for number in range(1, count + 1)) if count > 1 else (_whole(case),)
+
+
+def notes(before: Sequence[Case], after: Sequence[Case]) -> Iterator[str]:
+    """Yield a remark where files were divided.
+
+    Args:
+        before: Cases, one per file.
+        after: The same, one per plane.
+    """
+    kept = {case.name for case in after}
+    many = [case.name for case in before if case.name not in kept]
+    if many:
+        planes = len(after) - len(before) + len(many)
+        yield (
+            f"{len(many)} files hold {planes} planes, each of which is an image of its own; those of a file are one"
+            f" group: {shown(many)}."
+        )
+
+
+def _plane(case: Case, number: int, count: int) -> Case:
+    """Return the case of one plane, counted from 1."""
+    image = case.image
+    return replace(
+        case,
+        name=f"{case.name}/{number:04d}",
+        image=plane_path(image, number)
+        if isinstance(image, Path)
+        else {channel: plane_path(path, number) for channel, path in image.items()},
+        labels={name: _part(path, number, count, case) for name, path in case.labels.items()},
+        ignore=None if case.ignore is None else _part(case.ignore, number, count, case),
+        field_of_view=None if case.field_of_view is None else _part(case.field_of_view, number, count, case),
+    )
+
+
+def _part(path: Path, number: int, count: int, case: Case) -> Path:
+    """Return what a label file says of one plane."""
+    if not is_segmentation(path):
+        own = 1 if is_outlines(path) else count_planes(path)
+        if own != count:
+            raise DataError(
+                f"{path} has {own} planes, but its image {shown(image_files(case))} has {count}. Save the label as one"
+                " NIfTI or DICOM-SEG file of as many planes."
+            )
+    return plane_path(path, number)
+
+
+def _whole(case: Case) -> Case:
+    """Return a case of one plane, whose labels may be one place in files of masks for many pictures."""
+    image = image_files(case)[0]
+    labels: Mapping[str, Path] = {name: _place(path, image) for name, path in case.labels.items()}
+    return case if labels == case.labels else replace(case, labels=labels)
+
+
+def _place(path: Path, image: Path) -> Path:
+    number = place_of(path, image) if is_segmentation(path) else None
+    return path if number is None else plane_path(path, number)
