@@ -26,12 +26,31 @@ def divided(cases: Iterable[Case]) -> Iterator[Case]:
         MissingExtra: What reads such files is not installed.
     """
     for case in cases:
-        counts = {path: count_planes(path) for path in image_files(case)}
-        if len(set(counts.values())) > 1:
-            found = ", ".join(f"{path.name} {count}" for path, count in counts.items())
-            raise DataError(f"The channels of {case.name} do not have equally many planes: {found}. Save them alike.")
-        count = max(counts.values())
-        yield from (_plane(case, number, count) for number in range(1, count + 1)) if count > 1 else (_whole(case),)
+        planes = planes_of(case.image)
+        if len(planes) == 1:
+            yield _whole(case)
+        else:
+            yield from (_plane(case, image, number, len(planes)) for number, image in enumerate(planes, start=1))
+
+
+def planes_of(image: Path | Mapping[str, Path]) -> Sequence[Path | Mapping[str, Path]]:
+    """Return what stands for each plane of an image's file, or of its files, one per channel; a single plane is itself.
+
+    Raises:
+        DataError: The files do not have equally many planes.
+        MissingExtra: What reads such files is not installed.
+    """
+    files = [image] if isinstance(image, Path) else list(image.values())
+    counts = {path: count_planes(path) for path in files}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{path} {count}" for path, count in counts.items())
+        raise DataError(f"The channels of an image do not have equally many planes: {found}. Save them alike.")
+    count = max(counts.values())
+    if count == 1:
+        return [image]
+    if isinstance(image, Path):
+        return [plane_path(image, number) for number in range(1, count + 1)]
+    return [{name: plane_path(path, number) for name, path in image.items()} for number in range(1, count + 1)]
 
 
 def notes(before: Sequence[Case], after: Sequence[Case]) -> Iterator[str]:
@@ -51,15 +70,12 @@ def notes(before: Sequence[Case], after: Sequence[Case]) -> Iterator[str]:
         )
 
 
-def _plane(case: Case, number: int, count: int) -> Case:
+def _plane(case: Case, image: Path | Mapping[str, Path], number: int, count: int) -> Case:
     """Return the case of one plane, counted from 1."""
-    image = case.image
     return replace(
         case,
         name=f"{case.name}/{number:04d}",
-        image=plane_path(image, number)
-        if isinstance(image, Path)
-        else {channel: plane_path(path, number) for channel, path in image.items()},
+        image=image,
         labels={name: _part(path, number, count, case) for name, path in case.labels.items()},
         ignore=None if case.ignore is None else _part(case.ignore, number, count, case),
         field_of_view=None if case.field_of_view is None else _part(case.field_of_view, number, count, case),

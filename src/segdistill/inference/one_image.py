@@ -2,27 +2,35 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from segdistill.data.channels import BLANK
 from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
+from segdistill.data.stacks import planes_of
 from segdistill.engine.progress import time_left
 from segdistill.files import sha256_path
 from segdistill.inference.blocks import BlockSegmenter
 from segdistill.inference.canvas import Mask
 from segdistill.inference.familiarity import appearance, unlike, unlike_in_size
+from segdistill.inference.file_outputs import FILE_OUTPUTS, FileOutput
 from segdistill.inference.inputs import Input
 from segdistill.inference.options import Options
-from segdistill.inference.outputs import OUTPUTS, Segmented, chosen
+from segdistill.inference.outputs import OUTPUTS, chosen
 from segdistill.inference.predictor import Notice, Predictor
 from segdistill.inference.scale import at_model_scale
-from segdistill.inference.target import Target
+from segdistill.inference.segmented import Segmented
+from segdistill.inference.target import Target, structure_file
 from segdistill.inference.windows import Part, View, blank_maps, run_windows, view_of
 from segdistill.networks.card import ModelCard
+
+Files = Path | Mapping[str, Path]
+"""One file, or channel to file."""
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -46,6 +54,9 @@ class Segmenter:
     def __call__(self, image: Input, *, notice: Notice) -> dict[str, Any]:
         """Write what is asked of an image's masks, each file whole or not at all, and return what is to be recorded.
 
+        The planes of a file that holds many are segmented one by one; their masks are named after the file and their
+        numbers, and NIfTI and DICOM-SEG hold those of all.
+
         Args:
             image: Which.
             notice: Told how far a large image is, and where memory is short.
@@ -54,16 +65,44 @@ class Segmenter:
             DataError: The image cannot be used.
             EnvironmentFault: The masks cannot be written, or memory ran out.
         """
-        options, card, fill = self.options, self.card, self.options.fill_non_finite
         # A table has the intensities of all channels, whichever of them the model looks at.
-        files = image.files or image.path if "table" in options.outputs else _of_use(image, card.channels)
+        files = image.files or image.path if "table" in self.options.outputs else _of_use(image, self.card.channels)
+        planes = planes_of(files)
+        with ExitStack() as stack:
+            together = [
+                self._file_output(name, files, image.name, len(planes), stack) for name in self._names(FILE_OUTPUTS)
+            ]
+            done = []
+            for number, plane in enumerate(planes, start=1):
+                name = image.name if len(planes) == 1 else f"{image.name}/{number:04d}"
+                done.append(self._segment(plane, name, together, notice))
+            written = [path for output in together for path in output.finish()]
+        facts = done[0] if len(done) == 1 else merged(done)
+        files_written = [*facts.pop("files"), *written]
+        return facts | {
+            "device": self.predictor.device,
+            "files": {path.relative_to(self.out).as_posix(): sha256_path(path) for path in files_written},
+        }
+
+    def _names(self, known: Iterable[str]) -> list[str]:
+        return [name for name in chosen(self.options.outputs, otherwise=True) if name in known]
+
+    def _file_output(self, output: str, files: Files, name: str, planes: int, stack: ExitStack) -> FileOutput:
+        source = files if isinstance(files, Path) else next(iter(files.values()))
+        model = f"model {(self.card.weights_sha256 or 'not saved')[:16]}"
+        target = partial(structure_file, self.out, name, self.card)
+        return FILE_OUTPUTS[output](source, target, planes, model, stack)
+
+    def _segment(self, files: Files, name: str, together: Iterable[FileOutput], notice: Notice) -> dict[str, Any]:
+        """Write what is asked of one plane, hand its masks on, and return what is to be recorded, with the files."""
+        options, card, fill = self.options, self.card, self.options.fill_non_finite
         with open_image(
             files, channels=options.channels, axes=options.axes, fill_missing=options.fill_missing
         ) as opened:
             source, factor = at_model_scale(opened, card, policy=options.pixel_size, fill_non_finite=fill)
             view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
             strange = strangeness(self.predictor, view, card, size=source.pixel_size)
-            target = Target(self.out, image.name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
+            target = Target(self.out, name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
             with BlockSegmenter(view.shape, card.structures, card.thresholds, folder=self.out) as segmenter:
                 parts = _fed(segmenter, _told(self._parts(view, notice), view.shape, notice))
                 if options.probabilities:
@@ -71,8 +110,9 @@ class Segmenter:
                 deque(parts, maxlen=0)
                 masks = {name: target.on_grid(mask) for name, mask in segmenter.finish().items()}
                 segmented = Segmented(target, {each: masks[each.name] for each in card.structures}, opened)
-                files = [path for name in chosen(options.outputs, otherwise=True) for path in OUTPUTS[name](segmented)]
-        files += [target.maps] if options.probabilities else []
+                written = [path for name in self._names(OUTPUTS) for path in OUTPUTS[name](segmented)]
+                for output in together:
+                    output.add(segmented)
         ranges = zip(view.low.tolist(), view.high.tolist(), strict=True)
         return {
             "structures": {name: _counted(mask) for name, mask in masks.items()},
@@ -81,8 +121,7 @@ class Segmenter:
             "scaled": factor,
             "unlike_training": list(strange),
             "range": dict(zip(card.channels, ranges, strict=True)),
-            "device": self.predictor.device,
-            "files": {path.relative_to(self.out).as_posix(): sha256_path(path) for path in files},
+            "files": written + ([target.maps] if options.probabilities else []),
         }
 
     def _parts(self, view: View, notice: Notice) -> Iterator[Part]:
@@ -123,7 +162,35 @@ def _counted(mask: Mask) -> dict[str, int | None]:
     return {"objects": mask.objects, "pixels": mask.pixels, "dropped": mask.dropped}
 
 
-def _of_use(image: Input, channels: Sequence[str]) -> Path | Mapping[str, Path]:
+def merged(planes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what is to be recorded of a file of several planes from what is of each.
+
+    Numbers of objects and pixels are added, what is unlike the training images is told once, and ranges reach from the
+    lowest to the highest.
+    """
+    first = planes[0]
+    channels = {name: [each["range"][name] for each in planes] for name in first["range"]}
+    return {
+        "planes": len(planes),
+        "structures": {
+            name: {
+                what: None if number is None else sum(each["structures"][name][what] for each in planes)
+                for what, number in numbers.items()
+            }
+            for name, numbers in first["structures"].items()
+        },
+        "empty": all(each["empty"] for each in planes),
+        "pixel_size": first["pixel_size"],
+        "scaled": first["scaled"],
+        "unlike_training": list(dict.fromkeys(words for each in planes for words in each["unlike_training"])),
+        "range": {
+            name: (min(low for low, _ in ends), max(high for _, high in ends)) for name, ends in channels.items()
+        },
+        "files": [path for each in planes for path in each["files"]],
+    }
+
+
+def _of_use(image: Input, channels: Sequence[str]) -> Files:
     """Return the image's file; or those of its files that a model with these channels looks at, or all if some lack."""
     if image.files is None:
         return image.path

@@ -26,7 +26,7 @@ class Options:
     """Border of a window that is computed and not kept, pixels. None takes the model's fast halo."""
 
     outputs: tuple[str, ...] = ("labels",)
-    """What is written of the masks: names of ``OUTPUTS``."""
+    """What is written of the masks: ``NAMES`` of ``segdistill.inference.outputs``."""
 
     probabilities: bool = False
     """Whether the probability maps are written too."""

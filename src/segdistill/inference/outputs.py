@@ -1,7 +1,9 @@
-"""What is written of an image's masks: each kind of file is a function, chosen by its name."""
+"""What is written of an image's masks: each kind of file is a function, chosen by its name.
+
+What is written of a whole file, of however many planes, is in ``segdistill.inference.file_outputs``.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,39 +13,19 @@ from segdistill.data.bands import Block
 from segdistill.data.geojson_writer import write_geojson
 from segdistill.data.image import ImageSource
 from segdistill.data.imagej_writer import write_rois
-from segdistill.data.labels import Structure
 from segdistill.data.measurements import Measurements, Measurer
 from segdistill.data.object_table import write_table
-from segdistill.data.objects import Objects, find_objects
 from segdistill.data.png_writer import LARGEST, write_png
 from segdistill.data.tiling import tiles
 from segdistill.data.writers import write_labels_tiled
 from segdistill.data.zarr_writer import write_zarr
 from segdistill.errors import ConfigError, DataError, UnknownName
 from segdistill.inference.canvas import Mask
-from segdistill.inference.target import Target
+from segdistill.inference.file_outputs import FILE_OUTPUTS
+from segdistill.inference.segmented import Segmented
 
 _MEASURED_AT_ONCE = 2**22
 """About so many intensities are in memory when objects are measured."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segmented:
-    """One image and its masks."""
-
-    target: Target
-    """Where files go."""
-
-    masks: Mapping[Structure, Mask]
-    """On the image's own grid."""
-
-    image: ImageSource
-    """Opened."""
-
-    def objects(self, structure: Structure) -> Objects:
-        """Return a structure's objects, for outlines."""
-        mask = self.masks[structure]
-        return find_objects(structure, mask.bands, mask.shape, pixel_size=self.target.pixel_size)
 
 
 Write = Callable[[Segmented], list[Path]]
@@ -117,11 +99,14 @@ OUTPUTS: Mapping[str, Write] = {
     "rois": _rois,
     "table": _table,
 }
-"""What can be asked for, in the order in which it is written."""
+"""What can be asked for of each plane, in the order in which it is written."""
+
+NAMES = (*OUTPUTS, *FILE_OUTPUTS)
+"""Of all that can be asked for; files of several planes are written last."""
 
 
 def chosen(names: Sequence[str], *, otherwise: bool = False) -> tuple[str, ...]:
-    """Return the names of outputs in the order of ``OUTPUTS``, each once.
+    """Return the names of outputs in the order of ``NAMES``, each once.
 
     Args:
         names: As the user gave them.
@@ -135,11 +120,11 @@ def chosen(names: Sequence[str], *, otherwise: bool = False) -> tuple[str, ...]:
     ('labels', 'table')
     """
     for name in names:
-        if name not in OUTPUTS:
-            raise UnknownName("output", name, OUTPUTS)
+        if name not in NAMES:
+            raise UnknownName("output", name, NAMES)
     if not names and not otherwise:
-        raise ConfigError(f"No output is asked for, so nothing would be written. Choose of {', '.join(OUTPUTS)}.")
-    return tuple(name for name in OUTPUTS if name in names)
+        raise ConfigError(f"No output is asked for, so nothing would be written. Choose of {', '.join(NAMES)}.")
+    return tuple(name for name in NAMES if name in names)
 
 
 def _each(segmented: Segmented, suffix: str, write: Callable[[Path, Mask], None]) -> list[Path]:

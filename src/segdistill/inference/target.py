@@ -16,6 +16,12 @@ from segdistill.inference.windows import Part, assembled
 from segdistill.networks.card import ModelCard
 
 
+def structure_file(out: Path, name: str, card: ModelCard, structure: str, suffix: str) -> Path:
+    """Return a file of one structure of one image, or of one file of images; see ``Target.of_structure``."""
+    folder = out if len(card.structures) == 1 else out / (structure.lstrip(".") or "_")
+    return folder / f"{name}{suffix}"
+
+
 @dataclass(frozen=True)
 class Target:
     """Where one image's masks go, and on which grid: the image's own, whatever grid it was segmented on."""
@@ -40,9 +46,7 @@ class Target:
 
         The folder cannot lie elsewhere, or be hidden, whatever a model calls its structures.
         """
-        alone = len(self.card.structures) == 1
-        folder = self.out if alone else self.out / (structure.lstrip(".") or "_")
-        return folder / f"{self.name}{suffix}"
+        return structure_file(self.out, self.name, self.card, structure, suffix)
 
     def of_image(self, suffix: str) -> Path:
         """Return a file of all structures."""

@@ -1,0 +1,133 @@
+"""What is written of the masks of a whole file, whose planes are segmented one by one: NIfTI and DICOM-SEG."""
+
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from segdistill.data.dicom_seg_writer import refuse_other, write_dicom_seg
+from segdistill.data.labels import Structure
+from segdistill.data.nifti_writer import Add, nifti_volume
+from segdistill.data.readers import suffix_of
+from segdistill.data.readers.nifti import SUFFIXES
+from segdistill.inference.canvas import Mask
+from segdistill.inference.segmented import Segmented
+from segdistill.inference.target import Target
+
+
+@dataclass(eq=False)
+class FileOutput(ABC):
+    """Puts the masks of a file's planes together: ``add`` each in order, then ``finish``."""
+
+    source: Path
+    """The image's file; of several, one per channel, the first."""
+
+    target: Callable[[str, str], Path]
+    """Returns where a structure's masks go, by its name and the suffix of the file."""
+
+    planes: int
+    """How many the file has."""
+
+    model: str
+    """Says what segments."""
+
+    stack: ExitStack
+    """Closed without ``finish`` if something fails: then nothing is written."""
+
+    _objects: dict[str, int] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.refuse()
+
+    @abstractmethod
+    def refuse(self) -> None:
+        """Refuse a source of which no such file can be made, before any work is done."""
+
+    @abstractmethod
+    def add(self, segmented: Segmented) -> None:
+        """Take the next plane's masks."""
+
+    @abstractmethod
+    def finish(self) -> list[Path]:
+        """Write the files, each whole or not at all, and return where."""
+
+    def _numbers(self, structure: Structure, mask: Mask) -> int:
+        """Return what to add to the numbers of a plane's objects, so that no other plane has the same."""
+        before = self._objects.get(structure.name, 0)
+        self._objects[structure.name] = before + (mask.objects or 0)
+        return before
+
+
+class _Nifti(FileOutput):
+    """Masks as NIfTI: one volume per structure, on the image's voxels; of other images, on pixels of their size."""
+
+    def refuse(self) -> None:
+        self._like = self.source if suffix_of(self.source) in SUFFIXES else None
+        self._open: dict[str, tuple[Add, Path]] = {}
+
+    def add(self, segmented: Segmented) -> None:
+        for structure, mask in segmented.masks.items():
+            if structure.name not in self._open:
+                self._open[structure.name] = self._begin(structure, mask, segmented.target)
+            first = self._numbers(structure, mask)
+            write, _ = self._open[structure.name]
+            write(np.where(rows, rows + np.uint32(first), 0) for _, rows in mask.bands)
+
+    def _begin(self, structure: Structure, mask: Mask, target: Target) -> tuple[Add, Path]:
+        path = self.target(structure.name, ".nii.gz")
+        volume = nifti_volume(
+            path,
+            (self.planes, *mask.shape),
+            np.dtype(np.int32 if structure.instances else np.uint8),  # every program knows these two
+            like=self._like,
+            pixel_size=target.pixel_size,
+        )
+        return self.stack.enter_context(volume), path
+
+    def finish(self) -> list[Path]:
+        self.stack.close()
+        return [path for _, path in self._open.values()]
+
+
+class _DicomSeg(FileOutput):
+    """Masks as DICOM-SEG: one file per structure, with the names of the patient and the study that it must carry."""
+
+    def refuse(self) -> None:
+        refuse_other(self.source)
+        self._held: dict[Structure, list[np.ndarray]] = {}
+
+    def add(self, segmented: Segmented) -> None:
+        for structure, mask in segmented.masks.items():
+            first = self._numbers(structure, mask)
+            planes = self._held.setdefault(structure, [])
+            planes.append(self._kept(mask, first))
+
+    def _kept(self, mask: Mask, first: int) -> np.ndarray:
+        """Return a mask in an unnamed temporary file: of many frames, none takes memory until all are there."""
+        with tempfile.TemporaryFile() as file:
+            kept = np.memmap(file, np.uint16, "w+", shape=mask.shape)
+        for (rows, columns), labels in mask.bands:
+            kept[rows, columns] = np.where(labels, labels + np.uint32(first), 0).clip(0, np.iinfo(np.uint16).max)
+        return kept
+
+    def finish(self) -> list[Path]:
+        paths = []
+        for structure, masks in self._held.items():
+            paths.append(self.target(structure.name, ".seg.dcm"))
+            write_dicom_seg(
+                paths[-1],
+                np.stack(masks),
+                source=self.source,
+                structure=structure.name,
+                told_apart=structure.instances,
+                model=self.model,
+            )
+        return paths
+
+
+FILE_OUTPUTS: Mapping[str, type[FileOutput]] = {"nifti": _Nifti, "dicom-seg": _DicomSeg}
+"""What can be asked for, in the order in which it is written."""
