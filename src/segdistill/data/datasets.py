@@ -15,6 +15,7 @@ from segdistill.data.label_kinds import infer_kind
 from segdistill.data.labels import KINDS, Kind, LabelSet, Structure, read_labels, structures_of
 from segdistill.data.manifest import read_manifest
 from segdistill.data.outlines import is_outlines
+from segdistill.data.scans import scan_notes
 from segdistill.errors import ConfigError, DataError, UnknownName
 
 __all__ = ["Case", "Dataset", "Split", "read_dataset"]
@@ -67,6 +68,8 @@ def read_dataset(
 ) -> Dataset:
     """Return the data set of a folder or of a CSV manifest; no image is read.
 
+    Of DICOM and NIfTI files the headers are read: each plane is a case, and what they say is noted where it matters.
+
     Args:
         path: A folder with ``images/`` and, where they exist, ``labels/``, ``ignore/`` (nonzero
             pixels do not count) and ``field_of_view/`` (only nonzero pixels count), paired by stem;
@@ -106,7 +109,7 @@ def read_dataset(
         raise ConfigError(f"Names are given for the values {sorted(value_names)}, but no labels are classes or bits.")
     label_sets = tuple(label_set for label_set, _ in made)
     structures_of(label_sets)  # refuses two of one name
-    notes = (*found.notes, *(note for _, notes in made for note in notes))
+    notes = (*found.notes, *scan_notes(found.cases), *(note for _, notes in made for note in notes))
     names = None if channels is None else tuple(channels)
     return Dataset(found.cases, label_sets, names, axes, root, notes, fill_missing)
 

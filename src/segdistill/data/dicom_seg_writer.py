@@ -46,9 +46,7 @@ def refuse_other(source: Path) -> None:
     header = read_header(source)
     lacking = [name for name in _NEEDED if not header.dataset.get(name)]
     if lacking:
-        raise DataError(
-            f"{source} lacks {', '.join(lacking)}, which a DICOM-SEG file must name. Use --outputs nifti."
-        )
+        raise DataError(f"{source} lacks {', '.join(lacking)}, which a DICOM-SEG file must name. Use --outputs nifti.")
     if header.frames > 1 and header.of_frame("PlanePositionSequence", 0) is None:
         raise DataError(
             f"{source} has {header.frames} frames and does not say where in the patient they lie, without which no"

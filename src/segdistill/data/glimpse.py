@@ -12,6 +12,7 @@ from segdistill.data.image import ImageSource
 from segdistill.data.normalisation import PercentileRule, measure_range, normalise
 from segdistill.data.overlays import find_overlays
 from segdistill.data.pieces import boxes_of, pieces_of
+from segdistill.data.scans import says_written_on
 from segdistill.data.survey import Seen
 
 SIDE = 256
@@ -72,7 +73,7 @@ class Glimpse:
     """Label set to what was measured at full size."""
 
     overlays: tuple[str, ...]
-    """What seems to be written into the picture, in words; see ``find_overlays``."""
+    """What seems to be written into the picture, or is said to be, in words; see ``find_overlays``."""
 
     counts: Bool[np.ndarray, "y x"]
     """False where a pixel counts for nothing."""
@@ -105,7 +106,10 @@ def glimpse(seen: Seen, *, side: int = SIDE) -> Glimpse:
         clipped=tuple((sample == most).mean(axis=1).tolist()),
         labels={name: plane[::stride, ::stride].copy() for name, plane in seen.labels.items()},
         measures={name: measure_labels(plane) for name, plane in seen.labels.items()},
-        overlays=() if whole is None else find_overlays(whole, image.channels),
+        overlays=(
+            *(("text is burnt in, as its DICOM file says",) if says_written_on(seen.case) else ()),
+            *(() if whole is None else find_overlays(whole, image.channels)),
+        ),
         counts=seen.counts[::stride, ::stride].copy(),
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from segdistill.data.case import Case, shown
 from segdistill.data.datasets import Dataset
+from segdistill.data.scans import of_one_patient
 from segdistill.data.splits import split_cases
 from segdistill.data.survey import ImageFacts, Survey
 from segdistill.errors import DataError
@@ -30,6 +31,9 @@ def remarks(
     if uniform:
         yield f"Channels of one value throughout, in {len(uniform)} images: {shown(uniform)}."
     yield from _torn_groups(dataset.cases)
+    patients = [f"({shown(names, most=4)})" for names in of_one_patient(dataset.cases)]
+    if patients:
+        yield f"Of one patient each, as their DICOM files say: {shown(patients)}. Training keeps them in one split."
     yield from (f"The same picture: {shown(names)}.{_ADVICE}" for names in equal)
     told = [set(names) for names in equal]
     new = [names for names in alike if not any(set(names) <= each for each in told)]

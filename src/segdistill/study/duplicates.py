@@ -1,21 +1,22 @@
-"""Keeping images that show the same thing in one group, so that no split tears them apart (FAULTS R34)."""
+"""Keeping images that show the same thing, or one patient, in one group, so that no split tears them apart (R34)."""
 
 from collections.abc import Iterator, Sequence
 
 from segdistill.data.case import Case, shown
 from segdistill.data.duplicates import joined_groups, near_duplicate_groups
+from segdistill.data.scans import of_one_patient
 from segdistill.data.splits import equal_content
 
 MOST = 500
 """Images that are nearly the same are looked for among at most so many: each is compared with all others."""
 
-_SAME, _NEARLY = "the same picture", "nearly the same picture"
+_SAME, _NEARLY, _PATIENT = "the same picture", "nearly the same picture", "one patient"
 
 
 def keep_together(
     cases: Sequence[Case], *, axes: str | None = None, fill_missing: bool = False
 ) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """Return the cases with groups joined wherever images are alike, and a note on each joining.
+    """Return the cases with groups joined wherever images are alike or of one patient, and a note on each joining.
 
     Splits that the data set gives stay as they are: where alike images lie in several of them,
     nothing is joined, and the note says so.
@@ -26,6 +27,7 @@ def keep_together(
         fill_missing: Whether pieces that files leave out are empty on purpose.
     """
     joined, notes = tuple(cases), []
+    patients = []
     for what, names in _alike(cases, axes, fill_missing):
         splits = _given_splits(joined, names)
         given = {split for split in splits.values() if split is not None}
@@ -34,16 +36,22 @@ def keep_together(
             notes.append(f"In several of the given splits lies {what}: {places}. Scores on such images flatter.")
         elif None in splits.values():
             before, joined = joined, joined_groups(joined, [names])
-            if joined != before:
+            if joined != before and what == _PATIENT:
+                patients.append(shown(names, most=4))
+            elif joined != before:
                 notes.append(
                     f"Kept in one split, as they show {what}: {shown(names)}."
                     " To divide them otherwise, name the split of each in a manifest."
                 )
+    if patients:
+        each = shown(f"({names})" for names in patients)
+        notes.append(f"Kept in one split each, as their DICOM files name one patient: {each}.")
     return joined, tuple(notes)
 
 
 def _alike(cases: Sequence[Case], axes: str | None, fill_missing: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield in which way images are alike, and the names of their cases."""
+    yield from ((_PATIENT, names) for names in of_one_patient(cases))
     equal = equal_content(cases, axes=axes, fill_missing=fill_missing)
     yield from ((_SAME, names) for names in equal)
     if len(cases) <= MOST:
