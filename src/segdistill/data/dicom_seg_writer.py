@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Integer
 
 from segdistill import __version__
-from segdistill.data.readers.dicom_header import is_dicom, quietly, read_dataset, read_header
+from segdistill.data.readers.dicom_header import Header, is_dicom, quietly, read_header
+from segdistill.data.readers.dicom_spacing import pixel_size, where
 from segdistill.errors import DataError, MissingExtra, ShapeError
 from segdistill.files import whole_file
 
@@ -94,14 +95,17 @@ def write_dicom_seg(
         )
     names = [f"{structure} {number}" for number in range(1, objects + 1)] if told_apart else [structure]
     with quietly():
-        made = _made(_completed(source), masks, names or [structure], structure, model)
+        made = _made(_completed(source, header), masks, names or [structure], structure, model)
         with whole_file(path) as partial:
             made.save_as(partial)
 
 
-def _completed(source: Path) -> "Dataset":
-    """Return what a file says, with empty elements where it lacks some that may be empty."""
-    dataset = copy(read_dataset(source))
+def _completed(source: Path, header: Header) -> "Dataset":
+    """Return what a file says, with empty elements where it lacks some that may be empty, and its regions' size."""
+    dataset = copy(header.dataset)
+    size = pixel_size(header, 0, source=str(source))
+    if size is not None and "PixelSpacing" not in dataset and where(header) == "body" and header.frames == 1:
+        dataset.PixelSpacing = [size / 1000, size / 1000]  # said of regions of ultrasound
     for name in _MAY_BE_EMPTY:
         if name not in dataset:
             setattr(dataset, name, None)
