@@ -57,9 +57,9 @@ def test_formats_of_microscopes_come_with_the_way_to_convert_them(tmp_path, suff
 
 
 def test_other_formats_are_refused_with_those_that_are_read(tmp_path):
-    (tmp_path / "scan.nii.gz").write_bytes(b"?")
-    with pytest.raises(DataError, match="medical format"):
-        open_image(tmp_path / "scan.nii.gz")
+    (tmp_path / "scan.mha").write_bytes(b"?")
+    with pytest.raises(DataError, match="medical format: save it as NIfTI"):
+        open_image(tmp_path / "scan.mha")
     (tmp_path / "notes.txt").write_bytes(b"?")
     with pytest.raises(DataError, match=r"no reader for \.txt\. Save it as one of: \.png"):
         open_image(tmp_path / "notes.txt")

@@ -95,7 +95,12 @@ def write_dicom_seg(
         )
     names = [f"{structure} {number}" for number in range(1, objects + 1)] if told_apart else [structure]
     with quietly():
-        made = _made(_completed(source, header), masks, names or [structure], structure, model)
+        try:
+            made = _made(_completed(source, header), masks, names or [structure], structure, model)
+        except Exception as error:  # what a header lacks, or holds against the standard, surfaces in many ways
+            raise DataError(
+                f"No DICOM-SEG file can be made of {source}: {error}. Use --outputs nifti, or mend its header."
+            ) from error
         with whole_file(path) as partial:
             made.save_as(partial)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from segdistill.data.labels import read_labels
-from segdistill.datasets.dicom import read_slice
+from segdistill.data.readers import read_image
 from segdistill.datasets.entry import Entry, Part, Prepared, Row, files, refuse_empty
 from segdistill.datasets.writing import write_image, write_mask
 from segdistill.errors import DataError
@@ -43,6 +43,10 @@ def prepare(source: Path, out: Path) -> Prepared:
     ``t1dual`` has two channels, in_phase and out_phase, which were taken together; ``t2spir`` and ``ct``
     have one. A slice and its mask, and both phases, belong together by the order of the numbers in
     their names, as the challenge has it; positions in the files' heads are not always in that order.
+
+    Raises:
+        MissingExtra: What reads DICOM files is not installed.
+        DataError: A file is damaged or missing.
     """
     makers: dict[str, tuple[str, Callable[[Path], _Slices]]] = {
         "t1dual": ("MR", _t1dual),
@@ -102,10 +106,10 @@ def _patient(patient: Path, kind: str, slices: _Slices, out: Path) -> Iterator[R
 
 
 def _write_scan(path: Path, scans: Mapping[str, Path]) -> None:
-    read = [read_slice(scan) for scan in scans.values()]
-    if len({each.pixels.shape for each in read}) > 1:
+    read = [read_image(scan) for scan in scans.values()]
+    if len({each.array.shape for each in read}) > 1:
         raise DataError(f"{' and '.join(map(str, scans.values()))} differ in size, so they are not one image.")
-    write_image(path, np.stack([each.pixels for each in read]), tuple(scans), pixel_size=read[0].pixel_size)
+    write_image(path, np.concatenate([each.array for each in read]), tuple(scans), pixel_size=read[0].pixel_size)
 
 
 def _write_organs(mask: Path, name: str, kind: str, out: Path) -> dict[str, Path]:

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segdistill.errors import DataError
-from segdistill.inference.inputs import find_images, name_images
+from segdistill.data.readers import count_planes
+from segdistill.errors import ConfigError, DataError
+from segdistill.inference.inputs import Input, find_images, folded, name_images
 from segdistill.inference.one_image import Segmenter, halo_of
 from segdistill.inference.options import Options
 from segdistill.inference.outputs import chosen
@@ -83,6 +84,7 @@ def predict_files(
         segmenter = Segmenter(ready.predictor, ready.card, options, out)
         records = Records(out)
         inputs = name_images(found, before=records.name_of, free=records.is_free)
+        _refuse_planes(inputs)
         done, skipped, failed, strange = [], [], {}, {}
         for number, image in enumerate(inputs, start=1):
             told = partial(_tell, notice, f"[{number}/{len(inputs)}] {image.name}")
@@ -105,6 +107,18 @@ def predict_files(
             told(_in_words(facts))
         records.write_failed()
     return Summary(tuple(done), tuple(skipped), failed, strange)
+
+
+def _refuse_planes(inputs: Sequence[Input]) -> None:
+    """Refuse files of many planes beside a folder of their name, whose images are called as the planes are."""
+    folders = {folded(name.rpartition("/")[0]) for name in (image.name for image in inputs)}
+    for image in inputs:
+        if folded(image.name) in folders and count_planes(image.path) > 1:
+            raise ConfigError(
+                f"{image.path} has many planes, whose masks are called {image.name}/0001 and so on, and there is a"
+                f" folder of images {image.name}, too, so that two masks could have one name. Segment one of them into"
+                " another --out."
+            )
 
 
 def _tell(notice: Notice, place: str, line: str) -> None:

@@ -107,9 +107,10 @@ def open_dicom(path: Path, *, channels: Sequence[str] | None, axes: str | None, 
     source = str(path)
     header = read_header(file_of(path))
     place = chosen_plane(path, header.frames, what="frames")
-    _refuse_syntax(header, source)
     with reading(source, "DICOM"), quietly():
+        _refuse_syntax(header, source)
         values = _values(header, place)
+        size = pixel_size(header, place, source=source)
     colours = 3 if header.samples == 3 or header.light == "PALETTE COLOR" else 1
     shape = (*header.size, colours) if colours == 3 else header.size
     frame = _Frame(file_of(path), header, place, values)
@@ -119,7 +120,7 @@ def open_dicom(path: Path, *, channels: Sequence[str] | None, axes: str | None, 
         channels=name_channels(colours, found=colour_names(colours), given=channels, source=source),
         source=source,
         kind="DICOM",
-        pixel_size=pixel_size(header, place, source=source),
+        pixel_size=size,
         on_close=frame.forget,
     )
 

@@ -129,14 +129,13 @@ def read_header(path: Path) -> Header:
         light = str(dataset.PhotometricInterpretation)
         if _LIGHTS.get(light) != int(dataset.SamplesPerPixel):
             _refuse_colours(path, light, int(dataset.SamplesPerPixel))
-        frames = int(dataset.get("NumberOfFrames") or 1)
-        bits = int(dataset.BitsAllocated)
-        claimed = (int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel) * frames * bits + 7) // 8
-        if light == "YBR_FULL_422" and not _syntax(dataset).is_compressed:
+        frames, size = int(dataset.get("NumberOfFrames") or 1), (int(dataset.Rows), int(dataset.Columns))
+        bits, packed = int(dataset.BitsAllocated), bool(_syntax(dataset).is_compressed)
+        claimed = (size[0] * size[1] * _LIGHTS[light] * frames * bits + 7) // 8
+        if light == "YBR_FULL_422" and not packed:
             claimed = claimed * 2 // 3
-        header = Header(dataset, light, (int(dataset.Rows), int(dataset.Columns)), frames, _real(dataset, bits))
-    refuse_claim(claimed, path.stat().st_size, source=str(path), exact=not _syntax(dataset).is_compressed)
-    return header
+        refuse_claim(claimed, path.stat().st_size, source=str(path), exact=not packed)
+        return Header(dataset, light, size, frames, _real(dataset, bits))
 
 
 def _syntax(dataset: "Dataset") -> Any:
