@@ -156,6 +156,43 @@ def teacher(tmp_path_factory):
     return f"model:{folder}"
 
 
+# predict
+
+
+def test_masks_and_all_that_is_beside_them_name_no_image(run, clinic, teacher, tmp_path):
+    out = tmp_path / "masks"
+    words = ("predict", "--model", teacher.removeprefix("model:"), "--images", clinic / "images", "--out", out)
+    words = (*words, "--outputs", "labels", "zarr", "geojson", "rois", "table", "png", "nifti", "--probabilities")
+    done = run(*words, "--private", "--pixel-size", "ignore")
+    assert done.status == 1  # one image is torn
+    assert naming(out) == []
+    assert naming(out, clinic.name) == []
+    images = sorted((clinic / "images").rglob("*.tif"))
+    names = {f"image-{sha256_file(image)[:10]}" for image in images}
+    torn = f"image-{sha256_file(clinic / f'images/{NAME} 2/{NAME}5.ome.tif')[:10]}"
+    assert {path.stem for path in out.glob("image-*.tif") if ".probabilities" not in path.name} == names - {torn}
+    assert rows_of(out / "failed.csv") == [
+        {"image": torn, "reason": "could not be segmented; the reason, which names its file, was told when it ran"}
+    ]
+    assert f"{NAME}5.ome.tif" in done.err
+    again = run(*words, "--private", "--pixel-size", "ignore")
+    assert "5 done before" in again.err
+    assert naming(out) == []
+
+
+def test_what_must_name_a_patient_is_refused_and_folders_are_not_mixed(run, clinic, teacher, tmp_path):
+    out = tmp_path / "masks"
+    words = ("predict", "--model", teacher.removeprefix("model:"), "--images", clinic / "images", "--out", out)
+    refused = run(*words, "--private", "--outputs", "dicom-seg")
+    assert refused.status == 2
+    assert "must carry the patient's name" in refused.err
+    assert not out.exists()
+    run(*words, "--pixel-size", "ignore")
+    mixed = run(*words, "--pixel-size", "ignore", "--private")
+    assert mixed.status == 2
+    assert "private: False there, True here" in mixed.err
+
+
 @pytest.fixture
 def store(run, clinic, teacher):
     """Store targets of the clinic's images."""

@@ -29,6 +29,7 @@ def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
         pixel_size=config.pixel_size,
         fill_non_finite=config.nan == "fill",
         fill_missing=config.fill_missing,
+        private=config.private,
         device=config.device,
         backend=config.backend,
     )

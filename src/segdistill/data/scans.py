@@ -96,14 +96,14 @@ def _on_sizes(said: Mapping[str, _Said]) -> Iterator[str]:
     detector = [name for name, each in said.items() if each.sizes == "detector"]
     if detector:
         yield (
-            f"Pixel sizes of {len(detector)} DICOM files are those at the detector (or film), onto which what is seen is"
-            f" magnified: {shown(detector)}. Lengths in the body are smaller."
+            f"Pixel sizes of {len(detector)} DICOM files are those at the detector (or film), onto which what is seen"
+            f" is magnified: {shown(detector)}. Lengths in the body are smaller."
         )
     regions = [name for name, each in said.items() if each.sizes == "regions"]
     if regions:
         yield (
-            f"{len(regions)} ultrasound files hold regions of different scale, so that no one pixel size is true of them"
-            f" and none is kept: {shown(regions)}."
+            f"{len(regions)} ultrasound files hold regions of different scale, so that no one pixel size is true of"
+            f" them and none is kept: {shown(regions)}."
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from segdistill.data.readers import count_planes
 from segdistill.errors import ConfigError, DataError
-from segdistill.inference.inputs import Input, find_images, folded, name_images
+from segdistill.inference.inputs import Input, find_images, folded, name_images, name_privately
 from segdistill.inference.one_image import Segmenter, halo_of
 from segdistill.inference.options import Options
 from segdistill.inference.outputs import chosen
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from segdistill.networks.model import Model
 
 _USUAL = Options()
+_NAMING = "dicom-seg"
+_HIDDEN = "could not be segmented; the reason, which names its file, was told when it ran"
+"""What is written in place of a reason under pseudonyms."""
+
 _DECIDING = {"channels", "normalisation", "pixel_size", "structures", "thresholds", "weights_sha256"}
 """What of a model's card decides a mask."""
 
@@ -57,7 +61,7 @@ def predict_files(
     Nothing is written anywhere else. What an earlier call with the same model and options completed
     is not done again; an image that has changed since is, and its old masks get the suffix
     ``.outdated``. predictions.jsonl says what belongs to which image; failed.csv lists the images
-    that have no masks.
+    that have no masks. Under pseudonyms an image that has changed is another image, and the masks of what it was stay.
 
     Args:
         model: The student, its folder, or the folder of an exported one.
@@ -76,14 +80,21 @@ def predict_files(
         UnknownName: There is no such output.
         EnvironmentFault: The masks cannot be written, another process writes there, or the device does not work.
     """
-    chosen(options.outputs, otherwise=options.probabilities)  # refuses what there is not, before anything is made
+    asked = chosen(options.outputs, otherwise=options.probabilities)  # refuses what there is not
+    if options.private and _NAMING in asked:
+        raise ConfigError(
+            f"{_NAMING} files must carry the patient's name, so none is written with --private. Leave out one of both."
+        )
     ready = make_ready(model, options, notice=notice, before=_backend_before(out))
     found = find_images(images, without=out, pattern=options.pattern, notice=notice)
     window_sides(side=options.tile, halo=halo_of(ready.card, options), stride=ready.predictor.stride)
-    with open_run(out, _identity(ready, options), defaults={"outputs": _USUAL.outputs}):
+    with open_run(out, _identity(ready, options), defaults={"outputs": _USUAL.outputs, "private": False}):
         segmenter = Segmenter(ready.predictor, ready.card, options, out)
-        records = Records(out)
-        inputs = name_images(found, before=records.name_of, free=records.is_free)
+        records = Records(out, private=options.private)
+        if options.private:
+            inputs = name_privately(found)
+        else:
+            inputs = name_images(found, before=records.name_of, free=records.is_free)
         _refuse_planes(inputs)
         done, skipped, failed, strange = [], [], {}, {}
         for number, image in enumerate(inputs, start=1):
@@ -97,7 +108,7 @@ def predict_files(
                 facts = segmenter(image, notice=told)
             except DataError as error:
                 failed[str(image.path)] = str(error)
-                records.fail(image, str(error))
+                records.fail(image, _HIDDEN if options.private else str(error))
                 told(f"failed. {error}")
                 continue
             records.add(image, facts)
@@ -148,6 +159,7 @@ def _identity(model: Ready, options: Options) -> dict[str, Any]:
         "pixel_size": options.pixel_size,
         "fill_non_finite": options.fill_non_finite,
         "fill_missing": options.fill_missing,
+        "private": options.private,
     }
 
 

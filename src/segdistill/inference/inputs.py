@@ -10,6 +10,7 @@ from pathlib import Path
 
 from segdistill.data.case import shown, stem
 from segdistill.data.folders import join_channels
+from segdistill.data.pseudonyms import pseudonyms
 from segdistill.data.readers import BUILTIN, is_known
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError
@@ -155,6 +156,21 @@ def name_images(
             del left[0]
     named = (Input(i.path, i.place, i.files, name=left[0]) for i, left in zip(found, forms, strict=True))
     return sorted(named, key=lambda image: image.name)
+
+
+def name_privately(found: Sequence[Found]) -> list[Input]:
+    """Give each image a pseudonym for its masks, in the order of the pseudonyms.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    ordered = sorted(found, key=lambda image: image.path)
+    firsts = {
+        str(image.path): image.path if image.files is None else next(iter(image.files.values())) for image in ordered
+    }
+    names = pseudonyms(firsts)
+    inputs = (Input(image.path, image.place, image.files, name=names[str(image.path)]) for image in ordered)
+    return sorted(inputs, key=lambda image: image.name)
 
 
 def folded(name: str) -> str:

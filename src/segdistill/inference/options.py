@@ -40,6 +40,9 @@ class Options:
     fill_missing: bool = False
     """Whether tiles or chunks of which a file stores nothing are empty on purpose; otherwise they are refused."""
 
+    private: bool = False
+    """Whether masks are called by pseudonyms of the images, of which no name and no path is written."""
+
     device: str = "auto"
     """"cpu", "cuda", "mps", or "auto" for the best there is."""
 

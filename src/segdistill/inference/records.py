@@ -22,10 +22,12 @@ class Records:
 
     Args:
         out: The folder.
+        private: Whether images are known by the names of their masks, which are pseudonyms, and not by their paths.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, *, private: bool = False) -> None:
         self._out = out
+        self._private = private
         self._by_image: dict[str, dict[str, Any]] = {}
         self._fingerprints: dict[Path, str] = {}
         for record in _read(out / RECORDS):
@@ -80,13 +82,13 @@ class Records:
         record = {"name": image.name, "sha256": self.fingerprint(image), **facts}
         self._by_name[folded(image.name)] = self._append(image, record)
 
-    def fail(self, image: Found, reason: str) -> None:
+    def fail(self, image: Input, reason: str) -> None:
         """Record that an image could not be segmented."""
         self._append(image, {"failed": reason})
         self.write_failed()
 
-    def _append(self, image: Found, facts: Mapping[str, Any]) -> dict[str, Any]:
-        record = {"image": _key(image), **facts}
+    def _append(self, image: Input, facts: Mapping[str, Any]) -> dict[str, Any]:
+        record = {"image": image.name if self._private else _key(image), **facts}
         append_line(self._out / RECORDS, json.dumps(record, sort_keys=True))
         self._by_image[record["image"]] = record
         return record

@@ -52,6 +52,9 @@ class Predict(Settings):
     fill_missing: bool = False
     """Take tiles or chunks of which a file stores nothing for empty, as programs leave them out. Else refuse them."""
 
+    private: bool = False
+    """Call masks by pseudonyms, made from the images' own hashes, and write no name and no path of an image."""
+
     device: str = "auto"
     """cpu, cuda, mps, or auto for the best there is."""
 
