@@ -393,7 +393,9 @@ def test_a_network_of_unknown_size_is_hollow_and_one_point_alone_is_drawn(tmp_pa
 def test_without_what_they_show_there_are_no_such_sections(tmp_path):
     write_report(tmp_path / "a.html", empty())
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
-    assert not any(part in page for part in ('id="trust"', 'id="channels"', "Dice against time", 'href="#trust"'))
+    assert not any(
+        part in page for part in ('id="trust"', 'id="channels"', "Dice against time", 'href="#trust"', "#shift")
+    )
 
 
 def test_claims_say_what_they_rest_on(full):

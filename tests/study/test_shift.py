@@ -98,13 +98,18 @@ def test_a_study_scores_every_student_and_may_be_asked_later(tissue, slides, tmp
         tifffile.imwrite(path, (tifffile.imread(path) > 0).astype(np.uint8))
     shift = shift_of(areas, label_kind="binary")
     asked = plan(tissue, tmp_path / "s", arms=rivals, shift=shift, **usual)
-    done = conclude_study(asked, study(asked)).students["unet-tiny"]
+    account = conclude_study(asked, study(asked))
+    done = account.students["unet-tiny"]
     there = [row for row in rows_of(done.folder / "scores.csv") if row["data"] == "slides"]
     assert {(row["arm"], row["seed"]) for row in there} == {
         (f"{arm}-2", seed) for arm in ("baseline", "student", "dropout") for seed in "01"
     }
     assert "ap50" not in {row["metric"] for row in there}
     assert "dice" in {row["metric"] for row in there}
+    assert 'href="#shift"' in done.report.read_text(encoding="utf-8")
+    for row in rows_of(account.summary):
+        own = [float(each["value"]) for each in there if (each["arm"], each["metric"]) == (row["arm"], "dice")]
+        assert row["dice on slides"] == "" if not own else float(row["dice on slides"]) == pytest.approx(np.mean(own))
 
 
 def test_a_private_run_hides_where_the_other_data_are(tissue, slides, tmp_path):

@@ -15,7 +15,7 @@ from segdistill.evaluation.summary import Record
 from segdistill.files import neutral_cell, whole_file
 from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.describe import describe_student
-from segdistill.report import CostPoint, write_report
+from segdistill.report import CostPoint, ShiftRow, write_report
 from segdistill.settings import Settings
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount, Labels, make_account
 from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
@@ -84,6 +84,9 @@ class Finished:
     report: Path
     """One HTML file."""
 
+    shift: tuple[ShiftRow, ...] = ()
+    """Each arm on other data sets, where there are any."""
+
 
 def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finished:
     """Write the scores, the chosen model, the record of the runs and the report into the runs' folder.
@@ -121,12 +124,10 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
     told = replace(told, provenance=(*told.provenance, cost_facts(runs, folder, model)))
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"
-    looked = replace(
-        look(bench, runs, question, account, parameters=facts["parameters"]),
-        shift=tuple(row for name, there in shifted.items() for row in shift_rows(name, there, records, account)),
-    )
+    shift = tuple(row for name, there in shifted.items() for row in shift_rows(name, there, records, account))
+    looked = replace(look(bench, runs, question, account, parameters=facts["parameters"]), shift=shift)
     write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
-    return Finished(folder, account, verdict, model, report)
+    return Finished(folder, account, verdict, model, report, shift)
 
 
 def look(

@@ -4,17 +4,19 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from segdistill.data.labels import output_names
 from segdistill.evaluation import mean_sd
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
-from segdistill.report import CostPoint
+from segdistill.report import CostPoint, ShiftRow
 from segdistill.settings import Study, StudyArm
 from segdistill.study.account import MAIN, ArmAccount, arm_tables
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.channel_use import student_use
 from segdistill.study.conclusion import Finished, Question, conclude
+from segdistill.study.content import COMPARED
 from segdistill.study.shown import cost_point
 from segdistill.study.study_job import StudyState
 
@@ -22,7 +24,8 @@ COLUMNS = (
     *("student", "parameters", "arm", "role", "label budget", "labels used", "seeds", "fields"),
     *("dice", "sd over seeds", "gain", "gain from", "gain to"),
 )
-"""Of summary.csv. The gain is over the baseline of the same budget, with its 95 % interval."""
+"""Of summary.csv; behind them "dice on NAME" for each other data set. The gain is over the baseline of the same budget,
+with its 95 % interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +57,17 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
     path = settings.out / "summary.csv"
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
-        writer.writerow(COLUMNS)
+        writer.writerow([*COLUMNS, *(f"dice on {each.name}" for each in state.elsewhere)])
         for student, done in finished.items():
             outputs = len(output_names(state.benches[student].structures))
             size = describe_student(student, channels=len(settings.student_channels), outputs=outputs)
-            writer.writerows(_row(student, size["parameters"], arm) for arm in done.account.values())
+            writer.writerows(
+                [
+                    *_row(student, size["parameters"], arm),
+                    *(_dice_on(each.name, arm.name, done.shift) for each in state.elsewhere),
+                ]
+                for arm in done.account.values()
+            )
     return StudyAccount(path, finished)
 
 
@@ -102,6 +111,12 @@ def _cost(bench: Bench, runs: Sequence[ArmRun], settings: Study) -> tuple[CostPo
 
 def _shown(arm: StudyArm) -> str:
     return ", ".join(f"{name} ({value})" for name, value in arm.protocol.items())
+
+
+def _dice_on(data: str, arm: str, rows: Sequence[ShiftRow]) -> float | str:
+    """Return an arm's Dice on another data set, the mean over structures; empty where it was not scored there."""
+    found = [row.there for row in rows if (row.data, row.arm, row.metric) == (data, arm, COMPARED[MAIN])]
+    return fmean(found) if found else ""
 
 
 def _row(student: str, parameters: int, arm: ArmAccount) -> list[object]:
