@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from jaxtyping import Shaped
 
 from segdistill.data.bands import strips_of
 from segdistill.files import whole_folder
+
+if TYPE_CHECKING:
+    import zarr
 
 _CHUNK = 512
 """Side of a chunk, pixels. The pyramid ends with the level that is one chunk."""
@@ -37,6 +39,8 @@ def write_zarr(
     Source:
         https://ngff.openmicroscopy.org/0.5/ sections 3.3 to 3.5.
     """
+    import zarr
+
     shapes = list(_levels(shape))
     with whole_folder(path) as partial:
         group = zarr.create_group(partial, zarr_format=3, attributes={"ome": _metadata(path, len(shapes), pixel_size)})
@@ -62,7 +66,7 @@ def _levels(shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
         yield shape
 
 
-def _level(group: zarr.Group, name: str, shape: tuple[int, int]) -> zarr.Array:
+def _level(group: "zarr.Group", name: str, shape: tuple[int, int]) -> "zarr.Array":
     return group.create_array(
         name,
         shape=shape,
@@ -74,7 +78,7 @@ def _level(group: zarr.Group, name: str, shape: tuple[int, int]) -> zarr.Array:
     )
 
 
-def _write(level: zarr.Array, top: int, rows: Shaped[np.ndarray, "_ x"]) -> None:
+def _write(level: "zarr.Array", top: int, rows: Shaped[np.ndarray, "_ x"]) -> None:
     """Write whole chunks one by one: of several at once, zarr goes on with the others when one has failed."""
     for left in range(0, rows.shape[1], _CHUNK):
         level[top : top + len(rows), left : left + _CHUNK] = rows[:, left : left + _CHUNK]

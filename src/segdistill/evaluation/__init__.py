@@ -5,78 +5,77 @@ Arrays in, numbers out; no torch. Only ``sides``, ``pairing``, ``sizes``, ``mean
 happens where something is empty or missing in ``conventions``.
 """
 
-from segdistill.evaluation.agreement import Agreement, count_agreement
-from segdistill.evaluation.budgets import EqualLabels, equal_labels
-from segdistill.evaluation.calibration import (
-    Bin,
-    Reliability,
-    count_reliability,
-    expected_calibration_error,
-    reliability_table,
-)
-from segdistill.evaluation.comparison import (
-    ALPHA,
-    MARGIN,
-    Comparison,
-    Gain,
-    NonInferiority,
-    compare,
-    gain_of,
-    non_inferiority,
-)
-from segdistill.evaluation.conventions import CONVENTIONS, conventions_table
-from segdistill.evaluation.correction import holm
-from segdistill.evaluation.document import conventions_path, scores_document, write_conventions
-from segdistill.evaluation.effect import Effect, effect_size
-from segdistill.evaluation.folders import FolderScores, score_folders
-from segdistill.evaluation.groups import by_group, read_groups, with_groups
-from segdistill.evaluation.instances import (
-    THRESHOLDS,
-    Matching,
-    aji_plus,
-    average_precision,
-    f1,
-    match,
-    mean_average_precision,
-    merge_share,
-    panoptic_quality,
-    split_share,
-)
-from segdistill.evaluation.ladder import Ratio, gap_closed, recovery
-from segdistill.evaluation.lengths import Lengths, find_lengths
-from segdistill.evaluation.maps import Map, find_maps
-from segdistill.evaluation.metrics import METRICS, OF_MASKS, USUAL, Metric, metrics_table
-from segdistill.evaluation.overlap import Overlap, count_overlap, dice, iou, precision, recall
-from segdistill.evaluation.pairing import Pair, Pairing, pair_up
-from segdistill.evaluation.power import detectable_difference
-from segdistill.evaluation.privacy import pseudonyms_of, without_names
-from segdistill.evaluation.ruler import Ruler
-from segdistill.evaluation.scores import Row, score_case
-from segdistill.evaluation.sign_flips import SignFlips, sign_flip_test
-from segdistill.evaluation.sizes import with_sizes
-from segdistill.evaluation.spread import MACRO, Spread, macro_rows, spreads, write_scores
-from segdistill.evaluation.statistics import Interval, bootstrap_interval, mean_sd
-from segdistill.evaluation.summary import FieldSummary, ScoreTable, Summary, score_tables, summarise
-from segdistill.evaluation.surface import (
-    Surfaces,
-    boundary_dice,
-    hd95,
-    mean_surface_distance,
-    measure_surfaces,
-    normalised_surface_dice,
-)
+from typing import TYPE_CHECKING
+
+from segdistill.plugins import lazy_exports
+
+if TYPE_CHECKING:
+    from segdistill.evaluation.agreement import Agreement, count_agreement
+    from segdistill.evaluation.budgets import EqualLabels, equal_labels
+    from segdistill.evaluation.calibration import (
+        Bin,
+        Reliability,
+        count_reliability,
+        expected_calibration_error,
+        reliability_table,
+    )
+    from segdistill.evaluation.comparison import (
+        ALPHA,
+        MARGIN,
+        Comparison,
+        Gain,
+        NonInferiority,
+        compare,
+        gain_of,
+        non_inferiority,
+    )
+    from segdistill.evaluation.conventions import CONVENTIONS, conventions_table
+    from segdistill.evaluation.correction import holm
+    from segdistill.evaluation.document import conventions_path, scores_document, write_conventions
+    from segdistill.evaluation.effect import Effect, effect_size
+    from segdistill.evaluation.folders import FolderScores, score_folders
+    from segdistill.evaluation.groups import by_group, read_groups, with_groups
+    from segdistill.evaluation.instances import (
+        THRESHOLDS,
+        Matching,
+        aji_plus,
+        average_precision,
+        f1,
+        match,
+        mean_average_precision,
+        merge_share,
+        panoptic_quality,
+        split_share,
+    )
+    from segdistill.evaluation.ladder import Ratio, gap_closed, recovery
+    from segdistill.evaluation.lengths import Lengths, find_lengths
+    from segdistill.evaluation.maps import Map, find_maps
+    from segdistill.evaluation.metrics import METRICS, OF_MASKS, USUAL, Metric, metrics_table
+    from segdistill.evaluation.overlap import Overlap, count_overlap, dice, iou, precision, recall
+    from segdistill.evaluation.pairing import Pair, Pairing, pair_up
+    from segdistill.evaluation.power import detectable_difference
+    from segdistill.evaluation.privacy import pseudonyms_of, without_names
+    from segdistill.evaluation.ruler import Ruler
+    from segdistill.evaluation.scores import Row, score_case
+    from segdistill.evaluation.sign_flips import SignFlips, sign_flip_test
+    from segdistill.evaluation.sizes import with_sizes
+    from segdistill.evaluation.spread import MACRO, Spread, macro_rows, spreads, write_scores
+    from segdistill.evaluation.statistics import Interval, bootstrap_interval, mean_sd
+    from segdistill.evaluation.summary import FieldSummary, ScoreTable, Summary, score_tables, summarise
+    from segdistill.evaluation.surface import (
+        Surfaces,
+        boundary_dice,
+        hd95,
+        mean_surface_distance,
+        measure_surfaces,
+        normalised_surface_dice,
+    )
 
 __all__ = [
     "ALPHA",
-    "CONVENTIONS",
-    "MACRO",
-    "MARGIN",
-    "METRICS",
-    "THRESHOLDS",
-    "OF_MASKS",
-    "USUAL",
     "Agreement",
     "Bin",
+    "CONVENTIONS",
     "Comparison",
     "Effect",
     "EqualLabels",
@@ -85,10 +84,14 @@ __all__ = [
     "Gain",
     "Interval",
     "Lengths",
+    "MACRO",
+    "MARGIN",
+    "METRICS",
     "Map",
     "Matching",
     "Metric",
     "NonInferiority",
+    "OF_MASKS",
     "Overlap",
     "Pair",
     "Pairing",
@@ -101,6 +104,8 @@ __all__ = [
     "Spread",
     "Summary",
     "Surfaces",
+    "THRESHOLDS",
+    "USUAL",
     "aji_plus",
     "average_precision",
     "bootstrap_interval",
@@ -157,3 +162,98 @@ __all__ = [
     "write_conventions",
     "write_scores",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "ALPHA": "comparison",
+        "Agreement": "agreement",
+        "Bin": "calibration",
+        "CONVENTIONS": "conventions",
+        "Comparison": "comparison",
+        "Effect": "effect",
+        "EqualLabels": "budgets",
+        "FieldSummary": "summary",
+        "FolderScores": "folders",
+        "Gain": "comparison",
+        "Interval": "statistics",
+        "Lengths": "lengths",
+        "MACRO": "spread",
+        "MARGIN": "comparison",
+        "METRICS": "metrics",
+        "Map": "maps",
+        "Matching": "instances",
+        "Metric": "metrics",
+        "NonInferiority": "comparison",
+        "OF_MASKS": "metrics",
+        "Overlap": "overlap",
+        "Pair": "pairing",
+        "Pairing": "pairing",
+        "Ratio": "ladder",
+        "Reliability": "calibration",
+        "Row": "scores",
+        "Ruler": "ruler",
+        "ScoreTable": "summary",
+        "SignFlips": "sign_flips",
+        "Spread": "spread",
+        "Summary": "summary",
+        "Surfaces": "surface",
+        "THRESHOLDS": "instances",
+        "USUAL": "metrics",
+        "aji_plus": "instances",
+        "average_precision": "instances",
+        "bootstrap_interval": "statistics",
+        "boundary_dice": "surface",
+        "by_group": "groups",
+        "compare": "comparison",
+        "conventions_path": "document",
+        "conventions_table": "conventions",
+        "count_agreement": "agreement",
+        "count_overlap": "overlap",
+        "count_reliability": "calibration",
+        "detectable_difference": "power",
+        "dice": "overlap",
+        "effect_size": "effect",
+        "equal_labels": "budgets",
+        "expected_calibration_error": "calibration",
+        "f1": "instances",
+        "find_lengths": "lengths",
+        "find_maps": "maps",
+        "gain_of": "comparison",
+        "gap_closed": "ladder",
+        "hd95": "surface",
+        "holm": "correction",
+        "iou": "overlap",
+        "macro_rows": "spread",
+        "match": "instances",
+        "mean_average_precision": "instances",
+        "mean_sd": "statistics",
+        "mean_surface_distance": "surface",
+        "measure_surfaces": "surface",
+        "merge_share": "instances",
+        "metrics_table": "metrics",
+        "non_inferiority": "comparison",
+        "normalised_surface_dice": "surface",
+        "pair_up": "pairing",
+        "panoptic_quality": "instances",
+        "precision": "overlap",
+        "pseudonyms_of": "privacy",
+        "read_groups": "groups",
+        "recall": "overlap",
+        "recovery": "ladder",
+        "reliability_table": "calibration",
+        "score_case": "scores",
+        "score_folders": "folders",
+        "score_tables": "summary",
+        "scores_document": "document",
+        "sign_flip_test": "sign_flips",
+        "split_share": "instances",
+        "spreads": "spread",
+        "summarise": "summary",
+        "with_groups": "groups",
+        "with_sizes": "sizes",
+        "without_names": "privacy",
+        "write_conventions": "document",
+        "write_scores": "spread",
+    },
+)

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from segdistill.data.readers import pixel_size as sizes
 from segdistill.data.readers.faults import native_dtype, reading
@@ -15,6 +14,9 @@ from segdistill.data.readers.naming import name_channels
 from segdistill.data.readers.source import OpenedImage
 from segdistill.data.readers.zarr_chunks import CheckedChunks
 from segdistill.errors import DataError
+
+if TYPE_CHECKING:
+    import zarr
 
 _MARKERS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _VERSIONS = ("0.4", "0.5")
@@ -39,6 +41,8 @@ def open_ome_zarr(path: Path, *, channels: Sequence[str] | None, axes: str | Non
         DataError: The folder is no OME-Zarr of version 0.4 or 0.5, or a plate, or holds several
             images; or, when it is read, chunks are missing or damaged.
     """
+    import zarr
+
     source = str(path)
     with reading(source, "OME-Zarr"):
         folder, group, metadata = _image(path, source)
@@ -70,8 +74,10 @@ def open_ome_zarr(path: Path, *, channels: Sequence[str] | None, axes: str | Non
     )
 
 
-def _image(path: Path, source: str) -> tuple[Path, zarr.Group, Mapping[str, Any]]:
+def _image(path: Path, source: str) -> tuple[Path, "zarr.Group", Mapping[str, Any]]:
     """Return the folder of the one image, its group and its OME metadata."""
+    import zarr
+
     group = zarr.open_group(store=path, mode="r")
     metadata = _ome(group)
     if "plate" in metadata or "well" in metadata:
@@ -88,7 +94,7 @@ def _image(path: Path, source: str) -> tuple[Path, zarr.Group, Mapping[str, Any]
     return folder, image, _ome(image)
 
 
-def _ome(group: zarr.Group) -> dict[str, Any]:
+def _ome(group: "zarr.Group") -> dict[str, Any]:
     """Return OME metadata: under ``ome`` since version 0.5, at the top before."""
     attributes = dict(group.attrs)
     nested = attributes.get("ome")

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import tifffile
-import zarr
 
 from segdistill.data.readers.faults import native_dtype, reading
 from segdistill.data.readers.layout import Layout, find_layout
@@ -115,6 +114,8 @@ def _stored(series: tifffile.TiffPageSeries) -> StoredArray:
         assert page.dtype is not None  # noqa: S101 - the caller has refused files without
         stored = page.dtype.newbyteorder(page.parent.byteorder)
         return MappedPixels(Path(page.parent.filehandle.path), stored, series.dataoffset, series.shape)
+    import zarr
+
     return zarr.open_array(store=series.aszarr(level=0), mode="r")
 
 

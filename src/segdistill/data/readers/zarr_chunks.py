@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from segdistill.errors import DataError
+
+if TYPE_CHECKING:
+    import zarr
 
 _SHOWN = 5
 _BLOSC_HEADER = 16
@@ -24,7 +26,7 @@ _BLOSC_HEADER = 16
 class CheckedChunks:
     """A Zarr array in a local folder; what a window needs is checked before it is read."""
 
-    array: zarr.Array
+    array: "zarr.Array"
     """The array."""
 
     folder: Path
