@@ -72,6 +72,23 @@ def test_frames_of_a_dicom_file_are_labelled_by_nifti_and_dicom_seg(tmp_path, en
             np.testing.assert_array_equal(sample_of(dataset, f"{name}/000{place + 1}").planes[0], masks[place])
 
 
+def test_masks_of_other_files_are_refused(tmp_path, enhanced):
+    from segdistill.data.dicom_seg_writer import write_dicom_seg
+
+    masks = MASK.transpose(2, 1, 0).astype(np.int32)
+    source, image = tmp_path / "other.dcm", tmp_path / "images" / "a.dcm"
+    for path in (source, image):
+        enhanced(path, VOXELS.transpose(2, 1, 0))
+    (tmp_path / "labels").mkdir()
+    write_dicom_seg(tmp_path / "labels" / "a.dcm", masks, source=source, structure="x", told_apart=False, model="m")
+    with pytest.raises(DataError, match=r"masks of 1 DICOM files, but .*images.a\.dcm is none of them"):
+        read_dataset(tmp_path)
+    image.unlink()
+    nifti(tmp_path / "images" / "a.nii", VOXELS)
+    with pytest.raises(DataError, match=r"pictures in other files than .*a\.nii"):
+        read_dataset(tmp_path)
+
+
 def test_channels_in_files_of_their_own_are_divided_alike(tmp_path):
     for channel, shift in (("t1", 0), ("flair", 1)):
         nifti(tmp_path / "images" / f"ann_{channel}.nii.gz", VOXELS + shift)

@@ -6,7 +6,7 @@ path into it, ``mask.dcm/0003.plane``, means the third frame or file.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int
@@ -43,7 +43,8 @@ def place_of(path: Path, image: Path) -> int | None:
         DataError: It has none of this image, or of several and the image is no DICOM file.
     """
     sources = _sources(read_dataset(path), path)
-    own = read_dataset(image).get("SOPInstanceUID") if is_dicom(image) else None
+    with reading(str(image), "DICOM"), quietly():
+        own = str(read_dataset(image).get("SOPInstanceUID")) if is_dicom(image) else None
     if own is None and len(sources) == 1:
         return None
     if own not in sources:
@@ -84,7 +85,11 @@ def read_segmentation(path: Path) -> Int[np.ndarray, "y x"]:
 
 
 def _pixels(masks: "Segmentation", sources: list[str], number: int | None, file: Path) -> Int[np.ndarray, "y x"]:
-    options = {"combine_segments": True, "ignore_spatial_locations": True, "assert_missing_frames_are_empty": True}
+    options: dict[str, Any] = {
+        "combine_segments": True,
+        "ignore_spatial_locations": True,
+        "assert_missing_frames_are_empty": True,
+    }
     try:
         if len(sources) == 1 and number is not None:
             return masks.get_pixels_by_source_frame(sources[0], [number], **options)[0].astype(np.int32)
@@ -113,13 +118,13 @@ def _read(path: Path, changed: int, size: int) -> "Segmentation":
 
 def _sources(masks: "Dataset", path: Path) -> list[str]:
     """Return the identifiers of the files that a DICOM-SEG file has masks of, in its order."""
-    series = masks.get("ReferencedSeriesSequence") or ()
-    listed = [
-        str(each.ReferencedSOPInstanceUID) for one in series for each in one.get("ReferencedInstanceSequence", ())
-    ]
-    for frame in () if listed else masks.get("PerFrameFunctionalGroupsSequence") or ():
-        for derived in frame.get("DerivationImageSequence") or ():
-            listed += [str(each.ReferencedSOPInstanceUID) for each in derived.get("SourceImageSequence") or ()]
+    with reading(str(path), "DICOM-SEG"), quietly():
+        series = masks.get("ReferencedSeriesSequence") or ()
+        named = [each for one in series for each in one.get("ReferencedInstanceSequence") or ()]
+        for frame in () if named else masks.get("PerFrameFunctionalGroupsSequence") or ():
+            for derived in frame.get("DerivationImageSequence") or ():
+                named += derived.get("SourceImageSequence") or ()
+        listed = [str(each.ReferencedSOPInstanceUID) for each in named]
     if not listed:
         raise DataError(f"{path} does not say of which DICOM file it holds masks. Save it as NIfTI or PNG instead.")
     return list(dict.fromkeys(listed))

@@ -8,6 +8,7 @@ from segdistill.data.case import Case, image_files, shown
 from segdistill.data.dicom_labels import is_segmentation, place_of
 from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import count_planes
+from segdistill.data.readers.dicom_header import is_dicom
 from segdistill.data.readers.planes import plane_path
 from segdistill.errors import DataError
 
@@ -84,7 +85,14 @@ def _plane(case: Case, image: Path | Mapping[str, Path], number: int, count: int
 
 def _part(path: Path, number: int, count: int, case: Case) -> Path:
     """Return what a label file says of one plane."""
-    if not is_segmentation(path):
+    image = image_files(case)[0]
+    if is_segmentation(path):
+        if not is_dicom(image) or place_of(path, image) is not None:
+            raise DataError(
+                f"{path} holds masks of pictures in other files than {image}, so it is not clear which belongs to which"
+                " of its planes. Give the DICOM files themselves, or save the label as NIfTI on the image's grid."
+            )
+    else:
         own = 1 if is_outlines(path) else count_planes(path)
         if own != count:
             raise DataError(

@@ -63,8 +63,8 @@ class _Frame:
         return self._pixels[index].copy()
 
     def _decoded(self) -> Shaped[np.ndarray, "..."]:
-        from pydicom.pixels import pixel_array
         from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+        from pydicom.pixels.utils import pixel_array
 
         register()
         values, header = self.values, self.header
@@ -132,7 +132,7 @@ def count_frames(path: Path) -> int:
 
 def _refuse_syntax(header: Header, source: str) -> None:
     """Refuse pixels that are compressed in a way that nothing here undoes."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     register()
     syntax = header.dataset.file_meta.TransferSyntaxUID

@@ -34,7 +34,7 @@ def is_available(uid: str) -> bool:
 @cache
 def register() -> None:
     """Tell pydicom of this module, once."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     for uid in _DECODERS:
         get_decoder(uid).add_plugin("segdistill", (__name__, "decode_frame"))

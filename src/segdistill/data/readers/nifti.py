@@ -128,15 +128,17 @@ def read_volume(path: Path) -> Volume:
         DataError: The file is damaged, or not one volume.
     """
     try:
-        import nibabel
+        from nibabel.loadsave import load
+        from nibabel.nifti1 import Nifti1Pair
     except ImportError as error:
         raise MissingExtra("nibabel", "medical", f"Reading {path}") from error
     with reading(str(path), "NIfTI"):
-        image = nibabel.load(path)
-        if not isinstance(image, nibabel.nifti1.Nifti1Pair):
+        image: Any = load(path)
+        if not isinstance(image, Nifti1Pair):
             raise ValueError(f"it is {type(image).__name__}")
         affine = np.asarray(image.affine, np.float64)
-        voxels = image.dataobj  # the header that nibabel hands out has forgotten where they begin and what they mean
+        # The header that nibabel hands out has forgotten where the voxels begin and what they mean.
+        voxels: Any = image.dataobj
         linear = Linear.stated(voxels.slope, voxels.inter)
     shape = tuple(int(length) for length in image.shape)
     plane, stack = _axes(shape, path)
@@ -160,7 +162,7 @@ def _axes(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int], int | No
 def _pixel_size(volume: Volume, source: str) -> float | None:
     """Return the side of a pixel, micrometres."""
     header = volume.header
-    unit = header.get_xyzt_units()[0]
+    unit: Any = header.get_xyzt_units()[0]
     # Many programs place a volume in the patient and leave its unit out; all that read it then take millimetres.
     placed = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
     unit = {"micron": "µm", "unknown": "mm" if placed else None}.get(unit, unit)
