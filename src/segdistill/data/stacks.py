@@ -54,6 +54,19 @@ def planes_of(image: Path | Mapping[str, Path]) -> Sequence[Path | Mapping[str, 
     return [{name: plane_path(path, number) for name, path in image.items()} for number in range(1, count + 1)]
 
 
+def named_planes(name: str, path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of each plane of a file; of a single plane, those of the file.
+
+    Raises:
+        MissingExtra: What reads such files is not installed.
+    """
+    planes = count_planes(path)
+    if planes == 1:
+        yield name, path
+    else:
+        yield from ((f"{name}/{number:04d}", plane_path(path, number)) for number in range(1, planes + 1))
+
+
 def notes(before: Sequence[Case], after: Sequence[Case]) -> Iterator[str]:
     """Yield a remark where files were divided.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int32, Shaped
 
+from segdistill.data.belonging import refuse_elsewhere
 from segdistill.data.case import shown
 from segdistill.data.labels import read_labels
 from segdistill.data.outlines import read_uncounted
@@ -145,6 +146,7 @@ def _prediction(
     if pair.prediction is None:
         return None
     try:
+        refuse_elsewhere(pair.prediction, [pair.label])
         prediction = meaning.read(pair.prediction, "prediction", shape)
         _refuse_other_shape(pair.prediction.as_posix(), prediction.shape[1:], pair, shape)
         _refuse_crowds(pair.prediction, shape)

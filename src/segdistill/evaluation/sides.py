@@ -13,6 +13,7 @@ from segdistill.data.folders import coco_files, label_stem
 from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import BUILTIN, is_known
 from segdistill.data.readers.ome_zarr import is_zarr
+from segdistill.data.stacks import named_planes
 from segdistill.errors import ConfigError, DataError, nearest
 
 Coco = tuple[tuple[Path, CocoFile], ...]
@@ -96,7 +97,7 @@ def _by_name(folder: Path, files: list[Path], what: str) -> dict[str, Path]:
     doubled = [" and ".join(map(str, paths)) for paths in found.values() if len(paths) > 1]
     if doubled:
         raise DataError(f"{folder} has several files of one stem: {shown(doubled)}. Keep one of each.")
-    return {name: paths[0] for name, paths in found.items()}
+    return {name: path for whole, paths in found.items() for name, path in named_planes(whole, paths[0])}
 
 
 def _below(folder: Path) -> Iterator[Path]:
