@@ -148,6 +148,7 @@ def test_equal_pixels_are_found_whatever_the_file(tmp_path):
 
 def test_one_pixel_in_the_last_strip_makes_a_difference(tmp_path):
     tall = np.zeros((2500, 3), np.uint8)
+    tall[0, 0] = 7
     other = tall.copy()
     other[-1, -1] = 1
     assert equal_content(saved(tmp_path, a__tif=tall, b__tif=other)) == []

@@ -138,6 +138,17 @@ def test_a_manifest_is_divided_and_may_name_masks_of_a_whole_series(tmp_path, di
         np.testing.assert_array_equal(sample_of(dataset, str(place)).planes[0], MASK[:, :, place].T)
 
 
+def test_empty_first_slices_of_many_scans_do_not_make_them_one_group(tmp_path):
+    from segdistill.study.duplicates import keep_together
+
+    for seed, name in enumerate("ab"):
+        voxels = np.random.default_rng(seed).integers(0, 200, VOXELS.shape).astype(np.uint8)
+        voxels[:, :, 0] = 0
+        nifti(tmp_path / "images" / f"{name}.nii", voxels)
+    cases, notes = keep_together(read_dataset(tmp_path).cases)
+    assert ({case.group for case in cases}, notes) == ({"a", "b"}, ())
+
+
 def test_a_label_that_cannot_be_divided_is_refused(tmp_path):
     nifti(tmp_path / "images" / "a.nii", VOXELS)
     nifti(tmp_path / "labels" / "a.nii", MASK[:, :, :2])

@@ -123,6 +123,9 @@ def equal_content(
 ) -> list[tuple[str, ...]]:
     """Return the names of cases whose images have the same pixels, whatever the files are called.
 
+    Images of one value throughout show nothing that could be the same, as the empty first slices of scans, and are left
+    out.
+
     Args:
         cases: Only images of equal size are decoded, and those by strips. The same numbers in another
             integer type, and one grey channel instead of several equal ones, are the same picture.
@@ -145,21 +148,26 @@ def equal_content(
 
 
 def fingerprint(opened: ImageSource) -> tuple[str, ...]:
-    """Return what two images share only if they have the same pixels; see ``equal_content``."""
+    """Return what two images share only if they have the same pixels; nothing for an image of one value throughout."""
     height, width = opened.shape[1:]
-    spans = [slice(y, min(y + _STRIP, height)) for y in range(0, height, _STRIP)]
-    return tuple(sha256_array(_plain(opened.read((span, slice(0, width))))) for span in spans)
+    found, ends = [], set()
+    for top in range(0, height, _STRIP):
+        strip = opened.read((slice(top, min(top + _STRIP, height)), slice(0, width)))
+        found.append(sha256_array(_plain(strip)))
+        ends |= {strip.min().item(), strip.max().item()}
+    return tuple(found) if len(ends) > 1 else ()
 
 
 def same(prints: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return the names that share a fingerprint, in order, where there are at least two.
+    """Return the names that share a fingerprint, in order, where there are at least two; an empty one is none.
 
     >>> same({"a": ("1",), "b": ("2",), "c": ("1",)})
     [('a', 'c')]
     """
     alike = defaultdict(list)
     for name, found in prints.items():
-        alike[found].append(name)
+        if found:
+            alike[found].append(name)
     return [tuple(names) for names in alike.values() if len(names) > 1]
 
 

@@ -36,7 +36,9 @@ def remarks(
         yield f"Of one patient each, as their DICOM files say: {shown(patients)}. Training keeps them in one split."
     yield from (f"The same picture: {shown(names)}.{_ADVICE}" for names in equal)
     told = [set(names) for names in equal]
-    new = [names for names in alike if not any(set(names) <= each for each in told)]
+    group = {case.name: case.group for case in dataset.cases}
+    torn = [names for names in alike if len({group[name] for name in names}) > 1]  # slices of a scan are alike
+    new = [names for names in torn if not any(set(names) <= each for each in told)]
     yield from (f"Nearly the same picture: {shown(names)}.{_ADVICE}" for names in new)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.data.case import image_files
+from segdistill.data.readers.planes import file_of
 from segdistill.files import sha256_array, write_json
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import Dropped, Facts, Licence
@@ -125,7 +126,12 @@ def dropped(bench: Bench) -> tuple[Dropped, ...]:
 
 def file_names(bench: Bench) -> dict[str, list[str]]:
     """Return the names of each image's files, by case."""
-    return {case.name: [path.name for path in image_files(case)] for case in bench.prepared.dataset.cases}
+    return {case.name: [_short(path) for path in image_files(case)] for case in bench.prepared.dataset.cases}
+
+
+def _short(path: Path) -> str:
+    """Return the name of a file; of a plane, that of its file and its own."""
+    return path.relative_to(file_of(path).parent).as_posix()
 
 
 def command_line(settings: Settings, words: Sequence[str]) -> str:
