@@ -42,10 +42,10 @@ def alike_names(pictures: Mapping[str, Float32[np.ndarray, "side side"]]) -> lis
     Args:
         pictures: Name to what ``small_picture`` made of its image.
     """
-    if len(pictures) < 2:
+    names = [name for name, picture in pictures.items() if np.ptp(picture) > 0]  # empty slices are not alike
+    if len(names) < 2:
         return []
-    names = list(pictures)
-    groups = alike_groups(np.stack(list(pictures.values())))
+    groups = alike_groups(np.stack([pictures[name] for name in names]))
     return [tuple(names[index] for index in group) for group in groups if len(group) > 1]
 
 
