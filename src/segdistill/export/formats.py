@@ -85,7 +85,13 @@ def _write_bf16(path: Path, source: Source) -> str:
 def _write_int8(path: Path, source: Source) -> str:
     attention = source.card.architecture.removeprefix("unet-").startswith(BY_TRACING)
     windows = [inputs for shown in source.calibration for inputs in _windows(shown, source.card.crop)]
-    return write_int8(path, source.onnx()[0], windows, attention=attention)
+    return write_int8(path, source.onnx()[0], windows, cuts=_cuts(source.card), attention=attention)
+
+
+def _cuts(card: ModelCard) -> Float32[np.ndarray, " o"]:
+    """Return the probability from which on a pixel belongs to an output: tuned for masks, a half for boundaries."""
+    tuned = {name: own.get("foreground", 0.5) for name, own in card.thresholds.items()}
+    return np.array([tuned.get(name, 0.5) for name in card.outputs], np.float32)
 
 
 def _windows(shown: Shown, side: int) -> list[Inputs]:
