@@ -41,6 +41,7 @@ encoder, in all   millions of weights, for {CHANNELS} channel and {OUTPUTS} outp
 GMAC per Mpx      thousand million multiply-adds per million pixels
 halo              border that makes tiles exact; some see the whole image
 
-Code: unet-tiny is this package's (Apache-2.0); all others have an encoder of
-timm (Apache-2.0) and a decoder of segmentation_models.pytorch (MIT). Weights
-begin at random; nothing is downloaded.""")
+Code: unet-tiny is this package's (Apache-2.0), and vit-tiny's decoder; all
+others have an encoder of timm (Apache-2.0), unets a decoder of
+segmentation_models.pytorch (MIT). Weights begin at random; nothing is
+downloaded.""")

@@ -13,6 +13,7 @@ from segdistill.errors import ConfigError
 from segdistill.networks.encoder_unet import build_encoder_unet
 from segdistill.networks.encoder_weights import load_encoder_weights
 from segdistill.networks.plain_unet import build_plain_unet
+from segdistill.networks.vit import HEADS, build_vit
 
 Build = Callable[[int, int], nn.Module]
 """Makes a student: (channels in, score maps out)."""
@@ -24,6 +25,7 @@ BUILTIN: Mapping[str, Build] = MappingProxyType(
         "unet-efficientnet-b0": partial(build_encoder_unet, "efficientnet_b0"),
         "unet-mobilenetv3": partial(build_encoder_unet, "mobilenetv3_small_100"),
         "unet-swin-tiny": partial(build_encoder_unet, "swin_tiny_patch4_window7_224"),
+        "vit-tiny": partial(build_vit, HEADS),
     }
 )
 """The students with short names. ``unet-`` and a name of ``encoders()`` makes the others."""
