@@ -11,7 +11,7 @@ from torch import nn
 from segdistill import plugins
 from segdistill.errors import ConfigError
 from segdistill.networks.encoder_unet import build_encoder_unet
-from segdistill.networks.encoder_weights import load_encoder_weights
+from segdistill.networks.encoder_weights import begin_encoder
 from segdistill.networks.plain_unet import build_plain_unet
 from segdistill.networks.vit import HEADS, build_vit
 
@@ -65,13 +65,15 @@ def build_student(name: str, *, channels: int, outputs: int, encoder_weights: Pa
         name: One of ``students()``, or the name under which another package registered a student.
         channels: Channels of the image, ≥ 1.
         outputs: Score maps, ≥ 1; see ``segdistill.data.output_names``.
-        encoder_weights: A safetensors file of the encoder's weights as timm publishes them, for
-            images of three channels; ``load_encoder_weights`` says how they are fitted to other
-            numbers. None starts from random weights; nothing is ever downloaded.
+        encoder_weights: A file of the encoder's weights as they are published, for images of three
+            channels (``load_encoder_weights`` says how they are fitted to other numbers); or a folder
+            with an encoder that was trained by itself, and its card. None starts from random weights;
+            nothing is ever downloaded.
 
     Raises:
         UnknownName: No student has this name.
-        ConfigError: A number is not positive, or the student has no timm encoder to load.
+        ConfigError: A number is not positive, the student has no encoder that can be loaded, or the folder holds
+            that of another.
         DataError: The weights do not fit the encoder.
 
     >>> import torch
@@ -85,5 +87,5 @@ def build_student(name: str, *, channels: int, outputs: int, encoder_weights: Pa
         )
     student = plugins.find("student", name, students())(channels, outputs)
     if encoder_weights is not None:
-        load_encoder_weights(student, encoder_weights)
+        begin_encoder(student, name, encoder_weights)
     return student

@@ -1,4 +1,4 @@
-"""Published encoder weights, fitted to the channels at hand."""
+"""Encoder weights to begin with: published ones, fitted to the channels at hand, or those of an earlier command."""
 
 from pathlib import Path
 
@@ -8,13 +8,35 @@ from segmentation_models_pytorch.encoders import TimmUniversalEncoder
 from torch import Tensor, nn
 
 from segdistill.errors import ConfigError, DataError
+from segdistill.networks.encoder_folder import load_encoder_folder
 from segdistill.networks.safe_weights import listed, read_weights
+from segdistill.networks.vit import VitEncoder
+from segdistill.networks.vit_weights import load_vit_weights
 
 _COLOURS = 3
 
 
+def begin_encoder(student: nn.Module, name: str, path: Path) -> None:
+    """Load an encoder's weights into a student, from a file or from a folder of an earlier command.
+
+    Args:
+        student: Built by ``build_student``; only its encoder changes.
+        name: The student's.
+        path: A file, for ``load_encoder_weights``; or a folder with an encoder and its card, for
+            ``load_encoder_folder``.
+
+    Raises:
+        ConfigError: It is the encoder of another student, or the student has none.
+        DataError: It is absent or damaged, or weights are missing or have other shapes.
+    """
+    if path.is_dir():
+        load_encoder_folder(student, name, path)
+    else:
+        load_encoder_weights(student, path)
+
+
 def load_encoder_weights(student: nn.Module, path: Path) -> None:
-    """Load a timm encoder's weights, made for red, green and blue, into a student.
+    """Load an encoder's published weights, made for red, green and blue, into a student.
 
     The first convolution is fitted to the student's channels by timm's rule: for one channel the
     three kernels are added; for c channels they are repeated in turn (red, green, blue, red, ...)
@@ -23,7 +45,8 @@ def load_encoder_weights(student: nn.Module, path: Path) -> None:
 
     Args:
         student: Built by ``build_student``; only its encoder changes.
-        path: Safetensors file with timm's names for the weights. A classifier in it is not used.
+        path: Safetensors file with timm's names for the weights; of `vit-tiny` a pickle of tensors, too. A
+            classifier in it is not used.
 
     Raises:
         ConfigError: The student has no encoder of timm's.
@@ -31,6 +54,9 @@ def load_encoder_weights(student: nn.Module, path: Path) -> None:
             shapes; they are listed.
     """
     encoder = getattr(student, "encoder", None)
+    if isinstance(encoder, VitEncoder):
+        load_vit_weights(encoder, path)
+        return
     if not isinstance(encoder, TimmUniversalEncoder):
         raise ConfigError(
             f"{path} was given as encoder weights, but this student has no timm encoder to load them into."

@@ -107,9 +107,7 @@ def resized_positions(table: Float[Tensor, "y x d"], rows: int, columns: int) ->
     >>> resized_positions(torch.tensor([[[0.0], [4.0]]]), 1, 4).flatten().tolist()
     [0.0, 1.0, 3.0, 4.0]
     """
-    along_y, along_x = (
-        _weights(old, new, table) for old, new in zip(table.shape[:2], (rows, columns), strict=True)
-    )
+    along_y, along_x = (_weights(old, new, table) for old, new in zip(table.shape[:2], (rows, columns), strict=True))
     wide = torch.tensordot(along_y, table, dims=([1], [0]))
     return torch.tensordot(along_x, wide, dims=([1], [1])).transpose(0, 1)
 

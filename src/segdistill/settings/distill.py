@@ -43,8 +43,13 @@ class Protocol(Training):
     labelled_share: Fraction = 0.5
     """Least share of each batch that is drawn from labelled images, where an arm also has unlabelled ones."""
 
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """By what the learning rate is multiplied from each layer of the encoder to the one below it; 0.75 is usual for
+    pre-trained transformers. 1 treats all alike. Below 1, vit-tiny alone has such an order of layers."""
+
     encoder_weights: Path | None = None
-    """A timm safetensors file for the student's encoder. None starts from random weights."""
+    """A file of published weights for the student's encoder, or a folder that `segdistill pretrain` wrote. None starts
+    from random weights."""
 
 
 class Trained(Settings):

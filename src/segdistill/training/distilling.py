@@ -26,6 +26,7 @@ from segdistill.errors import ConfigError
 from segdistill.objectives.weighting import Weighting
 from segdistill.targets.quantise import load_maps
 from segdistill.training.entries import Entry
+from segdistill.training.groups import NO_RATES, parameter_groups
 from segdistill.training.objective import Batch, Objective, Parts, grouped
 from segdistill.training.validation import mean_dice
 
@@ -121,6 +122,7 @@ class Distilling:
         validation: Sequence[Entry],
         drawing: Drawing,
         weight_decay: float,
+        rates: Mapping[Tensor, float] = NO_RATES,
     ) -> None:
         """Set up the streams.
 
@@ -131,6 +133,7 @@ class Distilling:
             validation: Fields to choose the best weights on; empty keeps the last.
             drawing: How crops are drawn.
             weight_decay: Of the student's matrices, per unit of learning rate, ≥ 0.
+            rates: Peak learning rates of weights that have one of their own.
 
         Raises:
             ConfigError: There is no field to learn from.
@@ -141,6 +144,7 @@ class Distilling:
         self.validation = validation
         self.drawing = drawing
         self.weight_decay = weight_decay
+        self.rates = rates
         self.labelled = [entry for entry in training if entry.labelled]
         self.unlabelled = [entry for entry in training if not entry.labelled]
         if not training:
@@ -150,12 +154,10 @@ class Distilling:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the groups: weight decay on the student's matrices only, none on anything else."""
-        student = [p for p in self.both.student.parameters() if p.requires_grad]
         learned = [] if self.both.learned is None else list(self.both.learned.parameters())
-        return [
-            {"params": [p for p in student if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [*(p for p in student if p.ndim <= 1), *learned], "weight_decay": 0.0},
-        ]
+        return parameter_groups(
+            self.both.student.parameters(), weight_decay=self.weight_decay, undecayed=learned, rates=self.rates
+        )
 
     def batch(self, step: int, rank: int, world: int) -> list[Crop]:
         """Return this process's crops of one step."""

@@ -13,6 +13,7 @@ from segdistill.engine import Outcome, Plan, train
 from segdistill.inference.thresholds import tune_thresholds
 from segdistill.networks.build import build_student
 from segdistill.networks.last_layer import WithFeatures
+from segdistill.networks.layer_rates import layer_factors
 from segdistill.networks.model import load_model
 from segdistill.networks.stain_head import WithStains
 from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
@@ -97,6 +98,8 @@ def fit(
     )
     if recipe.start is not None:
         network.load_state_dict(load_model(recipe.start).module.state_dict())
+    rate = protocol.learning_rate or usual_learning_rate(recipe.student)
+    factors = layer_factors(network, protocol.layer_decay)
     stained = WithStains(network, outputs) if objective.stains else network
     student = WithFeatures(stained) if objective.classes else stained
     problem = Distilling(
@@ -112,8 +115,8 @@ def fit(
             dropped=len(arm.dropped_channels),
         ),
         weight_decay=protocol.weight_decay,
+        rates={weight: rate * factor for weight, factor in factors.items()},
     )
-    rate = protocol.learning_rate or usual_learning_rate(recipe.student)
     outcome = train(problem, folder, make_plan(protocol, learning_rate=rate, seed=seed, device=device), notice=notice)
     network = (stained.own() if isinstance(stained, WithStains) else network).cpu().eval()
     return Fitted(network, tune_thresholds(judged(network, validation, structures, device="cpu"), structures), outcome)
