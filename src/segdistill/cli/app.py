@@ -19,6 +19,7 @@ COMMANDS = {
     "distill": "The main job: teach a small student, and say what the teacher bought.",
     "study": "Compare arms, students, label budgets and seeds; run what is missing.",
     "adapt": "Fit a SAM to a task with few labels, and keep it as a teacher.",
+    "pretrain": "Pre-train a student's encoder on images without their labels.",
     "predict": "Segment images of any size with a student.",
     "export": "Write a student for other runtimes, each proved equal on real images.",
     "bench": "Time a student on this machine, by everything that can run it.",

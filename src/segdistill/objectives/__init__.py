@@ -13,11 +13,13 @@ optimiser step, so the parts of a batch add up to the whole.
     b y x      token_mse, token_cosine, token_smooth_l1, hidden_mse    token_weights
     b          gram, pairwise, attention_map                           grid_weights
     b m y x    prototype_matching (m: the outputs and the rest)        prototype_weights
+    b n        normalised_patch_mse (n: patches)                       1 where the patch was hidden
+    b          contrastive                                             1
 
 ``scores`` are logits, ``target`` is what a teacher said (or a label as 0 and 1), ``counts`` is how
 much each pixel counts, 0 to 1. Half precision is widened to float32 inside. Values under pixels
-that do not count never matter, but must be finite: 0 × nan is nan. The last two rows compare
-features: tokens ``b d y x`` of student and teacher, and ``counts`` per token.
+that do not count never matter, but must be finite: 0 × nan is nan. The rows from token_mse to
+prototype_matching compare features: tokens ``b d y x`` of student and teacher, and ``counts`` per token.
 """
 
 from segdistill.plugins import lazy_exports
@@ -47,6 +49,7 @@ _WHERE = {
     "build_balancing": "balancing",
     "build_weighting": "weighting",
     "channel_kl": "divergence",
+    "contrastive": "contrast",
     "check_anchored": "distillation",
     "check_exclusive": "distillation",
     "collapsed_teachers": "collapse",
@@ -65,6 +68,7 @@ _WHERE = {
     "load_standardisation": "standardise",
     "merge_moments": "moments",
     "moments_of": "moments",
+    "normalised_patch_mse": "patches",
     "pairwise": "relations",
     "pixel_kl": "divergence",
     "pixel_weights": "weights",

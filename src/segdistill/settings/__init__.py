@@ -12,6 +12,8 @@ from segdistill.settings.distill import Arm, Distill, Protocol
 from segdistill.settings.evaluate import Evaluate
 from segdistill.settings.export import Export
 from segdistill.settings.predict import Predict
+from segdistill.settings.pretrain import Pretrain
+from segdistill.settings.pretraining import Contrast, Masked, Pretraining, TaskSpecific
 from segdistill.settings.run_folder import RunFolder, open_run
 from segdistill.settings.shift import Shift
 from segdistill.settings.source import Images, Source
@@ -27,12 +29,16 @@ __all__ = [
     "Arm",
     "Bench",
     "Check",
+    "Contrast",
     "Distill",
     "Evaluate",
     "Export",
     "Images",
+    "Masked",
     "NamedTeacher",
     "Predict",
+    "Pretrain",
+    "Pretraining",
     "Protocol",
     "RunFolder",
     "Settings",
@@ -41,6 +47,7 @@ __all__ = [
     "Study",
     "StudyArm",
     "Targets",
+    "TaskSpecific",
     "TeacherChoice",
     "TeacherSpec",
     "Training",

@@ -5,6 +5,7 @@ from segdistill.plugins import lazy_exports
 _WHERE = {
     "Adapted": "adapt_job",
     "Finished": "conclusion",
+    "Pretrained": "pretrain_job",
     "adapt": "adapt_job",
     "check_targets": "targets_job",
     "demo": "demonstration",
@@ -13,6 +14,7 @@ _WHERE = {
     "headline": "conclusion",
     "make_account": "account",
     "make_targets": "targets_job",
+    "pretrain": "pretrain_job",
     "study": "study_job",
     "study_headline": "study_account",
     "verdict_on": "verdict",

@@ -101,6 +101,11 @@ def token_shapes(model: SamModel) -> dict[str, tuple[int, int]]:
     return {EMBEDDING: (encoder.patch, encoder.neck), **blocks}
 
 
+def global_layers(model: SamModel) -> tuple[str, ...]:
+    """Return the names of the token grids after the blocks that see the whole square at once, shallowest first."""
+    return tuple(f"hidden.{block + 1}" for block in encoder_of(model.config).global_blocks)
+
+
 def _prepare(model: SamModel, image: Float[np.ndarray, "c y x"]) -> tuple[Float[Tensor, "1 3 side side"], Square]:
     if len(image) != 3:
         raise ShapeError(f"SAM takes an image of three channels, but this one has {len(image)}. Name three.")
