@@ -67,8 +67,8 @@ def wave_positions(rows: int, columns: int, width: int) -> Float[Tensor, "n d"]:
     Source:
         Vaswani et al. 2017, arXiv:1706.03762, section 3.5, for each axis half of the width.
 
-    >>> wave_positions(1, 2, 4).round(decimals=2).tolist()
-    [[0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.84, 0.54]]
+    >>> (100 * wave_positions(1, 2, 4)).round().tolist()
+    [[0.0, 100.0, 0.0, 100.0], [0.0, 100.0, 84.0, 54.0]]
     """
     speeds = torch.exp(torch.arange(width // 4) * (-math.log(10_000) / (width // 4)))
 

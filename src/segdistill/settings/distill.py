@@ -13,7 +13,7 @@ from segdistill.settings.source import Fraction, Source
 from segdistill.settings.teacher import TeacherChoice, TeacherSpec
 from segdistill.settings.training import Positive, Training
 
-Role = Literal["baseline", "student", "control", "all-labels", "all-labels student", "targets alone"]
+Role = Literal["baseline", "pretrained", "student", "control", "all-labels", "all-labels student", "targets alone"]
 
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -110,6 +110,10 @@ class Arm(Settings):
 
     predicted_channels: tuple[str, ...] = ()
     """Channels that the network learns to predict beside its masks, while it trains."""
+
+    encoder_weights: Path | None = None
+    """What its student's encoder begins with, where that is not the protocol's for all arms; its own protocol says the
+    same. None: it is."""
 
     @model_validator(mode="after")
     def _learns_something(self) -> "Arm":

@@ -42,6 +42,10 @@ class StudyArm(Settings):
     predicted_channels: tuple[str, ...] = ()
     """Channels that the network learns to predict beside its masks, while it trains: a rival."""
 
+    encoder_weights: Path | None = None
+    """A folder that `segdistill pretrain` wrote, or a file of published weights, that this arm's students begin with:
+    so arms compare ways of pre-training. None is the protocol's."""
+
     protocol: dict[str, Any] = Field(default_factory=dict)
     """What of the protocol differs in this arm. Refused unless ``why`` says why: such arms do not compare."""
 
@@ -128,6 +132,21 @@ class Study(Trained, Source):
             raise ValueError("no arm is without a teacher, so there is nothing to compare with. Add a baseline")
         return self
 
+    @model_validator(mode="after")
+    def _begins_once(self) -> "Study":
+        for arm in self.arms:
+            if arm.encoder_weights is None:
+                continue
+            if self.start is not None:
+                raise ValueError(
+                    f"arm {arm.name!r} has encoder_weights, which the whole model at start would replace. Leave one of"
+                    " the two out"
+                )
+            if "encoder_weights" in arm.protocol:
+                raise ValueError(f"arm {arm.name!r} has encoder_weights twice: in its protocol, too")
+        return self
+
     def protocol_of(self, arm: StudyArm) -> Protocol:
         """Return the protocol of an arm."""
-        return Protocol.model_validate({**self.protocol.model_dump(), **arm.protocol})
+        own = {} if arm.encoder_weights is None else {"encoder_weights": arm.encoder_weights}
+        return Protocol.model_validate({**self.protocol.model_dump(), **own, **arm.protocol})

@@ -154,18 +154,24 @@ def _teacher(tables: Mapping[str, ScoreTable], labels: Labels) -> ArmAccount:
 def baseline_of(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     """Return the arm without a teacher that has the same labels; None for such an arm itself.
 
-    Of several, the one with the same other terms: nothing but the teacher should differ.
+    Of several, the one with the same other terms: nothing but the teacher should differ. Of an arm without a
+    teacher that was pre-trained, it is one that was not.
     """
-    return None if arm.teacher is None else _closest(arm, [other for other in arms if other.labels == arm.labels])
+    same = [other for other in arms if other.labels == arm.labels]
+    if arm.teacher is None:
+        return None if arm.encoder_weights is None else _closest(arm, same)
+    return _closest(arm, same)
 
 
 def _closest(arm: Arm, others: Sequence[Arm]) -> Arm | None:
-    untaught = [other for other in others if other.teacher is None]
+    begun = {None} if arm.teacher is None else {None, arm.encoder_weights}
+    untaught = [other for other in others if other.teacher is None and other.encoder_weights in begun]
     return min(untaught, key=lambda other: _unlike(arm, other)) if untaught else None
 
 
 def _unlike(arm: Arm, other: Arm) -> int:
-    return (arm.boundary != other.boundary) + (arm.weighting != other.weighting)
+    terms = (arm.boundary != other.boundary) + (arm.weighting != other.weighting)
+    return terms + 3 * (arm.teacher is not None and arm.encoder_weights != other.encoder_weights)
 
 
 def _saved(

@@ -32,6 +32,7 @@ from segdistill.networks.model import Model, save_model
 from segdistill.objectives import distillation_term
 from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
+from segdistill.study.encoder_start import EncoderStart, encoder_start
 from segdistill.study.metering import metered
 from segdistill.study.preparation import Prepared, budget_seed, labelled_budget
 from segdistill.study.starting import Start
@@ -72,6 +73,11 @@ class Bench:
     def structures(self) -> tuple[Structure, ...]:
         """What is segmented."""
         return self.prepared.dataset.structures
+
+    @property
+    def encoder(self) -> EncoderStart | None:
+        """The encoder weights that every student begins with; None: random ones, or those of ``start``."""
+        return encoder_start(self.protocol.encoder_weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +212,7 @@ def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
     budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=budget_seed(bench.split_seed, seed))
     validation = 0 if arm.labels == 0 else len(bench.prepared.labelled("validation"))
     before = 0 if bench.start is None else bench.start.card.labels_used
+    before += 0 if bench.encoder is None else bench.encoder.labels_used
     if arm.teacher is None:
         return Labels(len(budget), validation, 0, before=before)
     teaching = bench.teachings[arm.teacher]
@@ -290,7 +297,11 @@ def make_card(
         licences=licences_of(bench, teaching),
         labels_used=labels.total or labels.training + labels.validation,
         provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement, **began_with(bench)},
-        notes=(*card_notes(labels, teaching), *inversion_note(bench.prepared, trained_on)),
+        notes=(
+            *card_notes(labels, teaching),
+            *(() if bench.encoder is None else bench.encoder.notes(bench.student)),
+            *inversion_note(bench.prepared, trained_on),
+        ),
         familiar=familiar_with(bench, arm, fitted, trained_on),
         halo={"exact": reach_of(bench.student, len(channels), len(output_names(bench.structures))), "fast": fast},
     )
@@ -315,22 +326,24 @@ def reach_of(student: str, channels: int, outputs: int) -> int | None:
 
 
 def licences_of(bench: Bench, teaching: Teaching | None) -> tuple[str, ...]:
-    """Return the licences that bind a student: its teacher's, and those of the model that it began with."""
+    """Return the licences that bind a student: its teacher's, and those of what it began with."""
     own = [] if teaching is None else [f"teacher {teaching.contract.name}: {teaching.contract.licence}"]
     before = () if bench.start is None else bench.start.card.licences
-    return tuple(dict.fromkeys([*own, *before]))
+    encoder = () if bench.encoder is None else bench.encoder.licences
+    return tuple(dict.fromkeys([*own, *before, *encoder]))
 
 
 def began_with(bench: Bench) -> dict[str, Any]:
-    """Return the hash of the weights that a student began with; nothing where they were random."""
-    return {} if bench.start is None else {"began_with_weights_sha256": bench.start.card.weights_sha256}
+    """Return the hashes of the weights that a student began with; nothing where they were random."""
+    whole = {} if bench.start is None else {"began_with_weights_sha256": bench.start.card.weights_sha256}
+    return whole | ({} if bench.encoder is None else bench.encoder.facts())
 
 
 def card_notes(labels: Labels, teaching: Teaching | None) -> tuple[str, ...]:
     """Return what a user of the model should know."""
     notes = [f"Labelled images: {labels.training} in training, {labels.validation} in validation."]
     if labels.before:
-        notes.append(f"It began with the weights of a model for which {labels.before} labelled images had been used.")
+        notes.append(f"It began with weights for which {labels.before} labelled images had been used.")
     if teaching is not None:
         seen = "an unknown number of" if labels.teacher is None else str(labels.teacher)
         notes.append(f"Its teacher was fitted on {seen} labelled images. {teaching.contract.note}".strip())

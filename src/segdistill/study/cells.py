@@ -78,6 +78,7 @@ def _arm(study: Study, plan: StudyArm, labels: int | None) -> Arm:
         weighting=plan.weighting,
         dropped_channels=plan.dropped_channels,
         predicted_channels=plan.predicted_channels,
+        encoder_weights=plan.encoder_weights,
     )
 
 
@@ -85,9 +86,12 @@ def role_of(study: Study, plan: StudyArm, labels: int | None) -> Role:
     """Return what an arm stands for in the account.
 
     An arm without a teacher is a baseline, or the reference where it has all labels and others have
-    fewer. A teacher that sees no channel beyond the student's, or a shuffled one, makes a control.
+    fewer; or pre-trained, where it begins with an encoder of its own. A teacher that sees no channel
+    beyond the student's, or a shuffled one, makes a control.
     """
     fewer = any(budget != "all" for budget in study.labels)
+    if plan.teacher is None and plan.encoder_weights is not None:
+        return "pretrained"
     if plan.teacher is None:
         return "all-labels" if labels is None and fewer else "baseline"
     spec = study.teachers[plan.teacher]

@@ -8,6 +8,7 @@ from segdistill.evaluation.metrics import find_metric
 from segdistill.study.account import MAIN, STUDENT, ArmAccount
 
 WORDS = {
+    "pretrained": "the pre-training, beside the same labels",
     "student": "the teacher's targets, beside the same labels",
     "control": "targets of a teacher that knows no more than the student's channels",
     "all-labels student": "the teacher's targets, beside all labels",

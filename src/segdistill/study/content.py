@@ -41,11 +41,12 @@ from segdistill.study.energy import energy_of
 from segdistill.study.saved import saved_words
 from segdistill.study.verdict import Verdict
 
-ROLES = {"all-labels student": "student", "targets alone": "student"}
+ROLES = {"all-labels student": "student", "targets alone": "student", "pretrained": "student"}
 """Roles of arms that the report draws as another."""
 
 DESCRIPTIONS = {
     "baseline": "the student's own network, taught by the labels alone",
+    "pretrained": "the same network, its encoder pre-trained, taught by the labels alone",
     "student": "the same network, taught by labels and teacher",
     "control": "the same, its teacher sees only the student's channels",
     "all-labels": "no teacher, every label there is",

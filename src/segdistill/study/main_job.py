@@ -6,6 +6,7 @@ from segdistill.engine import select_device
 from segdistill.settings import Distill, open_run
 from segdistill.study.arms import RULE, Bench, make_entries, run_arm
 from segdistill.study.conclusion import Finished, Question, conclude
+from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.shift import read_elsewhere
 from segdistill.study.starting import read_start
@@ -54,6 +55,8 @@ def distill(
 
 def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
     """Return what all arms share; the teachers have spoken."""
+    weights = settings.protocol.encoder_weights
+    check_encoder(weights, prepared, student=settings.student, channels=settings.student_channels, rule=RULE)
     start = read_start(
         settings.start,
         student=settings.student,

@@ -75,13 +75,14 @@ def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Questi
     """Return what is asked of the runs of one student.
 
     The verdict is on the first arm whose teacher sees more than the student, at its smallest budget
-    of labels; where there is none, on the first arm that has a teacher, or on the first of all.
+    of labels; where there is none, on the first arm that has a teacher, that was pre-trained, or on the first of all.
     """
     arms = list(dict.fromkeys(run.arm for run in runs))
     students = sorted((arm for arm in arms if arm.role == "student"), key=lambda arm: arm.labels or float("inf"))
     others = [arm for arm in arms if arm.role == "all-labels student"]
     taught = [arm for arm in arms if arm.teacher is not None]
-    asked = next(iter([*students, *others, *taught, *arms]))
+    begun = [arm for arm in arms if arm.encoder_weights is not None]
+    asked = next(iter([*students, *others, *taught, *begun, *arms]))
     teacher = asked.teacher
     by = "" if teacher is None else f", taught by {settings.teachers[teacher].teacher}"
     declared = tuple(

@@ -14,6 +14,7 @@ from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_set
 from segdistill.settings.shard import part_of
 from segdistill.study.arms import RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.cells import Cell, cells_of
+from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.shift import Elsewhere, read_elsewhere
 from segdistill.study.starting import read_start
@@ -105,6 +106,10 @@ def folder_of(settings: Study, cell: Cell) -> Path:
 
 def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[str, Bench]:
     """Return what the runs of each student share; the teachers have spoken."""
+    for arm in settings.arms:
+        for student in settings.students:
+            weights = settings.protocol_of(arm).encoder_weights
+            check_encoder(weights, prepared, student=student, channels=settings.student_channels, rule=RULE)
     device = str(select_device(settings.device, notice=notice))
     asked = {arm.teacher for arm in settings.arms}
     compared = {arm.teacher for arm in settings.arms if distillation_term(arm.distillation).prototypes}
@@ -150,9 +155,9 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
 
 
 def _read(settings: Study, bench: Bench, cell: Cell) -> ArmRun | None:
-    return read_arm(
-        folder_of(settings, cell), cell.arm, cell.seed, labels_of(bench, cell.arm, cell.seed), notice=bench.notice
-    )
+    own = replace(bench, protocol=cell.protocol)
+    labels = labels_of(own, cell.arm, cell.seed)
+    return read_arm(folder_of(settings, cell), cell.arm, cell.seed, labels, notice=bench.notice)
 
 
 def _run(settings: Study, bench: Bench, cell: Cell) -> None:

@@ -67,7 +67,8 @@ def verdict_on(
             " so what the teacher bought was not tested."
         ]
     else:
-        answer, first = _on_question(asked.comparison, score, where)
+        what = "Pre-training" if own.role == "pretrained" else "Distillation"
+        answer, first = _on_question(asked.comparison, score, where, what)
     sentences = [
         *first,
         *_teacher_sentences(own, account),
@@ -81,17 +82,17 @@ def verdict_on(
     return Verdict(answer, tuple(sentences), tuple(remarks))
 
 
-def _on_question(found: Comparison, score: str, where: str) -> tuple[Answer, list[str]]:
+def _on_question(found: Comparison, score: str, where: str, what: str) -> tuple[Answer, list[str]]:
     gain = found.gain
     size = f"{100 * abs(gain.mean):.1f} points of Dice"
     basis = f"({basis_words(found)})"
     careful = _on_few(found)
     if not found.is_claimed():
-        first = f"The data cannot tell whether distillation helped{where}: {as_points(gain.mean)} points of Dice"
+        first = f"The data cannot tell whether {what.lower()} helped{where}: {as_points(gain.mean)} points of Dice"
         return "unclear", [f"{first}, at {score} {basis}.", *_on_detectable(found), *careful]
     if gain.mean > 0:
-        return "yes", [f"Distillation helped{where}: {size} more, to {score} {basis}.", *careful]
-    return "no", [f"Distillation hurt{where}: {size} less, at {score} {basis}.", *careful]
+        return "yes", [f"{what} helped{where}: {size} more, to {score} {basis}.", *careful]
+    return "no", [f"{what} hurt{where}: {size} less, at {score} {basis}.", *careful]
 
 
 def _on_detectable(found: Comparison) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,7 @@ def make_sights(protocol: Pretraining, *, seed: int) -> Sights:
     )
 
 
+@runtime_checkable
 class Lesson(Protocol):
     """One way of pre-training: what is shown, and what is asked of it."""
 

@@ -32,7 +32,7 @@ class Told:
     entry: Entry
     slot: int
     image: Float32[np.ndarray, "c y x"]
-    tokens: Mapping[str, Float32[np.ndarray, "d y x"]]
+    tokens: Mapping[str, Float32[np.ndarray, "_ _ _"]]
     """The teacher's token grids by name."""
 
     maps: Float32[np.ndarray, "o y x"]
@@ -47,12 +47,12 @@ class ToldBatch:
     """Stored views on the device."""
 
     image: Float[Tensor, "b c y x"]
-    tokens: Mapping[str, Float[Tensor, "b d y x"]]
+    tokens: Mapping[str, Float[Tensor, "b _ _ _"]]
     maps: Float[Tensor, "b o y x"]
     counts: Float[Tensor, "b y x"]
     """1 where a pixel lies on the image."""
 
-    cells: Float[Tensor, "b y x"]
+    cells: Float[Tensor, "b _ _"]
     """1 where a token does."""
 
 
@@ -95,12 +95,8 @@ class Views:
         shape = fitted((seen.shape[1], seen.shape[2]), crop)
         key = self.keys[entry.name]
         cells = (shape[0] // CELL, shape[1] // CELL)
-        tokens = {
-            name: _padded(
-                resample_tokens(self.store.tokens(Key(key, number), name), cells).transpose(2, 0, 1), crop // CELL
-            )
-            for name in self.names
-        }
+        grids = {name: resample_tokens(self.store.tokens(Key(key, number), name), cells) for name in self.names}
+        tokens = {name: _padded(grid.transpose(2, 0, 1), crop // CELL) for name, grid in grids.items()}
         maps = np.zeros((0, crop, crop), np.float32)
         if self.maps:
             whole = np.stack([load_maps(each) for each in self.store.maps(Key(key, 0)).values()])
