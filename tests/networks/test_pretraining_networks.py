@@ -11,6 +11,7 @@ from segdistill.networks.masked import MaskedAutoencoder
 from segdistill.networks.matched import MatchedEncoder, MatchedStudent
 from segdistill.networks.momentum import WithFollower, momentum_at
 from segdistill.networks.vit import HEADS, VitEncoder
+from segdistill.objectives import normalised_patch_mse
 
 
 @pytest.fixture
@@ -41,6 +42,21 @@ def test_the_order_in_which_the_shown_and_the_hidden_are_listed_does_not_matter(
     with torch.inference_mode():
         one, other = (module(image, torch.tensor([o])) for o in ([4, 1, 0, 5, 2, 3], [0, 4, 1, 3, 5, 2]))
     assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_an_image_can_be_learnt_by_heart(encoder):
+    module = MaskedAutoencoder(encoder, channels=1, hidden=0.5)
+    image, order = torch.rand(1, 1, 32, 48), torch.tensor([[4, 1, 0, 5, 2, 3]])
+    optimiser = torch.optim.AdamW(module.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(40):
+        loss = normalised_patch_mse(module(image, order), image, 16)[:, [0, 5, 2, 3]].mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[0] > 0.9
+    assert losses[-1] < 0.3
 
 
 def test_at_least_one_patch_is_shown(encoder):

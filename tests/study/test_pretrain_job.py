@@ -91,7 +91,7 @@ def losses(folder):
 
 @pytest.mark.parametrize("how", ["contrast", "task"])
 def test_killed_it_goes_on_and_ends_with_the_same_bits(how, tissue, adapter, tmp_path):
-    more = taught(adapter, views=2) if how == "task" else {"how": how}
+    more = taught(adapter, views=2, student="unet-tiny") if how == "task" else {"how": how}
     whole = pretrain(settings_of(tissue, tmp_path / "whole", **more))
     killed = tmp_path / "killed"
     words = ["--data", tissue, "--out", killed, "--label-sets", "cell", "--label-kind", "instances", "--how", how]
@@ -99,6 +99,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_bits(how, tissue, adapter, tmp
     words += ["--protocol.steps", STEPS, "--protocol.batch-size", 2, "--protocol.crop", 32]
     if how == "task":
         words += ["--teacher", f"adapter:{adapter}", "--teacher-channels", "nucleus", "membrane", "--views", 2]
+        words += ["--student", "unet-tiny"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", PROGRAM, "pretrain", *map(str, words)], check=False, env=environment)
     assert done.returncode == -signal.SIGKILL
@@ -172,7 +173,7 @@ def test_validation_and_test_images_among_further_ones_are_refused_by_content(as
             pixels, names = tifffile.imread(path), ["nucleus", "membrane"]
             metadata = {"axes": "CYX", "Channel": {"Name": names}}
             tifffile.imwrite(leak / f"copy_of_{path.name}", pixels, metadata=metadata, compression="zlib")
-    with pytest.raises(ConfigError, match="4 of the images in .* are validation or test images of the data"):
+    with pytest.raises(ConfigError, match=r"4 of the images in .* are validation or test images of the data"):
         pretrain(settings_of(tissue, tmp_path / "out", transfer=tmp_path / "leak"))
     assert not (tmp_path / "out" / "fit").exists()
 

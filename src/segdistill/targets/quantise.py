@@ -48,8 +48,10 @@ def store_tokens(tokens: Float[np.ndarray, "y x d"], storage: TokenStorage) -> d
 
 def load_tokens(stored: dict[str, Shaped[np.ndarray, "..."]]) -> Float32[np.ndarray, "y x d"]:
     """Return a token grid from how it is stored."""
-    values = np.asarray(stored["values"], dtype=np.float32)
-    return values * stored["scale"] if "scale" in stored else values
+    values = np.asarray(stored["values"]).astype(np.float32)
+    if "scale" in stored:
+        values *= stored["scale"]
+    return values
 
 
 def token_cosines(
