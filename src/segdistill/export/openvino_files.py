@@ -53,8 +53,8 @@ def write_int8(
 ) -> str:
     """Write an ONNX file as OpenVINO's .xml and .bin with weights and activations in 8 bits.
 
-    Note [Not in 8 bits]: the normalisation, as raw pixels have 16 bits and more, and the sigmoid. And, where masks would
-    suffer, whatever operations it takes: NNCF finds those that 8 bits harm most.
+    Note [Not in 8 bits]: the normalisation, as raw pixels have 16 bits and more, and the sigmoid. And, where masks
+    would suffer, whatever operations it takes: NNCF finds those that 8 bits harm most.
 
     Args:
         path: The .xml file; the .bin is written beside it first.
