@@ -120,3 +120,9 @@ def test_a_study_begins_with_it_too_but_not_in_an_arm_of_other_channels(tissue, 
     assert same_weights(tmp_path / "study/unet-tiny/model", tmp_path / "before")
     with pytest.raises(ConfigError, match="cannot begin with the model"):
         plan(tissue, tmp_path / "other", arms=({"name": "rival", "dropped_channels": ("membrane",)},), **still)
+
+
+def test_weights_of_an_encoder_beside_a_model_to_begin_with_are_refused(tissue, tmp_path):
+    both = {"start": tmp_path / "before", "protocol": {"encoder_weights": tmp_path / "timm.safetensors"}}
+    with pytest.raises(ConfigError, match=r"protocol\.encoder_weights is void with from"):
+        job(tissue, tmp_path / "run", **both)

@@ -42,3 +42,10 @@ def test_impossible_views_are_refused(wrong):
 def test_a_view_survives_json():
     view = View(window=(0.25, 0.0, 0.5, 1.0), mirrored=True, turns=3)
     assert view_from_json(asdict(view)) == view
+
+
+def test_what_a_view_shows_of_one_pixel_can_be_taken_by_torch():
+    # NumPy takes a mirrored row of one pixel for contiguous, though its stride is negative.
+    for view in (View(mirrored=True), View(turns=1), View(turns=2)):
+        seen = np.ascontiguousarray(view_of(np.ones((1, 1, 1), np.float32), view))
+        assert all(stride > 0 for stride in seen.strides)

@@ -20,6 +20,7 @@ COMMANDS = {
     "study": "Compare arms, students, label budgets and seeds; run what is missing.",
     "adapt": "Fit a SAM to a task with few labels, and keep it as a teacher.",
     "pretrain": "Pre-train a student's encoder on images without their labels.",
+    "agglomerate": "Make one light encoder of several large ones; students begin with it.",
     "predict": "Segment images of any size with a student.",
     "export": "Write a student for other runtimes, each proved equal on real images.",
     "bench": "Time a student on this machine, by everything that can run it.",
@@ -33,7 +34,7 @@ COMMANDS = {
     "datasets": "List public data sets, fetch one, or write the manifest of one.",
 }
 
-TRAINING = frozenset({"demo", "distill", "study", "adapt"})
+TRAINING = frozenset({"demo", "distill", "study", "adapt", "pretrain", "agglomerate"})
 """Commands that several processes do together, started by `torchrun` or `srun`."""
 
 DIVIDED = frozenset({"targets"})

@@ -12,6 +12,7 @@ from segdistill.plugins import lazy_exports
 if TYPE_CHECKING:
     from segdistill.engine.checkpoint import DamagedRun
     from segdistill.engine.devices import select_device
+    from segdistill.engine.foresight import Foreseeing
     from segdistill.engine.leading import lead
     from segdistill.engine.lock import held
     from segdistill.engine.log import read_log
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DamagedRun",
+    "Foreseeing",
     "Outcome",
     "Plan",
     "Problem",
@@ -44,6 +46,7 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "DamagedRun": "checkpoint",
+        "Foreseeing": "foresight",
         "Outcome": "outcome",
         "Plan": "plan",
         "Problem": "problem",

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segdistill.engine.foresight import Foreseeing, Values
 from segdistill.engine.microbatches import Buffers, MicroBatches
 from segdistill.engine.processes import gathered, sum_gradients, summed
 from segdistill.engine.reducer import add_up
@@ -17,8 +18,6 @@ from segdistill.engine.run import Run
 from segdistill.engine.schedule import rate_factor, set_learning_rate
 from segdistill.engine.seeding import seed_step
 from segdistill.errors import ConfigError
-
-Values = dict[str, Float[Tensor, ""]]
 
 
 class Verdict(Enum):
@@ -63,6 +62,9 @@ def take_step(run: Run, samples: list[Any], *, asked_to_stop: Callable[[], bool]
     micro = MicroBatches(samples, lambda part: problem.collate(part, step, run.fabric.device))
     buffers = Buffers(run.state.module)
     totals, images = _whole_step_totals(run, micro)
+    if isinstance(problem, Foreseeing):
+        seen = _whole_step_terms(run, micro, buffers, totals) if problem.needs_terms else None
+        problem.foresee(step, totals, seen)
 
     def differentiate_all(size: int) -> list[_Part]:  # begins anew whenever memory ran out
         buffers.restore()
@@ -95,6 +97,19 @@ def _whole_step_totals(run: Run, micro: MicroBatches) -> tuple[Values, int]:
     count = torch.tensor(float(len(micro.samples)), device=run.fabric.device)
     *totals, images = summed(run.fabric, torch.stack([*own.values(), count]))
     return dict(zip(own, totals, strict=True)), round(images.item())
+
+
+def _whole_step_terms(run: Run, micro: MicroBatches, buffers: Buffers, totals: Values) -> Values:
+    """Return each term over all micro-batches and processes, as the pass that learns will find it; no gradient."""
+
+    def look(size: int) -> Values:
+        buffers.restore()
+        seed_step(run.plan.seed, run.state.step, run.fabric.global_rank)
+        return add_up([run.problem.terms(run.module, batch, totals) for _, batch in micro.of(size)])
+
+    with torch.no_grad():
+        own = run.memory.attempt(look)
+    return dict(zip(totals, summed(run.fabric, torch.stack([own[name] for name in totals])), strict=True))
 
 
 def _differentiate(run: Run, batch: Any, totals: Values, share: float) -> _Part:

@@ -87,5 +87,21 @@ def build_student(name: str, *, channels: int, outputs: int, encoder_weights: Pa
         )
     student = plugins.find("student", name, students())(channels, outputs)
     if encoder_weights is not None:
-        begin_encoder(student, name, encoder_weights)
+        alike = tuple(other for other in students() if same_encoder(name, other))
+        begin_encoder(student, (name, *alike), encoder_weights)
     return student
+
+
+def same_encoder(one: str, other: str) -> bool:
+    """Return whether two students have one encoder: short names stand for timm's.
+
+    >>> same_encoder("unet-mobilenetv3", "unet-mobilenetv3_small_100"), same_encoder("unet-tiny", "unet-resnet18")
+    (True, False)
+    """
+    return _encoder_of(one) == _encoder_of(other)
+
+
+def _encoder_of(student: str) -> str:
+    build = students().get(student)
+    is_unet = isinstance(build, partial) and build.func is build_encoder_unet
+    return build.args[0] if is_unet else student

@@ -1,5 +1,6 @@
 """Encoder weights to begin with: published ones, fitted to the channels at hand, or those of an earlier command."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import timm
@@ -16,12 +17,12 @@ from segdistill.networks.vit_weights import load_vit_weights
 _COLOURS = 3
 
 
-def begin_encoder(student: nn.Module, name: str, path: Path) -> None:
+def begin_encoder(student: nn.Module, names: Sequence[str], path: Path) -> None:
     """Load an encoder's weights into a student, from a file or from a folder of an earlier command.
 
     Args:
         student: Built by ``build_student``; only its encoder changes.
-        name: The student's.
+        names: The student's, and those of others with the same encoder.
         path: A file, for ``load_encoder_weights``; or a folder with an encoder and its card, for
             ``load_encoder_folder``.
 
@@ -30,7 +31,7 @@ def begin_encoder(student: nn.Module, name: str, path: Path) -> None:
         DataError: It is absent or damaged, or weights are missing or have other shapes.
     """
     if path.is_dir():
-        load_encoder_folder(student, name, path)
+        load_encoder_folder(student, names, path)
     else:
         load_encoder_weights(student, path)
 

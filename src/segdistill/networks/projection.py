@@ -89,11 +89,19 @@ class MaskedGenerator(nn.Module):
             nn.Conv2d(wanted, wanted, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(wanted, wanted, 3, padding=1)
         )
 
-    def forward(self, tokens: Float[Tensor, "b _ y x"]) -> Float[Tensor, "b _ y x"]:
-        """Return the teacher's tokens as they are restored; draws from torch's generator while training."""
+    def forward(
+        self, tokens: Float[Tensor, "b _ y x"], draws: Float[Tensor, "b 1 y x"] | None = None
+    ) -> Float[Tensor, "b _ y x"]:
+        """Return the teacher's tokens as they are restored.
+
+        Args:
+            tokens: The student's.
+            draws: Uniform from 0 to 1; while training a token is hidden where its draw is below the part
+                that is hidden. None draws from torch's generator.
+        """
         aligned = self.align(tokens)
         if self.training:
-            aligned = aligned * (torch.rand_like(aligned[:, :1]) >= self.hidden)
+            aligned = aligned * ((torch.rand_like(aligned[:, :1]) if draws is None else draws) >= self.hidden)
         return self.restore(aligned)
 
 

@@ -129,6 +129,11 @@ class LearnedBalancing(nn.Module):
         self.safety = safety
         self._last: dict[str, float] = {}
 
+    @property
+    def scores_losses(self) -> bool:
+        """Whether its scores look at the losses at all."""
+        return not isinstance(self.scores, KeyScores)
+
     def shares(self, seen: Scalars) -> Float[Tensor, " t"]:
         """Return the share of every teacher, 0 of those that are not in ``seen``; gradients reach the scores."""
         names = _present(self.teachers, seen)

@@ -5,6 +5,7 @@ No module here imports torch.
 
 from segdistill.settings.adapt import Adapt
 from segdistill.settings.adaptation import Adaptation, Adapting
+from segdistill.settings.agglomerate import Agglomerate, Agglomerating
 from segdistill.settings.base import Settings, read_toml, validated
 from segdistill.settings.bench import Bench
 from segdistill.settings.check import Check
@@ -20,12 +21,15 @@ from segdistill.settings.source import Images, Source
 from segdistill.settings.study import Study, StudyArm
 from segdistill.settings.targets import Targets
 from segdistill.settings.teacher import NamedTeacher, TeacherChoice, TeacherSpec
-from segdistill.settings.training import Training
+from segdistill.settings.tokens import TokenViews
+from segdistill.settings.training import Optimisation, Training
 
 __all__ = [
     "Adapt",
     "Adaptation",
     "Adapting",
+    "Agglomerate",
+    "Agglomerating",
     "Arm",
     "Bench",
     "Check",
@@ -36,6 +40,7 @@ __all__ = [
     "Images",
     "Masked",
     "NamedTeacher",
+    "Optimisation",
     "Predict",
     "Pretrain",
     "Pretraining",
@@ -50,6 +55,7 @@ __all__ = [
     "TaskSpecific",
     "TeacherChoice",
     "TeacherSpec",
+    "TokenViews",
     "Training",
     "open_run",
     "read_toml",

@@ -48,8 +48,8 @@ class Protocol(Training):
     pre-trained transformers. 1 treats all alike. Below 1, vit-tiny alone has such an order of layers."""
 
     encoder_weights: Path | None = None
-    """A file of published weights for the student's encoder, or a folder that `segdistill pretrain` wrote. None starts
-    from random weights."""
+    """A file of published weights for the student's encoder, or a folder with an encoder that `segdistill pretrain` or
+    `segdistill agglomerate` wrote. None starts from random weights."""
 
 
 class Trained(Settings):
@@ -72,6 +72,12 @@ class Trained(Settings):
 
     shift: Annotated[dict[str, Shift], AfterValidator(_named)] = Field(default_factory=dict)
     """Other data sets by name, on which every student that is done is scored too; more may be added later."""
+
+    @model_validator(mode="after")
+    def _begins_in_one_way(self) -> "Trained":
+        if self.start is not None and self.protocol.encoder_weights is not None:
+            raise ValueError("protocol.encoder_weights is void with from, which brings the encoder's weights")
+        return self
 
     @property
     def teachers_protocol(self) -> Protocol:

@@ -8,9 +8,10 @@ from pydantic import model_validator
 from segdistill.settings.shard import Shard
 from segdistill.settings.source import Images
 from segdistill.settings.teacher import TeacherChoice
+from segdistill.settings.tokens import TokenViews
 
 
-class Targets(TeacherChoice, Images):
+class Targets(TokenViews, TeacherChoice, Images):
     """Store what a teacher says of every image."""
 
     out: Path
@@ -18,6 +19,14 @@ class Targets(TeacherChoice, Images):
 
     maps: Literal["float16", "uint8"] = "float16"
     """How probabilities are stored; uint8 takes half the room, with errors up to 1/510."""
+
+    tokens: bool = False
+    """Store the teacher's patch tokens instead of its maps, on its own grid and at its own size; `agglomerate` learns
+    from them."""
+
+    token_grids: tuple[str, ...] = ()
+    """Which of its token grids, by the names in its contract, such as hidden.12 of a SAM. None named takes the one
+    nearest its maps."""
 
     shard: Shard = "1/1"
     """Which part of the images to do, as k/n: for n processes side by side, k is 1 to n."""
@@ -39,4 +48,15 @@ class Targets(TeacherChoice, Images):
                 f"private hides the names by which {self.teacher} finds its files, and the store would name their"
                 " folder. Store them without it; `distill --private` may use that store, whose names stay in it alone"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_void(self) -> "Targets":
+        of_tokens = [name for name, field in TokenViews.model_fields.items() if getattr(self, name) != field.default]
+        of_tokens += ["token_grids"] if self.token_grids else []
+        if not self.tokens and of_tokens:
+            raise ValueError(f"{', '.join(of_tokens)} is void without tokens: maps are turned with their image")
+        of_maps = [name for name in ("prompting", "maps") if getattr(self, name) not in (None, "float16")]
+        if self.tokens and of_maps:
+            raise ValueError(f"{', '.join(of_maps)} is void with tokens: no map is asked for")
         return self

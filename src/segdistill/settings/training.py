@@ -10,8 +10,8 @@ from segdistill.settings.source import Fraction
 Positive = Annotated[int, Field(gt=0)]
 
 
-class Training(Settings):
-    """How long, in which batches, with which views of the images."""
+class Optimisation(Settings):
+    """How long, in which batches, how fast."""
 
     steps: Positive = 2000
     """Optimiser steps."""
@@ -37,6 +37,16 @@ class Training(Settings):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Arithmetic of the forward pass. 16-mixed needs a GPU."""
 
+    intensity: Fraction = 0.2
+    """Strength of random gain, offset and gamma on the network's input. 0 leaves it alone."""
+
+    validations: Positive = 10
+    """How often in a run the network is validated; the best is kept."""
+
+
+class Training(Optimisation):
+    """How long, in which batches, with which views of the images."""
+
     scale: tuple[float, float] = (0.75, 1.25)
     """Range of the random magnification."""
 
@@ -45,9 +55,3 @@ class Training(Settings):
 
     turns: bool = True
     """Turn images by quarter turns at random. Wrong where up and down differ."""
-
-    intensity: Fraction = 0.2
-    """Strength of random gain, offset and gamma on the network's input. 0 leaves it alone."""
-
-    validations: Positive = 10
-    """How often in a run the network is validated; the best is kept."""

@@ -4,9 +4,11 @@ from segdistill.plugins import lazy_exports
 
 _WHERE = {
     "Adapted": "adapt_job",
+    "Agglomeration": "agglomerate_job",
     "Finished": "conclusion",
     "Pretrained": "pretrain_job",
     "adapt": "adapt_job",
+    "agglomerate": "agglomerate_job",
     "check_targets": "targets_job",
     "demo": "demonstration",
     "distill": "main_job",

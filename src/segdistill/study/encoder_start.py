@@ -11,6 +11,7 @@ from segdistill.data.normalisation import PercentileRule, rule_from_json, rule_t
 from segdistill.data.pseudonyms import image_sha256
 from segdistill.errors import ConfigError
 from segdistill.files import sha256_file
+from segdistill.networks.build import same_encoder
 from segdistill.networks.encoder_folder import EncoderCard, read_encoder
 from segdistill.study.preparation import Prepared
 
@@ -95,7 +96,7 @@ def check_encoder(
     if card is None:
         return
     problems = []
-    if card.architecture != student:
+    if not same_encoder(card.architecture, student):
         problems.append(f"it is that of {card.architecture}, but the student is {student}")
     # One channel may have another name in every laboratory; of several, order and meaning cannot be guessed.
     if len(card.channels) != len(channels) or (len(channels) > 1 and card.channels != tuple(channels)):
@@ -114,5 +115,5 @@ def check_encoder(
         raise ConfigError(
             f"The encoder in {path} or its teacher was trained on {len(known)} of the test images ({shown(known)}), so"
             " no student that begins with it could be scored on them. Give this command the data, split and split-seed"
-            " of `pretrain`, or pre-train anew with those of this command."
+            " of that which made the encoder, or make it anew with those of this one."
         )

@@ -9,13 +9,14 @@ from typing import Any
 
 from segdistill.data.normalisation import rule_to_json
 from segdistill.engine import read_log, select_device
-from segdistill.networks.encoder_folder import CARD, EncoderCard, read_encoder, save_encoder
+from segdistill.networks.encoder_folder import CARD, EncoderCard, TaughtBy, read_encoder, save_encoder
 from segdistill.networks.vit import VitEncoder
 from segdistill.settings import Pretrain, open_run
 from segdistill.study.arms import RULE
 from segdistill.study.pretraining import Course, make_course
 from segdistill.study.surroundings import machine, versions
 from segdistill.study.transfer import TransferSet, gather
+from segdistill.teachers.contract import Contract
 from segdistill.training.fit import usual_learning_rate
 from segdistill.training.pretraining import pretrain_encoder
 
@@ -84,8 +85,7 @@ def _card(settings: Pretrain, transfer: TransferSet, course: Course, device: str
         normalisation=rule_to_json(RULE),
         how=_words(settings, transfer, course),
         heads=encoder.heads if isinstance(encoder, VitEncoder) else None,
-        teacher=None if contract is None else contract.name,
-        teacher_sha256=None if contract is None else contract.weights_sha256,
+        teachers=() if contract is None else (_taught_by(contract),),
         licences=() if contract is None else (f"teacher {contract.name}: {contract.licence}",),
         images=tuple(sorted({transfer.hashes[name] for name in course.images})),
         labelled=course.labelled,
@@ -96,6 +96,15 @@ def _card(settings: Pretrain, transfer: TransferSet, course: Course, device: str
             "versions": versions(),
             "machine": machine(device),
         },
+    )
+
+
+def _taught_by(contract: Contract) -> TaughtBy:
+    return TaughtBy(
+        name=contract.name,
+        weights_sha256=contract.weights_sha256,
+        licence=contract.licence,
+        labels_seen=contract.labels_seen,
     )
 
 

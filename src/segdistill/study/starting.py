@@ -8,6 +8,7 @@ from segdistill.data.labels import Structure, output_names
 from segdistill.data.normalisation import PercentileRule, rule_from_json, rule_to_json
 from segdistill.errors import ConfigError
 from segdistill.networks.card import ModelCard, read_card
+from segdistill.networks.encoder_folder import is_encoder
 from segdistill.settings.run_folder import claim_settings
 
 Notice = Callable[[str], None]
@@ -54,6 +55,10 @@ def read_start(
     """
     if model is None:
         return None
+    if is_encoder(model):
+        raise ConfigError(
+            f"{model} holds an encoder by itself, not a model. Name it with --protocol.encoder-weights, not --from."
+        )
     card = read_card(model)
     problems = list(_problems(card, student, channels, structures, rule))
     if problems:

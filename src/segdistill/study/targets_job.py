@@ -1,7 +1,7 @@
 """Storing what a teacher says of a data set, for one run or for many; and checking what was stored."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from segdistill.data.sample import Sample
 from segdistill.engine import select_device
 from segdistill.engine.ranks import Layout, layout
 from segdistill.errors import ConfigError, DataError
+from segdistill.objectives import save_moments
 from segdistill.settings import Images, Targets
 from segdistill.settings.shard import part_of
+from segdistill.settings.tokens import TokenViews
 from segdistill.study.adapting import known_to
 from segdistill.study.fitted import is_fitted
 from segdistill.study.preparation import open_dataset, read_field, read_privately
@@ -27,13 +29,20 @@ from segdistill.targets import (
     TargetStore,
     Verification,
     create_store,
+    drawn_views,
     named_cases,
     new_header,
     open_store,
     store_folder,
+    token_moments,
     verify_targets,
 )
+from segdistill.targets.statistics import Spread, spread_of
+from segdistill.targets.view import View
+from segdistill.teachers.contract import Contract
+from segdistill.teachers.features_alone import chosen_grids, features_alone
 from segdistill.teachers.load import load_teacher
+from segdistill.teachers.request import CELL
 
 Notice = Callable[[str], None]
 
@@ -47,6 +56,9 @@ class Stored:
 
     summary: Summary
     """What was made, kept and failed."""
+
+    spreads: tuple[Spread, ...] = ()
+    """How the stored tokens spread, of each grid; empty: there are none, or this call made a part of the images."""
 
 
 def make_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Stored:
@@ -76,7 +88,7 @@ def make_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Store
         part=own_part(settings.shard, layout(os.environ)),
         notice=notice,
     )
-    return Stored(folder, summary)
+    return Stored(folder, summary, _spreads(store, settings))
 
 
 def own_part(shard: str, here: Layout) -> tuple[int, int]:
@@ -117,6 +129,18 @@ def check_targets(settings: Targets, *, notice: Notice = lambda _: None) -> Veri
     return verify_targets(open_store(store_folder(settings.out, header)), filling)
 
 
+def _spreads(store: TargetStore, settings: Targets) -> tuple[Spread, ...]:
+    """Keep mean and covariance of all stored tokens beside them, in one pass; not of the part that a process made."""
+    if part_of(settings.shard)[1] > 1:
+        return ()
+    found = []
+    for name in store.header.tokens:
+        moments = token_moments(store, name, store.cases())
+        save_moments(store.folder / f"{name}.moments.safetensors", moments)
+        found.append(spread_of(name, moments))
+    return tuple(found)
+
+
 def _cases(settings: Targets, dataset: Dataset) -> dict[str, Case]:
     return {case.name: case for case in (pseudonymous(dataset.cases) if settings.private else dataset.cases)}
 
@@ -148,18 +172,49 @@ def _filling(settings: Targets, dataset: Dataset, cases: Mapping[str, Case], not
     teacher = load_teacher(
         settings.teacher,
         channels=settings.teacher_channels,
-        structures=dataset.structures,
+        structures=CELL if settings.tokens else dataset.structures,
         prompting=settings.prompting,
         weights=settings.teacher_weights,
         device=str(select_device(settings.device, notice=notice, index=layout(os.environ).local_rank)),
     )
+    if settings.tokens:
+        teacher = features_alone(teacher)
     filling = Filling(
         teachers=[teacher],
         names=sorted(cases),
         read=lambda name: _read(cases[name], dataset, settings, notice),
         structures=dataset.structures,
     )
+    if settings.tokens:
+        return token_header(teacher.contract, settings, settings.token_grids), filling
     return new_header(teacher.contract, maps_as=settings.maps), filling
+
+
+def token_header(contract: Contract, views: TokenViews, grids: Sequence[str] = ()) -> Header:
+    """Return the header of a store of a teacher's features.
+
+    Args:
+        contract: Of a teacher that is asked for nothing else.
+        views: Of the images, and how features are kept.
+        grids: Names of its token grids. Empty takes the one nearest its maps.
+
+    Raises:
+        UnknownName: It has no grid of this name.
+    """
+    return new_header(
+        contract, tokens=chosen_grids(contract, grids), tokens_as=views.tokens_as, views=recorded_views(views)
+    )
+
+
+def recorded_views(views: TokenViews) -> tuple[View, ...]:
+    """Return the views that settings describe; the same for every teacher."""
+    return drawn_views(
+        views.views,
+        seed=views.view_seed,
+        least=views.smallest_view,
+        mirrored=views.mirrored_views,
+        turned=views.turned_views,
+    )
 
 
 def _read(case: Case, dataset: Dataset, settings: Targets, notice: Notice) -> Sample:

@@ -100,7 +100,8 @@ def view_of(array: Shaped[np.ndarray, "c y x"], view: View) -> Shaped[np.ndarray
         first = min(round(start * length), length - 1)
         spans.append(slice(first, max(round((start + extent) * length), first + 1)))
     part = array[:, spans[0], spans[1]]
-    return np.rot90(part[:, :, ::-1] if view.mirrored else part, view.turns, axes=(1, 2))
+    seen = np.rot90(part[:, :, ::-1] if view.mirrored else part, view.turns, axes=(1, 2))
+    return seen if view.is_whole else seen.copy()  # torch takes no array that is read backwards, not even of one pixel
 
 
 def view_from_json(value: Mapping[str, Any]) -> View:

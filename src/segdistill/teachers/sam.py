@@ -42,6 +42,11 @@ class SamTeacher:
         """All of its weights."""
         return sum(each.numel() for each in self.model.parameters())
 
+    @property
+    def encoder_parameters(self) -> int:
+        """Weights of the encoder alone, which its tokens come from."""
+        return sum(each.numel() for each in self.model.vision_encoder.parameters())
+
     @torch.inference_mode()
     def maps(self, image: Float[np.ndarray, "c y x"], hint: Hint = NO_HINT) -> Float[np.ndarray, "k y x"]:
         """Return probabilities on the image's grid; see ``Teacher``."""

@@ -119,7 +119,7 @@ def fit_probe(
         epoch, turn = divmod(step, len(lessons))
         order = torch.randperm(len(lessons), generator=torch.Generator().manual_seed(fit.seed + epoch))
         place = int(order[turn])
-        loss = _loss(_scores(head, encoded[place]), lessons[place])
+        loss = probe_loss(_scores(head, encoded[place]), lessons[place].target, lessons[place].counts)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(head.parameters(), 1.0)
@@ -188,11 +188,20 @@ def _scores(head: nn.Module, encoded: Encoded) -> Float[Tensor, "k y x"]:
     return from_square(head(encoded.embedding.float())[0], encoded.square)
 
 
-def _loss(scores: Float[Tensor, "k y x"], lesson: Lesson) -> Float[Tensor, ""]:
-    target = torch.from_numpy(lesson.target).to(scores.device, torch.float32)
-    weight = torch.from_numpy(lesson.counts).to(scores.device, torch.float32).expand_as(target)
-    entropy = (weight * F.binary_cross_entropy_with_logits(scores, target, reduction="none")).sum()
+def probe_loss(
+    scores: Float[Tensor, "k y x"], target: Float[np.ndarray, "k y x"], counts: Bool[np.ndarray, "y x"]
+) -> Float[Tensor, ""]:
+    """Return what a probe of any encoder is fitted by: cross-entropy plus soft Dice, over the pixels that count.
+
+    Args:
+        scores: Logits, one map per output.
+        target: 0 or 1, or between.
+        counts: Pixels that count.
+    """
+    wanted = torch.from_numpy(target).to(scores.device, torch.float32)
+    weight = torch.from_numpy(counts).to(scores.device, torch.float32).expand_as(wanted)
+    entropy = (weight * F.binary_cross_entropy_with_logits(scores, wanted, reduction="none")).sum()
     probability = torch.sigmoid(scores) * weight
-    both = (probability * target).sum((1, 2))
-    each = (probability.square() + weight * target.square()).sum((1, 2))
+    both = (probability * wanted).sum((1, 2))
+    each = (probability.square() + weight * wanted.square()).sum((1, 2))
     return entropy / weight.sum().clamp_min(1) + (1 - (2 * both + 1) / (each + 1)).mean()

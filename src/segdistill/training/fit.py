@@ -18,7 +18,7 @@ from segdistill.networks.model import load_model
 from segdistill.networks.stain_head import WithStains
 from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
 from segdistill.objectives.weighting import build_weighting
-from segdistill.settings import Arm, Protocol, Training
+from segdistill.settings import Arm, Optimisation, Protocol, Training
 from segdistill.training.distilling import Distilling, Drawing, Taught
 from segdistill.training.entries import Entry
 from segdistill.training.objective import Objective, taught_outputs
@@ -176,7 +176,7 @@ def jitter_of(strength: float) -> Jitter | None:
     )
 
 
-def make_plan(protocol: Training, *, learning_rate: float, seed: int, device: str) -> Plan:
+def make_plan(protocol: Optimisation, *, learning_rate: float, seed: int, device: str) -> Plan:
     """Return the engine's plan of a protocol; of the device, such as "cuda:0", its kind alone counts."""
     every = max(1, protocol.steps // protocol.validations)
     return Plan(
