@@ -1,6 +1,7 @@
 """Fitting a SAM: its loss by hand, the engine's laws, what stops it, and that it learns."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -72,7 +73,9 @@ def loss_of(made, samples, size, step=0):
 
 
 def test_it_keeps_the_engines_protocol():
-    assert isinstance(problem(sam_fit(), [entry()]), Problem)
+    made = problem(sam_fit(), [entry()])
+    assert isinstance(made, Problem)
+    assert isinstance(pickle.loads(pickle.dumps(made)), Problem)  # as other processes get it
 
 
 def test_the_loss_by_hand():

@@ -1,6 +1,7 @@
 """Learning features of several teachers: by hand, laws of cutting a step, what fails, and that it learns."""
 
 import math
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +51,9 @@ def test_it_keeps_the_engines_protocol(stored, agglomerating):
     problem = agglomerating([stored()])
     assert isinstance(problem, Problem)
     assert isinstance(problem, Foreseeing)
+    sent = pickle.loads(pickle.dumps(problem))  # as other processes get it
+    batch, again = (each.collate(each.batch(1, 0, 1), 1, torch.device("cpu")) for each in (problem, sent))
+    torch.testing.assert_close(again.tokens, batch.tokens, rtol=0, atol=0)
 
 
 def test_the_loss_by_hand(stored, agglomerating):

@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +45,13 @@ def problem(entries, *, batch_size=4, share=0.5, jitter=None, seed=3):
 
 
 def test_it_keeps_the_engines_protocol():
-    assert isinstance(problem([entry("a")]), Problem)
+    made = problem([entry("a"), entry("b", target=False)])
+    assert isinstance(made, Problem)
+    sent = pickle.loads(pickle.dumps(made))  # as other processes get it
+    batch, again = (each.collate(each.batch(3, 0, 1), 3, CPU) for each in (made, sent))
+    torch.testing.assert_close(again.image, batch.image, rtol=0, atol=0)
+    first, second = (each.terms(each.module, batch, each.weights(batch)) for each in (made, sent))
+    torch.testing.assert_close(second, first, rtol=0, atol=0)
 
 
 def test_a_batch_is_a_function_of_the_step():

@@ -1,5 +1,6 @@
 """The lessons of pre-training: the same however a step is split, drawn from the step alone, in the stored views."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +87,14 @@ def lesson_of(way, entries, views):
         )
     terms = TaskSpecific(hidden_weight=0.5, prediction_weight=2.0)
     return TaskLesson(MatchedStudent(student, [6, 6]), views, SIGHTS, terms)
+
+
+@pytest.mark.parametrize("way", ["masked", "contrast", "features", "task"])
+def test_other_processes_get_it_pickled(way, entries, views):
+    problem = PretrainingProblem(lesson_of(way, entries, views), weight_decay=0.1)
+    sent = pickle.loads(pickle.dumps(problem))
+    losses = [loss_of(each, each.batch(3, 0, 1), 3, size=4) for each in (problem, sent)]
+    assert_close(losses[1], losses[0], rtol=0, atol=0)
 
 
 def loss_of(problem, samples, step, *, size):

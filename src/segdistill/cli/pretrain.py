@@ -29,7 +29,7 @@ def _of(made: "Pretrained") -> Iterator[str]:
     yield f"Pre-trained the encoder of {card.architecture}: {card.how}."
     if made.losses is not None:
         yield f"Loss: {made.losses[0]:.4f} at first, {made.losses[1]:.4f} in the end."
-    if card.teacher is not None:
+    if card.teachers:
         labels = "an unknown number of" if card.labels_used is None else str(card.labels_used)
         yield f"Its teacher was fitted on {labels} labelled images, which count wherever this encoder is used."
     channels = " ".join(card.channels)

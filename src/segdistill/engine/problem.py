@@ -12,7 +12,8 @@ class Problem(Protocol):
     """One thing to be learnt. Distilling, adapting, pre-training and diffusion are four of them.
 
     The loop cuts the samples of a step into micro-batches and the step into processes as memory
-    and machines allow. Nothing below may depend on where it cuts.
+    and machines allow. Nothing below may depend on where it cuts. It survives pickling: other
+    processes get it so.
     """
 
     module: nn.Module

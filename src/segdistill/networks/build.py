@@ -103,5 +103,4 @@ def same_encoder(one: str, other: str) -> bool:
 
 def _encoder_of(student: str) -> str:
     build = students().get(student)
-    is_unet = isinstance(build, partial) and build.func is build_encoder_unet
-    return build.args[0] if is_unet else student
+    return build.args[0] if isinstance(build, partial) and build.func is build_encoder_unet else student

@@ -69,7 +69,11 @@ def _with_hidden(student: nn.Module, image: Tensor) -> tuple[Tensor, list[Tensor
             f"A {type(student).__name__} has no encoder whose layers could be taught. Choose a student of this package."
         )
     caught: list[list[Tensor]] = []
-    hook = encoder.register_forward_hook(lambda _, __, output: caught.append(list(output)))
+
+    def catch(_module: nn.Module, _inputs: tuple[Tensor, ...], grids: list[Tensor]) -> None:
+        caught.append(list(grids))
+
+    hook = encoder.register_forward_hook(catch)
     try:
         scores = student(image)
     finally:

@@ -1,11 +1,12 @@
 """`vit-tiny`: a plain vision transformer with a light decoder."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from timm.layers import LayerNorm2d
+from timm.layers.norm import LayerNorm2d
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -39,7 +40,7 @@ class VitEncoder(nn.Module):
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.model = VisionTransformer(
+        self.model: Any = VisionTransformer(
             img_size=_TABLE_SIDE,
             patch_size=PATCH,
             in_chans=channels,
@@ -108,8 +109,8 @@ def resized_positions(table: Float[Tensor, "y x d"], rows: int, columns: int) ->
     [0.0, 1.0, 3.0, 4.0]
     """
     along_y, along_x = (_weights(old, new, table) for old, new in zip(table.shape[:2], (rows, columns), strict=True))
-    wide = torch.tensordot(along_y, table, dims=([1], [0]))
-    return torch.tensordot(along_x, wide, dims=([1], [1])).transpose(0, 1)
+    wide = torch.tensordot(along_y, table, dims=([1], [0]))  # pyright: ignore[reportArgumentType]
+    return torch.tensordot(along_x, wide, dims=([1], [1])).transpose(0, 1)  # pyright: ignore[reportArgumentType]
 
 
 def _weights(old: int, new: int, like: Tensor) -> Float[Tensor, "new old"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from jaxtyping import Float
@@ -70,10 +71,16 @@ class FeatureTerm:
 
 
 def _by_token(value: Callable[[Tensor, Tensor], Tensor], *, sized: bool) -> FeatureTerm:
-    def mapped(student: Tensor, teacher: Tensor, counts: Tensor) -> Tensor:  # noqa: ARG001 - weighs the map, not its values
-        return value(student, teacher)
+    return FeatureTerm(value=partial(_of_tokens, value), weigh=token_weights, projected=True, sized=sized)
 
-    return FeatureTerm(value=mapped, weigh=token_weights, projected=True, sized=sized)
+
+def _of_tokens(
+    value: Callable[[Tensor, Tensor], Tensor],
+    student: Tensor,
+    teacher: Tensor,
+    counts: Tensor,  # noqa: ARG001 - weighs the map, not its values
+) -> Tensor:
+    return value(student, teacher)
 
 
 FEATURE_TERMS: Mapping[str, FeatureTerm] = MappingProxyType(

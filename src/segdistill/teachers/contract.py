@@ -47,7 +47,7 @@ class Contract:
     tile: int | None = None
     """Images with a longer side are cut into tiles of this side, pixels; None: never cut."""
 
-    tokens: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    tokens: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Feature grids it can also give: name to (stride in pixels of its square, width); nearest its maps first."""
 
     pixel_size: float | None = None

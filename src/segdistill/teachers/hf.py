@@ -1,7 +1,6 @@
 """``hf:FOLDER`` or ``hf:OWNER/NAME``: a vision encoder of transformers as a teacher of features."""
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -160,7 +159,7 @@ def build_hf(request: Request) -> Teacher:
         licence=licence_of(folder),
         size=_size(request, kind, config, processing.size),
         stride=stride,
-        tokens=MappingProxyType({EMBEDDING: (stride, kind.width(config))}),
+        tokens={EMBEDDING: (stride, kind.width(config))},
         precision=request.options.precision,
         mean=processing.mean,
         deviation=processing.deviation,

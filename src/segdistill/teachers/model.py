@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -102,4 +101,4 @@ def build_model(request: Request) -> Teacher:
 def token_shapes(network: nn.Module) -> Mapping[str, tuple[int, int]]:
     """Return (stride, width) of the token grid that a network gives; empty where it has no last convolution."""
     found = last_convolution(network)
-    return MappingProxyType({} if found is None else {FEATURES: (_SQUARE, found[1].in_channels)})
+    return {} if found is None else {FEATURES: (_SQUARE, found[1].in_channels)}

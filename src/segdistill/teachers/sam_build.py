@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -191,7 +190,7 @@ def _contract(model: SamModel, request: Request, channels: tuple[str, ...], *, p
         size=encoder.side,
         stride=encoder.patch,
         tile=2 * encoder.side,
-        tokens=MappingProxyType(token_shapes(model)),
+        tokens=token_shapes(model),
         labels_seen=None if request.name in FITTED_ON_LABELS else 0,
         precision=request.options.precision,
     )

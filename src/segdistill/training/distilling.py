@@ -144,7 +144,7 @@ class Distilling:
         self.validation = validation
         self.drawing = drawing
         self.weight_decay = weight_decay
-        self.rates = rates
+        self.rates = dict(rates)
         self.labelled = [entry for entry in training if entry.labelled]
         self.unlabelled = [entry for entry in training if not entry.labelled]
         if not training:

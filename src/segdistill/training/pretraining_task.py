@@ -1,7 +1,6 @@
 """Pre-training on the hidden layers and the predictions of a teacher that was fitted to the task."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -40,9 +39,7 @@ class TaskLesson:
         self.sights = sights
         self.temperature = terms.temperature
         hidden = dict.fromkeys(views.names, terms.hidden_weight / len(views.names))
-        self.scales: Mapping[str, float] = MappingProxyType(
-            hidden | dict.fromkeys(_PREDICTIONS, terms.prediction_weight)
-        )
+        self.scales: Mapping[str, float] = hidden | dict.fromkeys(_PREDICTIONS, terms.prediction_weight)
 
     def samples(self, step: int, slots: range) -> list[Told]:
         """Return the stored views of some slots of a step."""
@@ -56,7 +53,8 @@ class TaskLesson:
         """Return 1 for every token and pixel on an image."""
         counts = batch.counts[:, None].expand_as(batch.maps)
         tokens = token_weights(batch.cells)
-        return dict.fromkeys(self.views.names, tokens) | {
+        return {
+            **{name: tokens for name in self.views.names},  # noqa: C420  (fromkeys would lose the type)
             "predictions.kl": pixel_weights(counts),
             "predictions.dice": image_weights(counts),
         }
