@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.errors import ConfigError, UnknownName
-from segdistill.settings import Arm, Distill, Images, Protocol, Source
+from segdistill.settings import Arm, Distill, Images, Protocol, Scored
 from segdistill.study.account import Labels, make_account
 from segdistill.study.by_column import NOT_STATED, group_scores, grouped, values_of_units
 from segdistill.study.main_job import distill
@@ -39,7 +39,7 @@ def manifest(tmp_path_factory):
 
 
 def source(manifest, **changes):
-    return Source(data=manifest, structure="cell", label_kind="instances", **changes)
+    return Scored(data=manifest, structure="cell", label_kind="instances", **changes)
 
 
 def test_by_hand(manifest):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from segdistill.settings.pretraining import Contrast, Masked, Pretraining, TaskSpecific
     from segdistill.settings.run_folder import RunFolder, open_run
     from segdistill.settings.shift import Shift
-    from segdistill.settings.source import Images, Source
+    from segdistill.settings.source import Images, Scored, Source
     from segdistill.settings.study import Study, StudyArm
     from segdistill.settings.targets import Targets
     from segdistill.settings.teacher import NamedTeacher, TeacherChoice, TeacherSpec
@@ -51,6 +51,7 @@ __all__ = [
     "Pretraining",
     "Protocol",
     "RunFolder",
+    "Scored",
     "Settings",
     "Shift",
     "Source",
@@ -91,6 +92,7 @@ __getattr__ = lazy_exports(
         "Pretraining": "pretraining",
         "Protocol": "distill",
         "RunFolder": "run_folder",
+        "Scored": "source",
         "Settings": "base",
         "Shift": "shift",
         "Source": "source",

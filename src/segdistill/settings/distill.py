@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from segdistill.settings.adaptation import Adaptation
 from segdistill.settings.base import Settings
 from segdistill.settings.shift import Shift
-from segdistill.settings.source import Fraction, Source
+from segdistill.settings.source import Fraction, Scored
 from segdistill.settings.teacher import TeacherChoice, TeacherSpec
 from segdistill.settings.training import Positive, Training
 
@@ -128,7 +128,7 @@ class Arm(Settings):
         return self
 
 
-class Distill(TeacherChoice, Trained, Source):
+class Distill(TeacherChoice, Trained, Scored):
     """The main job: make a small student from a teacher, and say what that bought."""
 
     out: Path

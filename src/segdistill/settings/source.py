@@ -86,10 +86,6 @@ class Source(Images):
     """Write pseudonyms in place of image and group names, and no path of the data, into every file of the run. A
     pseudonym is the beginning of its file's SHA-256; groups are divided by pseudonym, so other ones may be tested."""
 
-    by: str | None = None
-    """Column of the manifest by whose values scores are told, too, such as modality for a column #modality. None: none.
-    It changes no score. Of private data, its values stand in the report as they are."""
-
     def resolved(self) -> dict[str, Any]:
         """Return every field as plain JSON values; of private data, no path."""
         values = super().resolved()
@@ -104,3 +100,11 @@ class Source(Images):
         if abs(sum(self.split) - 1) > 1e-6:
             raise ValueError(f"split must add up to 1, but {self.split} adds up to {sum(self.split):g}")
         return self
+
+
+class Scored(Source):
+    """Images that students are scored on, too."""
+
+    by: str | None = None
+    """Column of the manifest by whose values scores are told, too, such as modality for a column #modality. None: none.
+    It changes no score. Of private data, its values stand in the report as they are."""

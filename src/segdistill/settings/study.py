@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from segdistill.settings.base import Settings
 from segdistill.settings.distill import Name, Protocol, Trained
 from segdistill.settings.shard import Shard
-from segdistill.settings.source import Source
+from segdistill.settings.source import Scored
 from segdistill.settings.teacher import TeacherSpec
 
 Budget = Annotated[int, Field(ge=0)] | Literal["all"]
@@ -70,7 +70,7 @@ class StudyArm(Settings):
         return self
 
 
-class Study(Trained, Source):
+class Study(Trained, Scored):
     """Arms, students, label budgets and seeds on one data set; only what is missing is run."""
 
     out: Path

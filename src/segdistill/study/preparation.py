@@ -13,7 +13,7 @@ from segdistill.data.rescale import at_pixel_size
 from segdistill.data.sample import Sample, read_sample
 from segdistill.data.splits import split_cases
 from segdistill.errors import ConfigError, DataError, UnknownName
-from segdistill.settings import Images, Source
+from segdistill.settings import Images, Scored, Source
 from segdistill.study.duplicates import keep_together
 
 Notice = Callable[[str], None]
@@ -85,7 +85,7 @@ def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
         UnknownName: The manifest has no column by which scores are to be told.
     """
     dataset = open_dataset(source)
-    by = find_column(dataset, source)
+    by = find_column(dataset, source) if isinstance(source, Scored) else None
     found = read_whole(dataset, source, private=source.private, notice=notice)
     split = {
         name: tuple(case.name for case in part)
@@ -153,7 +153,7 @@ def open_dataset(source: Images) -> Dataset:
     return _with_label_sets(dataset, source.label_sets)
 
 
-def find_column(dataset: Dataset, source: Source) -> str | None:
+def find_column(dataset: Dataset, source: Scored) -> str | None:
     """Return the column of the manifest by whose values scores are told, without its '#'; None where none is named.
 
     Raises:
