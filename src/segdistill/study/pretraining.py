@@ -1,12 +1,10 @@
 """What an encoder is pre-trained by: the lesson of each way, and what a teacher is asked for it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float
 from torch import nn
 
 from segdistill.errors import ConfigError
@@ -22,8 +20,8 @@ from segdistill.study.arms import make_entries
 from segdistill.study.stores import fill_store
 from segdistill.study.transfer import TransferSet
 from segdistill.targets import Filling, TargetStore, create_store, drawn_views, image_key, new_header, store_folder
-from segdistill.targets.look import tokens_of
-from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
+from segdistill.teachers.contract import Contract, Teacher
+from segdistill.teachers.features_alone import features_alone
 from segdistill.teachers.load import load_teacher
 from segdistill.teachers.request import TeacherOptions
 from segdistill.teachers.sam import EMBEDDING, SamTeacher, global_layers
@@ -150,7 +148,7 @@ def _teacher(settings: Pretrain, transfer: TransferSet, device: str) -> tuple[Te
                 f"Teacher {name!r} has no embedding to learn from; its tokens are"
                 f" {', '.join(teacher.contract.tokens) or 'none'}. Choose a SAM, or a vision encoder (hf:FOLDER)."
             )
-        return FeaturesAlone(teacher), (EMBEDDING,)
+        return features_alone(teacher), (EMBEDDING,)
     return teacher, _layers(settings, teacher)
 
 
@@ -182,33 +180,6 @@ def _layers(settings: Pretrain, teacher: Teacher) -> tuple[str, ...]:
             " them."
         )
     return names
-
-
-class FeaturesAlone:
-    """A teacher that is asked for its features alone, so that no time goes into maps that nobody looks at."""
-
-    def __init__(self, teacher: Teacher) -> None:
-        """Wrap a teacher.
-
-        Args:
-            teacher: With features.
-        """
-        self.teacher = teacher
-        self.contract = replace(teacher.contract, outputs=(), prompting=None, needs=())
-
-    def maps(
-        self,
-        image: Float[np.ndarray, "c y x"],
-        hint: Hint = NO_HINT,  # noqa: ARG002 - the shape of every teacher
-    ) -> Float[np.ndarray, "k y x"]:
-        """Return no map."""
-        return np.zeros((0, *image.shape[1:]), np.float32)
-
-    def tokens(
-        self, image: Float[np.ndarray, "c y x"], names: tuple[str, ...]
-    ) -> dict[str, Float[np.ndarray, "_ _ _"]]:
-        """Return the teacher's features; see ``TokenTeacher``."""
-        return tokens_of(self.teacher, image, names)
 
 
 def _filled(
