@@ -25,6 +25,7 @@ from scipy import ndimage
 
 from common import RESULTS, machine
 from segdistill.data.datasets import Case, Dataset, read_dataset
+from segdistill.data.labels import Structure
 from segdistill.data.sample import read_sample
 from segdistill.data.splits import split_cases
 from segdistill.engine import train
@@ -74,6 +75,12 @@ def distances(labels: np.ndarray) -> np.ndarray:
     return shares
 
 
+def with_distance(entry: Entry) -> Entry:
+    """Return a field with the distances of its pixels as a target, beside its labels."""
+    planes = np.concatenate([entry.planes, np.zeros_like(entry.planes)])
+    return replace(entry, planes=planes, known=np.array([True, False]), target={DISTANCE: distances(entry.planes[0])})
+
+
 def by_boundaries(maps: Maps, foreground: float, seed: float, smoothing: float) -> np.ndarray:
     """Return objects as segdistill makes them."""
     return instances(
@@ -114,18 +121,19 @@ def train_one(
 ) -> torch.nn.Module:
     """Train one U-Net, or read it back."""
     term = distillation_term("probability_mse") if distance else None
-    objective = Objective(dataset.structures, (2,) if distance else (), True, term, True)
+    # The distance is one more output, of which no field has a label and every field says itself what it is.
+    structures = (*dataset.structures, Structure(DISTANCE, instances=False)) if distance else dataset.structures
+    objective = Objective(structures, (2,) if distance else (), True, term, True)
     torch.manual_seed(seed)
     network = build_student(STUDENT, channels=1, outputs=2 + distance)
     problem = LastWeights(
         Taught(network, build_weighting("uncertainty", objective.terms)),
         objective,
-        training=training,
+        training=[with_distance(entry) for entry in training] if distance else training,
         validation=[],
         drawing=make_drawing(PROTOCOL, crop=PROTOCOL.crop, seed=seed, labelled_share=PROTOCOL.labelled_share),
         weight_decay=PROTOCOL.weight_decay,
     )
-    problem.outputs += (DISTANCE,) if distance else ()  # every field says this one of itself
     train(
         problem,
         folder,
@@ -163,10 +171,7 @@ def main() -> None:
     cases, _ = keep_together([case for case in dataset.cases if is_fluorescence(case, dataset)])
     split = split_cases(cases, fractions=(0.5, 0.2, 0.3), seed=0)
     entries = {case.name: make_entry(read_sample(case, dataset), channels=("luma",), rule=RULE) for case in cases}
-    training = [
-        replace(entries[case.name], target={DISTANCE: distances(entries[case.name].planes[0])})
-        for case in split["train"]
-    ]
+    training = [entries[case.name] for case in split["train"]]
     found: dict[str, dict[str, dict]] = {}
     for seed in SEEDS:
         networks = {

@@ -5,6 +5,7 @@ import torch
 from engine_toy import Toy, assert_equal, plan, values
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch.testing import assert_close
 
 from segdistill.engine import read_log, train
@@ -19,7 +20,9 @@ HAS_GPU = torch.cuda.is_available()
 def half_run(folder, problem, notices, *, scale=2.0**16):
     """A run in float16 on the CPU, which ``train`` refuses; its scaler is the same as on a GPU."""
     scaler = torch.amp.GradScaler("cpu", init_scale=scale)
-    fabric = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    fabric = Fabric(
+        accelerator="cpu", devices=1, plugins=[LightningEnvironment(), MixedPrecision("16-mixed", "cpu", scaler)]
+    )
     fabric.launch()
     return begin(problem, plan(), folder, fabric, notice=notices.append)
 
