@@ -10,11 +10,6 @@ class StopSignals:
     """While it is open, SIGTERM and SIGINT are noted instead of obeyed; a second one is obeyed at once.
 
     One that was ignored before stays so. Outside the main thread Python allows no handlers: there nothing is noted.
-
-    >>> with StopSignals() as stop:
-    ...     signal.raise_signal(signal.SIGTERM)
-    ...     stop.received
-    'SIGTERM'
     """
 
     def __init__(self) -> None:

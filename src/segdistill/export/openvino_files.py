@@ -23,6 +23,9 @@ _SUBSET = 128
 _JUDGED = 32
 """Windows on which 8 bits are compared with 32, at most."""
 
+_RANKED, _MOST_RESTORED = 8, 12
+"""Windows by which operations are ranked, and operations that get 32 bits back, at most: each costs a comparison."""
+
 _MOST_LOST = 0.003
 """Of Dice with the masks of 32 bits, on those windows. What loses more gets operations back in 32 bits, one by one."""
 
@@ -82,6 +85,9 @@ def write_int8(
             nncf.Dataset(range(len(judged)), lambda place: place),
             _agreement(openvino.compile_model(model, "CPU"), judged, cuts),
             max_drop=_MOST_LOST,
+            advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
+                max_num_iterations=_MOST_RESTORED, ranking_subset_size=_RANKED
+            ),
             subset_size=len(chosen),
             preset=nncf.QuantizationPreset.MIXED,
             model_type=nncf.ModelType.TRANSFORMER if attention else None,
