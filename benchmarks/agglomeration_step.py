@@ -10,7 +10,6 @@ fit.
 
 import argparse
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -18,7 +17,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from common import keep
+from common import keep, step
 from segdistill.data.image import Image
 from segdistill.data.normalisation import FullRangeRule
 from segdistill.data.sample import Sample
@@ -84,23 +83,6 @@ def problem(
     )
     lessons = Lessons(terms=("token_mse",), batch_size=batch, weight_decay=0.01, jitter=None, seed=0)
     return AgglomeratingProblem(module, teachers, lessons, training=pictures, validation=[])
-
-
-def step(side: AgglomeratingProblem, optimiser: torch.optim.Optimizer, number: int) -> float:
-    """Take one whole step, reading and resampling the stored tokens included; return its seconds."""
-    began = time.perf_counter()
-    batch = side.collate(side.batch(number, 0, 1), number, CPU)
-    totals = side.weights(batch)
-    seen = None
-    if side.needs_terms:
-        with torch.no_grad():
-            seen = side.terms(side.module, batch, totals)
-    side.foresee(number, totals, seen)
-    loss = side.combine(side.module, side.terms(side.module, batch, totals), 1.0)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-    return time.perf_counter() - began
 
 
 def main() -> None:

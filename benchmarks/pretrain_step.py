@@ -7,14 +7,13 @@ four layers of width 768, and maps. Wanted: at most 1.15.
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 
-from common import keep
+from common import keep, step
 from segdistill.data.labels import Structure
 from segdistill.data.normalisation import PercentileRule
 from segdistill.networks.build import build_student
@@ -93,18 +92,6 @@ def with_hidden_layers(student: str, fields: list[Entry], store: TargetStore) ->
     module = MatchedStudent(build_student(student, channels=1, outputs=1), [WIDTH] * len(LAYERS))
     sights = Sights(seed=0, batch_size=BATCH, crop=CROP, scale=(1, 1), flips=True, turns=True, jitter=None)
     return PretrainingProblem(TaskLesson(module, views, sights, TaskSpecific()), weight_decay=0.01)
-
-
-def step(side: Distilling | PretrainingProblem, optimiser: torch.optim.Optimizer, number: int) -> float:
-    """Take one whole step, reading and augmenting included; return its seconds."""
-    began = time.perf_counter()
-    batch = side.collate(side.batch(number, 0, 1), number, torch.device("cpu"))
-    totals = side.weights(batch)
-    loss = side.combine(side.module, side.terms(side.module, batch, totals), 1.0)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-    return time.perf_counter() - began
 
 
 def main() -> None:

@@ -6,14 +6,13 @@ alike; medians and their ratio. Wanted: at most 1.10.
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 
-from common import keep
+from common import keep, step
 from segdistill.data.labels import Structure
 from segdistill.networks.build import build_student
 from segdistill.objectives import DISTILLATION, build_weighting
@@ -55,18 +54,6 @@ def problem(student: str, fields: list[Entry], *, taught: bool) -> Distilling:
         seed=0, batch_size=8, labelled_share=0.5, crop=256, scale=(0.75, 1.25), flips=True, turns=True, jitter=None
     )
     return Distilling(module, objective, training=fields, validation=[], drawing=drawing, weight_decay=0.01)
-
-
-def step(side: Distilling, optimiser: torch.optim.Optimizer, number: int) -> float:
-    """Take one whole step, reading and augmenting included; return its seconds."""
-    began = time.perf_counter()
-    batch = side.collate(side.batch(number, 0, 1), number, torch.device("cpu"))
-    totals = side.weights(batch)
-    loss = side.combine(side.module, side.terms(side.module, batch, totals), 1.0)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-    return time.perf_counter() - began
 
 
 def main() -> None:

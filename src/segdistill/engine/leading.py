@@ -1,7 +1,7 @@
 """Several processes, one command: the first does it, the others join it in its trainings and in nothing else.
 
 So no command needs to know of processes. What is read, predicted, scored and written is so once; a training
-reaches the others whole, its samples too, and they need no file of it.
+reaches the others whole, its images too. Only a store of tokens, which is read step by step, must lie where all see it.
 """
 
 from collections.abc import Callable
