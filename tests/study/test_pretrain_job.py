@@ -124,7 +124,7 @@ def test_its_card_says_how_it_was_made_and_a_student_begins_with_it(tissue, adap
     files = {sha256_file(path) for path in (tissue / "images").iterdir()}
     assert len(card["images"]) == 4
     assert set(card["images"]) <= files
-    assert card["teacher"] == f"adapter:{adapter}"
+    assert [taught_by["name"] for taught_by in card["teachers"]] == [f"adapter:{adapter}"]
     assert len(card["labelled"]) == 6  # training and validation images of the adapter
     assert made.card.labels_used >= 6
     usual = job(tissue, tmp_path / "run").protocol.model_dump()
