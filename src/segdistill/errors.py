@@ -15,8 +15,9 @@ files failed, 2 usage or settings, 3 environment, 4 training stopped); any other
 bug, keeps its traceback and exits with 70.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import Any
 
 __all__ = [
     "ConfigError",
@@ -36,6 +37,14 @@ class SegdistillError(Exception):
 
     status = 2
     """Exit status of the command line."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Pickle the message as it is: some kinds make it from what they are given."""
+        return _again, (type(self), str(self))
+
+
+def _again(kind: type[SegdistillError], message: str) -> SegdistillError:
+    return kind.__new__(kind, message)
 
 
 class ConfigError(SegdistillError, ValueError):

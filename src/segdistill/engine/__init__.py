@@ -11,6 +11,7 @@ from segdistill.plugins import lazy_exports
 
 if TYPE_CHECKING:
     from segdistill.engine.checkpoint import DamagedRun
+    from segdistill.engine.crew import check_at_once, side_by_side
     from segdistill.engine.devices import select_device
     from segdistill.engine.foresight import Foreseeing
     from segdistill.engine.leading import lead
@@ -32,11 +33,13 @@ __all__ = [
     "Problem",
     "batch_indices",
     "batch_slots",
+    "check_at_once",
     "held",
     "lead",
     "load_values",
     "read_log",
     "select_device",
+    "side_by_side",
     "train",
     "trained_values",
     "weighted_mean",
@@ -52,11 +55,13 @@ __getattr__ = lazy_exports(
         "Problem": "problem",
         "batch_indices": "order",
         "batch_slots": "order",
+        "check_at_once": "crew",
         "held": "lock",
         "lead": "leading",
         "load_values": "weights",
         "read_log": "log",
         "select_device": "devices",
+        "side_by_side": "crew",
         "train": "loop",
         "trained_values": "weights",
         "weighted_mean": "reducer",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,6 +14,18 @@ Show = Callable[[int, float, Pace], None]
 """Called after each step with the steps done, the loss and the pace."""
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+_bars: ContextVar[bool] = ContextVar("bars", default=True)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Within the block no bar is drawn on a terminal: for processes that share one."""
+    token = _bars.set(False)
+    try:
+        yield
+    finally:
+        _bars.reset(token)
 
 
 @contextmanager
@@ -26,7 +39,7 @@ def shown(steps: int, *, done: int, notice: Callable[[str], None], console: Cons
         console: Where a bar would be drawn. None is standard error.
     """
     console = console or Console(stderr=True)
-    if not console.is_terminal:
+    if not (console.is_terminal and _bars.get()):
         yield _lines(steps, done, notice)
         return
     columns = (

@@ -70,6 +70,11 @@ class Trained(Settings):
     device: str = "auto"
     """cpu, cuda, mps, or auto for the best there is."""
 
+    at_once: Positive = 1
+    """How many students are trained side by side, each in a process of its own with its part of the processor's
+    threads. Small ones gain by it: two on one thread each are done when one on two threads would be. It takes so many
+    times the memory."""
+
     shift: Annotated[dict[str, Shift], AfterValidator(_named)] = Field(default_factory=dict)
     """Other data sets by name, on which every student that is done is scored too; more may be added later."""
 

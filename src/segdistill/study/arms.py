@@ -69,6 +69,9 @@ class Bench:
     start: Start | None = None
     """The model that every student begins with."""
 
+    at_once: int = 1
+    """How many arms are run side by side."""
+
     @property
     def structures(self) -> tuple[Structure, ...]:
         """What is segmented."""
@@ -98,6 +101,11 @@ def make_entries(samples: Mapping[str, Sample], channels: Sequence[str]) -> dict
     return {name: make_entry(sample, channels=channels, rule=RULE) for name, sample in samples.items()}
 
 
+def arm_folder(bench: Bench, arm: Arm, seed: int) -> Path:
+    """Return where an arm and seed is kept."""
+    return bench.folder / "arms" / arm.name / str(seed)
+
+
 def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
     """Train one student, score it on the test fields and keep it; or read back what was done before.
 
@@ -106,13 +114,13 @@ def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
         arm: Which arm.
         seed: Of everything random, the choice of labelled images among it.
     """
-    folder = bench.folder / "arms" / arm.name / str(seed)
+    folder = arm_folder(bench, arm, seed)
     labels = labels_of(bench, arm, seed)
     before = read_arm(folder, arm, seed, labels, notice=bench.notice)
     if before is not None:
         return before
     started = time.monotonic()
-    with metered(bench.device) as drawn:
+    with metered(bench.device, beside=bench.at_once - 1) as drawn:
         entries = arm_entries(bench, arm, seed)
         start = None if bench.start is None else bench.start.folder
         recipe = Recipe(arm, bench.protocol, bench.student, bench.structures, start)

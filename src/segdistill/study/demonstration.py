@@ -30,11 +30,12 @@ NOTES = (
 )
 
 
-def demo_settings(out: Path) -> Distill:
+def demo_settings(out: Path, *, at_once: int = 1) -> Distill:
     """Return the settings of the demo.
 
     Args:
         out: Folder for the simulated images and the run.
+        at_once: How many students are trained side by side.
     """
     return Distill(
         data=out / "images",
@@ -55,17 +56,19 @@ def demo_settings(out: Path) -> Distill:
             steps=300, batch_size=4, crop=96, learning_rate=1e-2, ema=0.98, validations=5, labelled_share=0.5
         ),
         device="cpu",
+        at_once=at_once,
     )
 
 
-def demo(out: Path, *, notice: Callable[[str], None] = lambda _: None) -> Finished:
+def demo(out: Path, *, at_once: int = 1, notice: Callable[[str], None] = lambda _: None) -> Finished:
     """Simulate tissue, run the main job on it, and return what it left.
 
     Args:
         out: New folder, or one in which an interrupted demo goes on.
+        at_once: How many students are trained side by side.
         notice: Told what happens.
     """
-    settings = demo_settings(out)
+    settings = demo_settings(out, at_once=at_once)
     notice(f"Simulating {FIELDS} fields of multiplexed tissue …")
     write_tissue(settings.data, count=FIELDS, seed=SEED, settings=TissueSettings())
     return distill(settings, notice=notice, notes=NOTES, simulated=True)

@@ -44,6 +44,9 @@ class Energy:
     gpu_unknown: int
     """Of how many runs a GPU's share is missing."""
 
+    beside: int
+    """How many runs were under way beside one, at most."""
+
     others: int
     """How many processes trained beside the one that was metered, at most."""
 
@@ -68,6 +71,7 @@ def energy_of(runs: Iterable[ArmRun]) -> Energy | None:
         package=any(facts["package_joules"] is not None for facts in kept),
         gpu=any(facts["gpu_joules"] is not None for facts in kept),
         gpu_unknown=sum(facts["on_gpu"] and facts["gpu_joules"] is None for facts in kept),
+        beside=max(facts.get("beside", 0) for facts in kept),
         others=max(facts.get("processes", 1) for facts in kept) - 1,
     )
 
@@ -85,6 +89,8 @@ def cost_facts(runs: Sequence[ArmRun], folder: Path, model: Path) -> Facts:
         "training": f"{as_duration(fsum(run.facts['seconds'] for run in runs))} in {as_count(len(runs), 'run')}",
         energy_name(energy): in_words(energy),
     }
+    if energy is not None and energy.beside:
+        values["training"] += f" (their sum; {energy.beside + 1} were under way at once)"
     if energy is not None:
         values["rests on"] = basis(energy, len(runs))
     values["on the disk"] = f"{as_bytes(size_of(folder))} in all, {as_bytes(size_of(model))} the student"

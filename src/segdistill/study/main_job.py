@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from segdistill.engine import select_device
+from segdistill.engine import check_at_once, select_device
 from segdistill.settings import Distill, open_run
-from segdistill.study.arms import RULE, Bench, make_entries, run_arm
+from segdistill.study.arms import RULE, Bench, make_entries
+from segdistill.study.arms_at_once import run_arms
 from segdistill.study.conclusion import Finished, Question, conclude
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
@@ -12,7 +13,7 @@ from segdistill.study.shift import read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, teach
 
-SAME_RESULT = frozenset({"by", "device", "seeds", "margin", "shift"})
+SAME_RESULT = frozenset({"at_once", "by", "device", "seeds", "margin", "shift"})
 """Settings that may change between two calls on one folder: what is there stays true. Seeds may be added, and other
 data sets to score on."""
 
@@ -35,13 +36,14 @@ def distill(
     Raises:
         SegdistillError: Anything that cannot be done as asked; see ``segdistill.errors``.
     """
+    check_at_once(settings.at_once)
     with open_run(settings.out, settings.resolved(), ignoring=SAME_RESULT, defaults=Distill.defaults()):
         prepared = prepare(settings, notice=notice)
         elsewhere = read_elsewhere(
             settings.shift, prepared, settings.student_channels, private=settings.private, notice=notice
         )
         bench = make_bench(settings, prepared, notice)
-        runs = [run_arm(bench, arm, seed) for arm in settings.arms() for seed in settings.seeds]
+        runs = run_arms(bench, [(arm, seed) for arm in settings.arms() for seed in settings.seeds])
         question = Question(
             settings,
             title=f"{settings.student} on {', '.join(settings.student_channels)}, taught by {settings.teacher}",
@@ -85,4 +87,5 @@ def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
         split_seed=settings.split_seed,
         notice=notice,
         start=start,
+        at_once=settings.at_once,
     )

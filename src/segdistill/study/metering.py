@@ -37,6 +37,9 @@ class Metered:
     gpu_joules: float | None = None
     """That the GPU's board drew, from its power every few seconds; None: none was used, or it does not tell."""
 
+    beside: int = 0
+    """How many others trained on this machine meanwhile, each metered by itself."""
+
     processes: int = field(default_factory=lambda: layout(os.environ).world)
     """How many worked together, of which this is the one that was metered."""
 
@@ -99,18 +102,23 @@ Counter = Package | Board
 
 
 @contextmanager
-def metered(device: str, *, powercap: Path = POWERCAP, every: float = EVERY) -> Iterator[Metered]:
+def metered(device: str, *, beside: int = 0, powercap: Path = POWERCAP, every: float = EVERY) -> Iterator[Metered]:
     """Count what is drawn within the block.
 
     Nothing that cannot be read is an error: it stays None, also where it could be read at first only.
 
     Args:
         device: On which the network trains, such as "cpu" or "cuda:0".
+        beside: How many others train on this machine meanwhile. Where there are any, no counter of the machine is
+            read: it would count theirs too.
         powercap: Folder of the energy counters.
         every: Seconds between two readings.
     """
-    found = Metered()
-    sums = {"package_joules": _Sum(packages(powercap)), "gpu_joules": _Sum(boards(device))}
+    found = Metered(beside=beside)
+    sums = {
+        "package_joules": _Sum([] if beside else packages(powercap)),
+        "gpu_joules": _Sum([] if beside else boards(device)),
+    }
     began, stop = _busy(), Event()
     counted = [each for each in sums.values() if each.counters]
     reader = Thread(target=_go_on, args=(counted, every, stop), daemon=True)

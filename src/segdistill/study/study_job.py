@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segdistill.engine import DamagedRun, select_device
+from segdistill.engine import DamagedRun, check_at_once, select_device, side_by_side
 from segdistill.errors import ConfigError
 from segdistill.files import write_json
 from segdistill.objectives import distillation_term
@@ -13,6 +13,7 @@ from segdistill.settings import Study, open_run
 from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, my_turn, refuse_others
 from segdistill.settings.shard import part_of
 from segdistill.study.arms import RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
+from segdistill.study.arms_at_once import packed
 from segdistill.study.cells import Cell, cells_of
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
@@ -23,7 +24,20 @@ from segdistill.study.teaching import Asked, Teaching, teach
 Notice = Callable[[str], None]
 
 MAY_CHANGE = frozenset(
-    {"arms", "by", "students", "teachers", "labels", "seeds", "protocol", "margin", "shard", "device", "shift"}
+    {
+        "arms",
+        "at_once",
+        "by",
+        "students",
+        "teachers",
+        "labels",
+        "seeds",
+        "protocol",
+        "margin",
+        "shard",
+        "device",
+        "shift",
+    }
 )
 """What of a study may differ between two calls on one folder: every run keeps, and checks, its own settings."""
 
@@ -64,6 +78,7 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
             before is now defined otherwise.
         SegdistillError: Anything else that cannot be done as asked; see ``segdistill.errors``.
     """
+    check_at_once(settings.at_once)
     cells = cells_of(settings)
     claim(settings, cells, notice=notice)
     prepared = prepare(settings, notice=notice)
@@ -72,8 +87,7 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
     )
     benches = make_benches(settings, prepared, notice)
     number, count = part_of(settings.shard)
-    for cell in cells[number::count]:
-        _run(settings, benches[cell.student], cell)
+    _run_all(settings, benches, cells[number::count], notice)
     runs = {cell: run for cell in cells if (run := _read(settings, benches[cell.student], cell)) is not None}
     return StudyState(settings.out, runs, tuple(cell for cell in cells if cell not in runs), benches, elsewhere)
 
@@ -149,6 +163,7 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
             split_seed=settings.split_seed,
             notice=notice,
             start=starts[student],
+            at_once=settings.at_once,
         )
         for student in settings.students
     }
@@ -158,6 +173,21 @@ def _read(settings: Study, bench: Bench, cell: Cell) -> ArmRun | None:
     own = replace(bench, protocol=cell.protocol)
     labels = labels_of(own, cell.arm, cell.seed)
     return read_arm(folder_of(settings, cell), cell.arm, cell.seed, labels, notice=bench.notice)
+
+
+def _run_all(settings: Study, benches: Mapping[str, Bench], cells: Sequence[Cell], notice: Notice) -> None:
+    """Do some runs, as many at once as is asked for."""
+    if settings.at_once == 1:
+        for cell in cells:
+            _run(settings, benches[cell.student], cell)
+        return
+    shared = settings, {student: packed(bench) for student, bench in benches.items()}
+    side_by_side(_run_packed, shared, cells, at_once=settings.at_once, notice=notice)
+
+
+def _run_packed(shared: tuple[Study, Mapping[str, Bench]], cell: Cell, notice: Notice) -> None:
+    settings, benches = shared
+    _run(settings, replace(benches[cell.student], notice=notice), cell)
 
 
 def _run(settings: Study, bench: Bench, cell: Cell) -> None:
