@@ -28,7 +28,7 @@ def run(settings, path, module):
     kind, call = type(settings).__name__, type(settings).__name__.lower()
     script = path.with_suffix(".py")
     script.write_text(PROGRAM.format(kind=kind, call=call, module=module))
-    path.write_text(settings.model_dump_json())
+    path.write_text(settings.model_dump_json(exclude_unset=True))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, script, path], check=True, capture_output=True, text=True, env=environment)
     return done.stdout
@@ -36,7 +36,7 @@ def run(settings, path, module):
 
 @pytest.fixture
 def two_seeds(tissue, tmp_path):
-    """Settings of a run with two seeds, its teacher fitted in it."""
+    """Settings of a run with two seeds."""
 
     def settings(name, at_once):
         return Distill(
@@ -44,7 +44,7 @@ def two_seeds(tissue, tmp_path):
             out=tmp_path / name,
             label_sets=("cell",),
             label_kind="instances",
-            teacher="fit:unet-tiny",
+            teacher="sam-tiny-tissue",
             teacher_channels=("nucleus", "membrane"),
             student="unet-tiny",
             student_channels=("nucleus",),

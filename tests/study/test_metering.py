@@ -26,7 +26,7 @@ def test_processor_time_is_counted_everywhere_and_nothing_else_where_nothing_can
             math.sqrt(2)
     assert drawn.processor_seconds > 0.02  # the system counts in hundredths, for the program and for itself
     assert drawn.facts() == {
-        "processor_seconds": drawn.processor_seconds, "package_joules": None, "gpu_joules": None, "processes": 1,
+        "processor_seconds": drawn.processor_seconds, "package_joules": None, "gpu_joules": None, "beside": 0, "processes": 1,
     }  # fmt: skip
 
 
@@ -112,3 +112,10 @@ def test_without_the_program_there_is_no_board(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert boards("cuda:0") == []
     assert Board("GPU-7").joules() is None
+
+
+def test_beside_others_no_counter_of_the_machine_is_read(tmp_path):
+    counter(tmp_path, "intel-rapl:0", "package-0", 5)
+    with metered("cpu", beside=1, powercap=tmp_path, every=0.01) as drawn:
+        pass
+    assert (drawn.package_joules, drawn.beside) == (None, 1)
