@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from results_page.agreement import agreement_section
 from results_page.familiar import familiar_section
 from results_page.hela import folds_of, hela_sections
 from results_page.paper import paper_section
@@ -108,6 +109,8 @@ def make_page(
     known = {*EXPERIMENTS, *(result.name for own in folds.values() for result in own.values())}
     for name in sorted(set(results) - known):
         parts += _single(name, results, pictures)
+    parts += ["## `codex`: how far the experts agree"]
+    parts += agreement_section(results_folder / "experts.json", command="python experiments/experts.py --data DATA")
     parts += ["## Objects: seeds from boundaries or from distances (`bbbc038`)"]
     parts += ways_section(
         results_folder / "nuclei.json", command="python experiments/nuclei.py --data DATA --runs RUNS"

@@ -12,6 +12,7 @@ import common
 import demo
 import summarise
 from results_page import words
+from results_page.agreement import agreement_section
 from results_page.familiar import familiar_section
 from results_page.hela import coverage, folds_of, hela_sections, shift_section
 from results_page.paper import paper_section
@@ -387,3 +388,22 @@ def test_the_demo_is_kept(tmp_path, monkeypatch, capsys):
 
 def test_the_examples_in_words_are_true():
     assert doctest.testmod(words).failed == 0
+
+
+def test_experts_who_agree_less_than_a_tool_does_with_them_are_no_ceiling(tmp_path):
+    def scores(value):
+        return dict.fromkeys(("dice", "ap50", "f1", "pq"), value)
+
+    against = {
+        "one": {"two": scores(0.4), "good": scores(0.5), "bad": scores(0.1)},
+        "two": {"one": scores(0.4), "good": scores(0.3), "bad": scores(0.1)},
+    }
+    cells_of = {"one": 1200, "two": 9, "good": 10, "bad": 1}
+    write_json(tmp_path / "experts.json", {"against": against, "cells": cells_of})
+    text, counted = agreement_section(tmp_path / "experts.json", command="make it")
+    assert "agree with each other to 40.0 % Dice and 40.0 % AP@0.5" in text
+    assert "Above that in AP@0.5 against one: good." in text
+    assert "against two" not in text
+    assert cells(counted)["one"] == ["1,200", *[""] * 4, *["40.0"] * 4]
+    assert cells(counted)["good"] == ["10", *["50.0"] * 4, *["30.0"] * 4]
+    assert agreement_section(tmp_path / "none.json", command="make it") == ["Not run yet. Command: `make it`."]
