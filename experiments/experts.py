@@ -1,7 +1,7 @@
 """`codex`: how far two experts agree on the field, which is the ceiling of any student, and how the published tools do.
 
-The right half alone, on which the students of tissue.py are tested. Two experts who label the same cells differently cannot
-both be met: what one of them scores against the other is the most that a student can be asked for.
+The right half alone, on which the students of tissue.py are tested. Two experts who label the same cells differently
+cannot both be met: what one of them scores against the other is the most that a student can be asked for.
 """
 
 import argparse
