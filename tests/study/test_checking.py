@@ -84,3 +84,16 @@ def test_no_image_stays_in_memory(reads, monkeypatch):
     assert len(alive) == 13
     assert max(alive) <= 3  # of one case: its image, its mask and its labels
     assert sum(each() is not None for each in kept) == 0
+
+
+def test_bits_are_called_by_their_names_and_a_side_among_them_is_warned_of(tmp_path):
+    draw = np.random.default_rng(0)
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+    for number in range(3):
+        np.save(tmp_path / "images" / f"{number}.npy", draw.integers(0, 255, SHAPE, dtype=np.uint8))
+        np.save(tmp_path / "labels" / f"{number}.npy", draw.integers(0, 8, SHAPE, dtype=np.uint8))
+    names = {"1": "right lung", "4": "heart"}
+    found = check(tmp_path, Check(label_kind="bits", value_names=names))
+    assert [each.structure for each in found.balance] == ["right lung", "bit 2", "heart"]
+    assert any(remark.startswith("right lung: a mirrored image") for remark in found.remarks)

@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "Read every image and label and say what would go wrong.",
     "targets": "Run a teacher once and store what it says of every image.",
     "simulate": "Write simulated multiplexed tissue with its labels.",
+    "simulate-fluoroscopy": "Write simulated swallows under X-rays: clips of twelve structures.",
     "models": "List the students, with their sizes.",
     "teachers": "List the teachers, with their licences.",
     "weights": "List, fetch or verify the weights of teachers.",
@@ -53,7 +54,8 @@ def make_app() -> App:
         help_format="plaintext",
     )
     for name, line in COMMANDS.items():
-        app.command(f"segdistill.cli.{name}:{name}", name=name, help=line)
+        module = name.replace("-", "_")
+        app.command(f"segdistill.cli.{module}:{module}", name=name, help=line)
 
     app.meta.suppress_keyboard_interrupt = False  # `cli.status` says what to do then
 

@@ -48,6 +48,14 @@ class Reading(Settings):
     structure: str = "cell"
     """Name of what is labelled, where labels/ has no sub-folder that names it."""
 
+    value_names: Annotated[dict[str, str], BeforeValidator(_by_text), AfterValidator(_by_number)] | None = None
+    """Names of classes or bits by their number in the label images, as 1 = "liver". None names those found."""
+
+    @property
+    def names_of_values(self) -> dict[int, str] | None:
+        """``value_names`` by the number itself."""
+        return None if self.value_names is None else {int(value): name for value, name in self.value_names.items()}
+
 
 class Place(Settings):
     """Where a data set is."""
@@ -58,9 +66,6 @@ class Place(Settings):
 
 class Images(Reading, Place):
     """Where the images are and how to read them."""
-
-    value_names: Annotated[dict[str, str], BeforeValidator(_by_text), AfterValidator(_by_number)] | None = None
-    """Names of classes or bits by their number in the label images, as 1 = "liver". None names those found."""
 
     label_sets: tuple[str, ...] | None = None
     """Which sub-folders of labels/, or label columns of a manifest, to learn from. None is all of them."""

@@ -93,7 +93,7 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
         visit=looked.look,
     )
     kinds = {each.name: each.kind for each in found.label_sets}
-    balance = tuple(_balance(looked.glimpses, kinds))
+    balance = tuple(_balance(looked.glimpses, kinds, settings.names_of_values or {}))
     reasons = oddities(looked.glimpses, instances=[name for name, kind in kinds.items() if kind == "instances"])
     shown = [each for each in looked.glimpses if not (settings.private and each.overlays)]
     odd, others, left_out = _pictures(shown, reasons, kinds)
@@ -179,7 +179,7 @@ def _shares(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     return counts / max(1, pixels.size)
 
 
-def _balance(glimpses: Sequence[Glimpse], kinds: Mapping[str, str]) -> Iterator[Balance]:
+def _balance(glimpses: Sequence[Glimpse], kinds: Mapping[str, str], names: Mapping[int, str]) -> Iterator[Balance]:
     for name, kind in kinds.items():
         every = [each.measures[name] for each in glimpses if name in each.measures]
         total = sum(each.size for each in every)
@@ -197,20 +197,24 @@ def _balance(glimpses: Sequence[Glimpse], kinds: Mapping[str, str]) -> Iterator[
                 median_size=float(np.median(sizes)) if sizes else None,
             )
         else:
-            yield from _values(name, kind, every, total)
+            yield from _values(name, kind, every, total, names)
 
 
-def _values(name: str, kind: str, every: Sequence[LabelMeasures], total: int) -> Iterator[Balance]:
+def _values(
+    name: str, kind: str, every: Sequence[LabelMeasures], total: int, names: Mapping[int, str]
+) -> Iterator[Balance]:
     """Yield one row per class, per bit, or for whatever is not background."""
     numbers = sorted({number for each in every for number in each.pixels})
     meant: dict[str, Callable[[int], bool]] = {}
     if kind == "bits":
         bits = [1 << place for place in range(max(numbers, default=0).bit_length())]
-        meant = {f"bit {bit}": (lambda number, bit=bit: bool(number & bit)) for bit in bits}
+        meant = {names.get(bit, f"bit {bit}"): (lambda number, bit=bit: bool(number & bit)) for bit in bits}
     elif kind == "binary":
         meant = {name: bool}
     else:
-        meant = {f"value {number}": (lambda other, number=number: other == number) for number in numbers}
+        meant = {
+            names.get(number, f"value {number}"): (lambda other, number=number: other == number) for number in numbers
+        }
     for structure, holds in meant.items():
         pixels = [sum(size for number, size in each.pixels.items() if holds(number)) for each in every]
         yield Balance(

@@ -139,14 +139,13 @@ def open_dataset(source: Images) -> Dataset:
         ConfigError: The kind of labels cannot be inferred, or settings contradict each other.
         UnknownName: There is no such label set.
     """
-    names = source.value_names
     dataset = read_dataset(
         source.data,
         channels=source.channels,
         axes=source.axes,
         label_kind=source.label_kind,
         structure=source.structure,
-        value_names=None if names is None else {int(value): name for value, name in names.items()},
+        value_names=source.names_of_values,
         pattern=source.pattern,
         fill_missing=source.fill_missing,
     )

@@ -1,16 +1,17 @@
 """Random numbers of the simulator: independent streams, and smooth random fields."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
 
-_STREAMS = ("cells", "nuclei", "membrane", "camera")
+Stage = Literal["cells", "nuclei", "membrane", "camera", "anatomy", "swallow", "rays"]
+"""What draws random numbers; a new one comes last, so that the others go on drawing what they drew."""
 _TAPS = 8
 """Coarse nodes that reach a pixel in one direction: more than three standard deviations each way."""
 
 
-def stream(seed: int, name: Literal["cells", "nuclei", "membrane", "camera"]) -> np.random.Generator:
+def stream(seed: int, name: Stage) -> np.random.Generator:
     """Return the generator of one stage.
 
     Each stage draws from its own stream, so changing one, say the noise, leaves the others as
@@ -19,7 +20,7 @@ def stream(seed: int, name: Literal["cells", "nuclei", "membrane", "camera"]) ->
     >>> float(stream(1, "cells").random()) == float(stream(1, "camera").random())
     False
     """
-    return np.random.default_rng((seed, _STREAMS.index(name)))
+    return np.random.default_rng((seed, get_args(Stage).index(name)))
 
 
 def smooth_field(generator: np.random.Generator, shape: tuple[int, int], *, scale: float) -> Float[np.ndarray, "y x"]:

@@ -1,6 +1,5 @@
 """Simulated tissue as a data set on disk."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
@@ -8,25 +7,15 @@ from uuid import NAMESPACE_OID, uuid5
 import numpy as np
 import tifffile
 
+from segdistill.data.simulate.folder import claim, field_seed
 from segdistill.data.simulate.settings import TissueSettings
 from segdistill.data.simulate.tissue import Tissue, simulate_tissue
 from segdistill.errors import ConfigError
-from segdistill.files import sha256_array, whole_file, write_json
+from segdistill.files import sha256_array, whole_file
 
 _DEFAULT = TissueSettings()
 _FORMAT = 1
 """Raised whenever equal seeds begin to give other pixels."""
-
-
-def field_seed(seed: int, index: int) -> int:
-    """Return the seed of one field of a data set.
-
-    Data sets with different seeds share no field, as they would if the index were added.
-
-    >>> field_seed(0, 1) == field_seed(1, 0)
-    False
-    """
-    return int(np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0])
 
 
 def write_tissue(folder: Path, *, count: int, seed: int, settings: TissueSettings = _DEFAULT) -> None:
@@ -54,7 +43,8 @@ def write_tissue(folder: Path, *, count: int, seed: int, settings: TissueSetting
     """
     if count < 1 or seed < 0:
         raise ConfigError(f"count is {count} and seed is {seed}, but count must be 1 or more and seed 0 or more.")
-    _claim(folder, {"format": _FORMAT, "count": count, "seed": seed, "settings": asdict(settings)})
+    record = {"format": _FORMAT, "count": count, "seed": seed, "settings": asdict(settings)}
+    claim(folder, "tissue.json", record, what="simulated tissue")
     for index in range(count):
         name = f"tissue_{index:04d}"
         image = folder / "images" / f"{name}.ome.tif"
@@ -65,18 +55,6 @@ def write_tissue(folder: Path, *, count: int, seed: int, settings: TissueSetting
         _write_image(image, tissue)
         _write_labels(labels["cell"], tissue.cells)
         _write_labels(labels["nucleus"], tissue.nuclei)
-
-
-def _claim(folder: Path, record: dict[str, object]) -> None:
-    """Note what the folder is for, or refuse if it is for something else."""
-    path = folder / "tissue.json"
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != record:
-            raise ConfigError(f"{folder} holds simulated tissue of other settings (see {path}). Choose a new folder.")
-    elif folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} holds other files. Choose a new or an empty folder for simulated tissue.")
-    else:
-        write_json(path, record)
 
 
 def _write_image(path: Path, tissue: Tissue) -> None:
