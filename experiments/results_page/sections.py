@@ -1,6 +1,7 @@
 """What is said of one study: how it was made, its account, its tables, its reading."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -46,10 +47,39 @@ def study_section(study: Study, *, command: str, picture: str | None = None, rem
         parts += [f"**Differences of arms, {METRICS[metric]}**", comparison_table(study, metric)]
     for metric in study.metrics:
         parts += [f"**{METRICS[metric]} by seed (mean over fields)**", seed_table(study, metric)]
+    parts += by_kind(study)
     for metric in study.metrics:
         title, text = f"{METRICS[metric]} by field, mean ± sd over seeds (each seed)", field_table(study, metric)
         parts += [folded(title, text)] if len(study.fields) > SHOWN else [f"**{title}**", text]
     return [*parts, "**Verdict as kept**", verdicts(study.results)]
+
+
+def by_kind(study: Study) -> list[str]:
+    """Return every arm's scores by the kind of the fields, such as their modality; nothing where none was kept."""
+    kinds = {field: kind for result in study.results for field, kind in result.content.get("modality", {}).items()}
+    if not kinds:
+        return []
+    rows = [
+        [
+            kind,
+            METRICS[metric],
+            str(sum(own == kind for own in kinds.values())),
+            *_kind_cells(study, metric, kinds, kind),
+        ]
+        for kind in sorted(set(kinds.values()))
+        for metric in study.metrics
+    ]
+    head = ["modality", "score", "fields", *study.account]
+    return ["**By modality, mean ± sd over seeds**", table(head, rows)]
+
+
+def _kind_cells(study: Study, metric: str, kinds: Mapping[str, str], kind: str) -> list[str]:
+    tables = [arm.tables[metric] for arm in study.account.values()]
+    chosen = [[place for place, field in enumerate(own.fields) if kinds[field] == kind] for own in tables]
+    return [
+        percent_spread(replace(own, fields=tuple(own.fields[place] for place in places), values=own.values[:, places]))
+        for own, places in zip(tables, chosen, strict=True)
+    ]
 
 
 def facts(results: Sequence[Result], *, command: str) -> str:

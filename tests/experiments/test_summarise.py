@@ -18,9 +18,9 @@ from results_page.hela import coverage, folds_of, hela_sections, shift_section
 from results_page.paper import paper_section
 from results_page.picture import ladder_picture
 from results_page.readings import order_of, reading
-from results_page.sections import account_table, comparison_table, field_table, seed_table
+from results_page.sections import account_table, by_kind, comparison_table, field_table, seed_table
 from results_page.speed import benchmark_sections
-from results_page.stored import make_study, read_results
+from results_page.stored import Result, make_study, read_results
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import write_json
 from segdistill.settings import Distill
@@ -407,3 +407,22 @@ def test_experts_who_agree_less_than_a_tool_does_with_them_are_no_ceiling(tmp_pa
     assert cells(counted)["one"] == ["1,200", *[""] * 4, *["40.0"] * 4]
     assert cells(counted)["good"] == ["10", *["50.0"] * 4, *["30.0"] * 4]
     assert agreement_section(tmp_path / "none.json", command="make it") == ["Not run yet. Command: `make it`."]
+
+
+def test_scores_are_told_by_modality_where_it_was_kept():
+    result = kept(
+        {"baseline": [[0.5, 0.7, 0.1]], "student": [[0.6, 0.8, 0.3]]} | {"teacher": [[0.9, 0.9, 0.5]]},
+        fields=("a", "b", "c"),
+    )
+    assert by_kind(make_study([result])) == []
+    kinds = {"a": "fluorescence", "b": "fluorescence", "c": "stained"}
+    told = Result(result.name, {**result.content, "modality": kinds})
+    title, text = by_kind(make_study([told]))
+    rows = [line.split(" | ") for line in text.splitlines()]
+    assert title.startswith("**By modality")
+    assert rows[2] == ["| fluorescence", "Dice", "2", "60.0", "70.0", "90.0 |"]
+    assert [row[:3] for row in rows[3:]] == [
+        ["| fluorescence", "AP@0.5", "2"],
+        ["| stained", "Dice", "1"],
+        ["| stained", "AP@0.5", "1"],
+    ]
