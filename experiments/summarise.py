@@ -72,8 +72,8 @@ EXPERIMENTS = {
         f"bbbc038/{student}": Experiment(
             f"Nuclei of every modality (`bbbc038`): {student}",
             f"python experiments/bbbc038.py --data DATA --runs RUNS --students {student}",
-            "The teacher, a small SAM fitted to the training groups out of fold, sees what the student sees: what it may"
-            " bring is knowledge of images without labels, none of other channels.",
+            "The teacher, a small SAM fitted to the training groups out of fold, sees what the student sees: what it"
+            " may bring is knowledge of images without labels, none of other channels.",
         )
         for student in ("unet-mobilenetv3", "unet-resnet18", "unet-efficientnet-b0", "unet-swin-tiny")
     },
