@@ -91,7 +91,7 @@ def main() -> None:
             label_kind="instances",
             invert="bright",
             by="modality",
-            teacher="sam-tiny-tissue",
+            teacher="sam-tiny-tissue-control",  # the one that sees one channel
             teacher_channels=("luma",),
             adapt=ADAPTATION,
             student=student,

@@ -27,7 +27,8 @@ from segdistill.training.pretraining_contrast import ContrastLesson
 from segdistill.training.pretraining_features import FeaturesLesson
 from segdistill.training.pretraining_masked import MaskedLesson
 from segdistill.training.pretraining_task import TaskLesson
-from segdistill.training.pretraining_told import Views, fitted, resampled
+from segdistill.training.pretraining_told import CELL, Views
+from segdistill.training.square import fitted, resampled
 
 CPU = torch.device("cpu")
 SIGHTS = Sights(
@@ -182,7 +183,9 @@ def view_shown(told, views):
     inside = told.image[:, : told.shape[0], : told.shape[1]]
     for number, view in enumerate(views.store.header.views):
         seen = view_of(told.entry.image, view)
-        if told.shape == fitted(seen.shape[1:], 48) and np.array_equal(resampled(seen, told.shape), inside):
+        if told.shape == fitted(seen.shape[1:], side=48, stride=CELL) and np.array_equal(
+            resampled(seen, told.shape), inside
+        ):
             return number
     raise AssertionError("what is shown is none of the stored views")
 

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Float32
 
 from segdistill.errors import ConfigError
 from segdistill.targets import Key, View
 from segdistill.targets.view import view_of
-from segdistill.teachers.hf import scaled_shape
+from segdistill.training.square import fitted, in_square, resampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +38,7 @@ def make_pictures(
     side: int,
     stride: int,
 ) -> list[Picture]:
-    """Return every view of a field as the student sees it.
-
-    A view's longer side becomes ``side``, and the other keeps the ratio to half a token; so tokens of
-    student and teacher cover the same ground however the teacher's own grid lies.
+    """Return every view of a field as the student sees it, its longer side ``side``; see ``square.fitted``.
 
     Args:
         name: Of the case.
@@ -67,9 +62,8 @@ def make_pictures(
         )
     found = []
     for number, view in enumerate(views):
-        seen = np.ascontiguousarray(view_of(image, view), dtype=np.float32)
-        shape = scaled_shape(seen.shape[1:], side=side, stride=stride, placing="free")
-        scaled = F.interpolate(torch.from_numpy(seen)[None], shape, mode="bilinear", antialias=True)[0]
-        pixels = np.pad(scaled.numpy(), ((0, 0), (0, side - shape[0]), (0, side - shape[1])), mode="edge")
+        seen = view_of(image, view)
+        shape = fitted((seen.shape[1], seen.shape[2]), side=side, stride=stride)
+        pixels = in_square(resampled(seen, shape), side, "edge")
         found.append(Picture(name, Key(key, number), pixels, (shape[0] // stride, shape[1] // stride)))
     return found

@@ -15,11 +15,11 @@ from torch import Tensor
 from segdistill.augment import jitter_intensity
 from segdistill.engine import batch_indices
 from segdistill.errors import ConfigError
-from segdistill.networks.grid import interpolation_weights
 from segdistill.targets import Key, TargetStore, load_maps, resample_tokens
 from segdistill.targets.view import view_of
 from segdistill.training.entries import Entry
 from segdistill.training.pretraining import Sights
+from segdistill.training.square import fitted, in_square, resampled
 
 CELL = 16
 """Pixels of what the student sees per token of the grid on which both are compared."""
@@ -92,16 +92,16 @@ class Views:
     def _told(self, slot: int, place: int, number: int, crop: int) -> Told:
         entry, view = self.entries[place], self.store.header.views[number]
         seen = view_of(entry.image, view)
-        shape = fitted((seen.shape[1], seen.shape[2]), crop)
+        shape = fitted((seen.shape[1], seen.shape[2]), side=crop, stride=CELL)
         key = self.keys[entry.name]
         cells = (shape[0] // CELL, shape[1] // CELL)
         grids = {name: resample_tokens(self.store.tokens(Key(key, number), name), cells) for name in self.names}
-        tokens = {name: _padded(grid.transpose(2, 0, 1), crop // CELL) for name, grid in grids.items()}
+        tokens = {name: in_square(grid.transpose(2, 0, 1), crop // CELL) for name, grid in grids.items()}
         maps = np.zeros((0, crop, crop), np.float32)
         if self.maps:
             whole = np.stack([load_maps(each) for each in self.store.maps(Key(key, 0)).values()])
-            maps = _padded(resampled(view_of(whole, view), shape), crop)
-        return Told(entry, slot, _padded(resampled(seen, shape), crop, mode="edge"), tokens, maps, shape)
+            maps = in_square(resampled(view_of(whole, view), shape), crop)
+        return Told(entry, slot, in_square(resampled(seen, shape), crop, "edge"), tokens, maps, shape)
 
 
 def told_on(samples: Sequence[Told], sights: Sights, step: int, device: torch.device) -> ToldBatch:
@@ -121,25 +121,3 @@ def told_on(samples: Sequence[Told], sights: Sights, step: int, device: torch.de
         torch.from_numpy(counts).to(device),
         torch.from_numpy(np.ascontiguousarray(counts[:, ::CELL, ::CELL])).to(device),
     )
-
-
-def fitted(shape: tuple[int, int], crop: int) -> tuple[int, int]:
-    """Return the size (y, x) that an image is brought to: its longer side the crop's, both whole tokens.
-
-    >>> fitted((500, 300), 256), fitted((10, 4000), 256)
-    ((256, 160), (16, 256))
-    """
-    scale = crop / max(shape)
-    height, width = (min(crop, max(CELL, round(side * scale / CELL) * CELL)) for side in shape)
-    return height, width
-
-
-def resampled(planes: Float32[np.ndarray, "c y x"], shape: tuple[int, int]) -> Float32[np.ndarray, "c _ _"]:
-    """Return planes on another grid, linearly; where they shrink every pixel counts (``interpolation_weights``)."""
-    rows, columns = (interpolation_weights(old, new) for old, new in zip(planes.shape[1:], shape, strict=True))
-    return rows @ planes @ columns.T
-
-
-def _padded(planes: Float32[np.ndarray, "c y x"], side: int, mode: str = "constant") -> Float32[np.ndarray, "c _ _"]:
-    below, right = side - planes.shape[1], side - planes.shape[2]
-    return np.pad(planes, [(0, 0), (0, below), (0, right)], mode=mode)  # pyright: ignore[reportCallIssue, reportArgumentType]
