@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -16,6 +17,12 @@ with open_run(Path(sys.argv[1]), {"steps": 3}):
 """
 
 
+def begin(folder, settings):
+    """A run that left something."""
+    with open_run(folder, settings):
+        (folder / "arms").mkdir()
+
+
 def test_a_second_run_is_refused_while_the_first_lives_and_taken_when_it_is_killed(tmp_path):
     folder = tmp_path / "run"
     with subprocess.Popen(
@@ -32,8 +39,7 @@ def test_a_second_run_is_refused_while_the_first_lives_and_taken_when_it_is_kill
 
 
 def test_other_settings_are_refused_and_every_difference_named(tmp_path):
-    with open_run(tmp_path / "run", {"protocol": {"steps": 3, "crop": 8}, "device": "cpu"}):
-        pass
+    begin(tmp_path / "run", {"protocol": {"steps": 3, "crop": 8}, "device": "cpu"})
     with (
         pytest.raises(ConfigError, match=r"protocol\.crop: 8 there, 9 here\n  protocol\.steps: 3 there, 4 here"),
         open_run(
@@ -41,6 +47,17 @@ def test_other_settings_are_refused_and_every_difference_named(tmp_path):
         ),
     ):
         pass
+
+
+def test_a_folder_in_which_nothing_came_of_the_first_call_takes_other_settings(tmp_path):
+    with pytest.raises(ConfigError, match="no such channel"), open_run(tmp_path / "run", {"channel": "nucleas"}):
+        raise ConfigError("no such channel")
+    with open_run(tmp_path / "run", {"channel": "nucleus"}) as run:
+        assert not run.resumed
+    assert json.loads((tmp_path / "run" / "settings.json").read_text()) == {"channel": "nucleus"}
+    (tmp_path / "run" / "targets").mkdir()
+    with pytest.raises(ConfigError, match="nucleus there, nucleas here"):
+        begin(tmp_path / "run", {"channel": "nucleas"})
 
 
 def test_a_setting_that_cannot_change_the_result_may_differ(tmp_path):
@@ -77,11 +94,6 @@ class Job(Settings):
 
 def job(**values):
     return Job.model_validate({"out": "o", "crop": {}, **values})
-
-
-def begin(folder, settings):
-    with open_run(folder, settings):
-        pass
 
 
 def go_on(folder, settings):

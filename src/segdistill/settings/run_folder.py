@@ -46,6 +46,8 @@ def open_run(
 ) -> Iterator[RunFolder]:
     """Take a run folder for this process; refuse it where another run has it or other settings began it.
 
+    Where nothing came of the call that began it, as after a mistyped name, other settings take its place.
+
     Args:
         path: Made where it is missing.
         settings: Resolved settings, JSON values only.
@@ -69,7 +71,14 @@ def open_run(
     """
     _make(path)
     with _locked(path):
-        yield RunFolder(path, resumed=claim_settings(path, settings, ignoring=ignoring, defaults=defaults))
+        try:
+            resumed = claim_settings(path, settings, ignoring=ignoring, defaults=defaults)
+        except ConfigError:
+            if any(entry.name not in {SETTINGS_FILE, LOCK_FILE} for entry in path.iterdir()):
+                raise
+            (path / SETTINGS_FILE).unlink()
+            resumed = claim_settings(path, settings, ignoring=ignoring, defaults=defaults)
+        yield RunFolder(path, resumed=resumed)
 
 
 @contextmanager
