@@ -31,6 +31,7 @@ from segdistill.report import (
     Rung,
     SizeRow,
     Spread,
+    StructureRow,
 )
 from segdistill.report.check_content import Balance, ChannelHistograms, CheckContent, CheckPicture
 from segdistill.report.check_page import contact_picture
@@ -243,6 +244,20 @@ def make_content(**changes: Any) -> ReportContent:
                 found={"baseline": 0.5 + low / 400, "student": 0.6 + low / 400},
             )
             for low in (10.0, 31.5, 98.25)
+        ),
+        "structures": tuple(
+            StructureRow(
+                structure=structure,
+                metric=metric,
+                unit=unit,
+                fields=12,
+                scores={
+                    name: Spread(mean=mean * times, sd=0.011 * times)
+                    for name, mean in (("baseline", low), ("student", high))
+                },
+            )
+            for structure, low, high in (("epiglottis", 0.4, 0.5), ("tongue", 0.8, 0.9))
+            for metric, unit, times in (("Dice", "%", 1.0), ("HD95", "px", 10.0))
         ),
         "groups": GroupScores(
             column="scanner",

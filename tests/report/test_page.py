@@ -215,7 +215,13 @@ def test_every_drawing_and_table_can_be_taken_away(full):
     assert (
         len(files)
         == len(set(files))
-        == 2 + 1 + 1 + 1 + 9 + 2 + len(("time", "by_group", "calibration", "disagreement", "channels", "claims"))
+        == 2
+        + 1
+        + 1
+        + 1
+        + 9
+        + 2
+        + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims"))
     )
 
 
@@ -402,6 +408,19 @@ def test_claims_say_what_they_rest_on(full):
     words = read(full).words()
     assert "A teacher helps. arXiv:1 borne out student − baseline: +5.8" in words
     assert table_of(full, "claims.csv")[1]["here"] == "untested"
+
+
+def test_scores_of_each_structure_are_a_table_and_a_csv(full, tmp_path):
+    words = read(full).words()
+    assert "Structure by structure" in words
+    assert "epiglottis Dice, % 12 40.0 ± 1.1 50.0 ± 1.1" in words
+    assert "tongue HD95, px 12 8 ± 0.11 9 ± 0.11" in words
+    assert table_of(full, "by_structure.csv")[1] == {
+        "structure": "epiglottis", "metric": "Dice", "unit": "%", "fields": "12", "arm": "student",
+        "mean": "0.5", "sd": "0.011",
+    }  # fmt: skip
+    write_report(tmp_path / "a.html", empty())
+    assert "Structure by structure" not in read(tmp_path / "a.html").words()
 
 
 def test_scores_by_a_column_are_a_table_and_a_csv(full):

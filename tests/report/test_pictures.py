@@ -1,5 +1,6 @@
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -191,12 +192,17 @@ def test_each_panel_shows_its_own_network(case):
     assert (shown["Student's view"] == false_colour(full.student_view, ["nucleus"])).all()
 
 
-def test_without_teacher_and_label_their_panels_are_empty_and_said_to_be(case):
+def test_what_a_run_did_not_have_has_no_panel_and_a_missing_label_is_said_to_be(case):
     full = case("a", "best", seed=0, shape=(20, 30))
     bare = type(full)(name="a", rank="best", student_view=full.student_view, student_channels=("nucleus",))
     panels = view_case(bare, side=60).panels
+    assert [panel.title for panel in panels] == ["Student's view", "Label", "Student", "Student's errors"]
     assert [panel.title for panel in panels if panel.uri] == ["Student's view"]
     assert {panel.caption for panel in panels if not panel.uri} == {"not handed in"}
+    alone = replace(full, teacher_view=None, teacher_map=None, baseline=None)
+    words = {panel.title: panel.caption for panel in view_case(alone, side=60).panels}
+    assert words["Student"] == "segmented"
+    assert len(view_case(full, side=60).panels) == 8
 
 
 def test_arrays_on_different_grids_are_refused(case):

@@ -25,6 +25,7 @@ from segdistill.report.content import (
     Rung,
     SizeRow,
     Spread,
+    StructureRow,
 )
 from segdistill.report.page import write_report
 from segdistill.report.shift import ShiftRow
@@ -55,5 +56,6 @@ __all__ = [
     "ShiftRow",
     "SizeRow",
     "Spread",
+    "StructureRow",
     "write_report",
 ]

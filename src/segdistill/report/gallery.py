@@ -86,13 +86,19 @@ class _Scaled:
         self.counts = None if case.counts is None else fitted_labels(case.counts, side)
 
     def panels(self) -> Iterator[PanelView]:
-        yield self._view("Teacher's view", self.case.teacher_view, self.case.teacher_channels)
+        """Yield what there is to see; nothing of a teacher or a baseline that the run did not have."""
+        taught = self.case.teacher_view is not None or self.case.teacher_map is not None
+        if taught:
+            yield self._view("Teacher's view", self.case.teacher_view, self.case.teacher_channels)
         yield self._view("Student's view", self.case.student_view, self.case.student_channels)
         yield self._objects("Label", self.case.label, YELLOW, "the reference")
-        yield self._map()
-        yield self._objects("Baseline", self.case.baseline, SKY, "segmented without a teacher")
-        yield self._errors("Baseline's errors", self.case.baseline)
-        yield self._objects("Student", self.case.student, SKY, "segmented after distillation")
+        if taught:
+            yield self._map()
+        if self.case.baseline is not None:
+            yield self._objects("Baseline", self.case.baseline, SKY, "segmented without a teacher")
+            yield self._errors("Baseline's errors", self.case.baseline)
+        words = "segmented after distillation" if taught else "segmented"
+        yield self._objects("Student", self.case.student, SKY, words)
         yield self._errors("Student's errors", self.case.student)
 
     def _view(self, title: str, view: np.ndarray | None, channels: tuple[str, ...]) -> PanelView:

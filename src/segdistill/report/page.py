@@ -102,6 +102,8 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "group_values": _values(content),
         "group_arms": _group_arms(content),
         "groups_csv": _groups_csv(content),
+        "structure_arms": _structure_arms(content),
+        "structures_csv": _structures_csv(content),
         "cost": cost_plot(content.costs) if content.costs else None,
         "costs_csv": _costs_csv(content),
         "reliability": reliability_plot(content.reliability) if content.reliability else None,
@@ -126,6 +128,19 @@ def _sizes_csv(content: ReportContent) -> Download:
         for row in content.sizes
     ]
     return csv_download("sizes", header, rows)
+
+
+def _structure_arms(content: ReportContent) -> list[str]:
+    return list(dict.fromkeys(arm for row in content.structures for arm in row.scores))
+
+
+def _structures_csv(content: ReportContent) -> Download:
+    rows: list[list[Cell]] = [
+        [row.structure, row.metric, row.unit, row.fields, arm, score.mean, score.sd]
+        for row in content.structures
+        for arm, score in row.scores.items()
+    ]
+    return csv_download("by_structure", ["structure", "metric", "unit", "fields", "arm", "mean", "sd"], rows)
 
 
 def _values(content: ReportContent) -> list[str]:

@@ -94,6 +94,18 @@ def as_spread(score: Spread | None) -> str:
     return mean if score.sd is None or not math.isfinite(score.mean) else f"{mean} ± {as_percent(score.sd)}"
 
 
+def as_score(score: Spread | None, unit: str) -> str:
+    """Return a score in its unit, with ± its standard deviation where there is one.
+
+    >>> as_score(Spread(mean=0.5, sd=0.01), "%"), as_score(Spread(mean=3.21, sd=0.5), "px")
+    ('50.0 ± 1.0', '3.21 ± 0.5')
+    """
+    if unit == "%" or score is None or score.mean is None:
+        return as_spread(score)
+    mean = as_number(score.mean)
+    return mean if score.sd is None or not math.isfinite(score.mean) else f"{mean} ± {as_number(score.sd)}"
+
+
 def as_size(value: int | float | None) -> str:
     """Return a large number with three digits and a unit letter.
 

@@ -20,6 +20,7 @@ from segdistill.settings import Settings
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount, Labels, make_account
 from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.by_column import group_scores
+from segdistill.study.by_structure import structure_rows
 from segdistill.study.channel_use import student_use, teacher_use
 from segdistill.study.content import Looked, make_content, mean_of, role_of
 from segdistill.study.energy import cost_facts
@@ -125,7 +126,11 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"
     shift = tuple(row for name, there in shifted.items() for row in shift_rows(name, there, records, account))
-    looked = replace(look(bench, runs, question, account, parameters=facts["parameters"]), shift=shift)
+    looked = replace(
+        look(bench, runs, question, account, parameters=facts["parameters"]),
+        shift=shift,
+        structures=structure_rows(records, student=question.student),
+    )
     write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
     return Finished(folder, account, verdict, model, report, shift)
 

@@ -31,6 +31,7 @@ from segdistill.report import (
     ShiftRow,
     SizeRow,
     Spread,
+    StructureRow,
 )
 from segdistill.report.wording import as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
@@ -88,6 +89,9 @@ class Looked:
     sizes: tuple[SizeRow, ...] = ()
     """Which sizes of objects were found."""
 
+    structures: tuple[StructureRow, ...] = ()
+    """Scores of each structure; empty: there is one."""
+
     groups: GroupScores | None = None
     """Scores by a column of the manifest; None: none was named."""
 
@@ -144,6 +148,7 @@ def make_content(
         arms=tuple(arm_row(arm, runs, told.size) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,
+        structures=looked.structures,
         groups=looked.groups,
         costs=looked.costs,
         machine=looked.machine,

@@ -68,7 +68,7 @@ def _dice(planes: np.ndarray, sample: Sample) -> float:
 def _case(
     bench: Bench, sample: Sample, rank: Rank, masks: Mapping[str, np.ndarray], teaching: Teaching | None
 ) -> GalleryCase:
-    place = int(np.flatnonzero(sample.known)[0])
+    place = _worst(masks["student"], sample)
     structure = bench.structures[place]
     scores = {who: dice(made[place] > 0, sample.planes[place] > 0, counts=sample.counts) for who, made in masks.items()}
     teacher_map = None if teaching is None else teaching.probability(sample.name, structure.name)
@@ -90,6 +90,13 @@ def _case(
         student=masks["student"][place],
         counts=sample.counts,
     )
+
+
+def _worst(planes: np.ndarray, sample: Sample) -> int:
+    """Return which structure is shown: the one that the student finds worst, of those that are labelled there."""
+    known = np.flatnonzero(sample.known)
+    here = [place for place in known if (sample.planes[place] > 0).any()]
+    return int(min(here or known, key=lambda k: dice(planes[k] > 0, sample.planes[k] > 0, counts=sample.counts)))
 
 
 def _view(sample: Sample, channels: Sequence[str]) -> np.ndarray:

@@ -68,13 +68,13 @@ def tell(
 
 
 def regime(bench: Bench, labels: int | None) -> str:
-    """Return in words how many labels there are and on how many images the teacher spoke."""
+    """Return in words how many labels there are and, where there is a teacher, on how many images it spoke."""
     every = len(bench.prepared.labelled("train"))
     images = len(bench.prepared.split["train"])
     used = every if labels is None else labels
     if used == 0:
         return f"no labels, targets on {images} images"
-    return f"{used} labelled images, targets on {images}"
+    return f"{used} labelled images" + (f", targets on {images}" if bench.teachings else "")
 
 
 def image_hashes(bench: Bench) -> dict[str, str]:

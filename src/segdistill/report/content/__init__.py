@@ -32,6 +32,7 @@ from segdistill.report.content.scores import (
     Role,
     Rung,
     Spread,
+    StructureRow,
 )
 from segdistill.report.content.whole import (
     Answer,
@@ -63,4 +64,5 @@ __all__ = [
     "Rung",
     "SizeRow",
     "Spread",
+    "StructureRow",
 ]

@@ -221,6 +221,26 @@ class GroupScores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StructureRow:
+    """How well the arms find one of several structures, by one score."""
+
+    structure: str
+    """Name of the structure."""
+
+    metric: str
+    """Name of the score, for example "HD95"."""
+
+    unit: str
+    """Of the numbers; "%" where they are shares, 0…1."""
+
+    fields: int
+    """Test fields where it was labelled."""
+
+    scores: Mapping[str, Spread]
+    """Arm to its mean over these fields, then over seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClaimRow:
     """A claim of a paper, and what this run says to it."""
 

@@ -12,7 +12,7 @@ from segdistill.report.content.looks import (
     SizeRow,
 )
 from segdistill.report.content.record import Convention, Dropped, Facts, Headline, LearningRun, Licence
-from segdistill.report.content.scores import ArmRow, ClaimRow, ComparisonRow, GroupScores, Ladder
+from segdistill.report.content.scores import ArmRow, ClaimRow, ComparisonRow, GroupScores, Ladder, StructureRow
 from segdistill.report.shift import ShiftRow
 
 Answer = Literal["yes", "no", "unclear", "untested"]
@@ -64,6 +64,9 @@ class ReportContent:
 
     sizes: tuple[SizeRow, ...] = ()
     """Which objects were found, from small to large; empty: single objects are not told apart, or are too few."""
+
+    structures: tuple[StructureRow, ...] = ()
+    """Scores of each structure, the student's worst first; empty: there is one structure."""
 
     groups: GroupScores | None = None
     """Scores by a column that the user named; None: none was."""
