@@ -72,6 +72,14 @@ def test_without_a_baseline_nothing_is_claimed(account):
     assert verdict_on(account({"student": 0.75}), simulated=False).answer == "untested"
 
 
+def test_a_run_without_a_teacher_speaks_of_none(account):
+    verdict = verdict_on(account({"baseline": 0.5}), simulated=False, student="baseline")
+    assert verdict.answer == "untested"
+    assert (
+        verdict.sentences[0] == "The network reaches 50.0 % Dice. No teacher taught it, so there was nothing to test."
+    )
+
+
 def test_a_control_that_gains_as_much_is_said_in_the_verdict(account):
     means = {"baseline": 0.6, "student": 0.7, "teacher": 0.9}
     sentences = verdict_on(account({**means, "control": 0.7}), simulated=False).sentences

@@ -62,8 +62,11 @@ def verdict_on(
     asked = next((each for each in compared if each.pair.asked), None)
     if asked is None:
         answer: Answer = "untested"
+        untaught = own.role in {"baseline", "all-labels"}
         first = [
-            f"The student reaches {score} Dice{where}. There is no baseline with the same labels,"
+            f"The network reaches {score} Dice{where}. No teacher taught it, so there was nothing to test."
+            if untaught
+            else f"The student reaches {score} Dice{where}. There is no baseline with the same labels,"
             " so what the teacher bought was not tested."
         ]
     else:
