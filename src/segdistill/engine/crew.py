@@ -37,7 +37,8 @@ class _Hand:
     """A process that works."""
 
     process: BaseProcess
-    connection: Connection
+    connection: Any
+    """An end of a pipe, whose type depends on the system."""
     busy: bool = True
 
     def give(self, piece: Any) -> None:

@@ -28,7 +28,7 @@ def thickness(chains: Sequence[Chain], height: int, width: int) -> Float[np.ndar
     for chain in chains:
         for ends, radii in zip(pairwise(chain.points), pairwise(chain.radii), strict=True):
             window = _window(np.stack(ends), max(radii), height, width)
-            place = (np.stack(np.mgrid[window], axis=-1) + 0.5) / height
+            place = (np.moveaxis(np.mgrid[window], 0, -1) + 0.5) / height
             np.maximum(longest[window], 1 - _away(place, *ends, *radii) ** 2, out=longest[window])
     return np.sqrt(longest)
 

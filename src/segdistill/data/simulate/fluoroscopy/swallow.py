@@ -48,6 +48,7 @@ class Swallow:
         """
         since = self.pace * (time - self.begin)
         travelled = 0.10 + 0.02 * np.sin(2.0 * time) if since < 0 else 0.10 + 0.02 * np.sin(2.0 * self.begin) + since
+        swayed = [far * float(np.sin(2 * np.pi * often * time + phase)) for far, often, phase in self.sway]
         return Moment(
             lift=_pulse(since, 0.15, 0.40, 0.70, 1.10),
             seal=_pulse(since, 0.00, 0.20, 0.65, 0.90),
@@ -56,7 +57,7 @@ class Swallow:
             chew=_pulse(since, -1.2, -0.9, -0.7, -0.4),
             travelled=None if travelled > 1 else float(travelled),
             length=self.length,
-            sway=tuple(far * float(np.sin(2 * np.pi * often * time + phase)) for far, often, phase in self.sway),
+            sway=(swayed[0], swayed[1], swayed[2]),
         )
 
 
