@@ -16,7 +16,7 @@ demo: $(READY)
 
 # One process for each core, eight at most, each on one thread: half the time of one process on two cores.
 test: $(READY)
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest --doctest-modules --numprocesses auto --maxprocesses 8 --dist loadscope
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest --doctest-modules --numprocesses auto --maxprocesses 8 --dist loadscope --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .
