@@ -56,7 +56,7 @@ def test_noise_moves_nothing():
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32))
 def test_everybody_has_all_twelve_and_they_move_without_jumps(seed):
-    clip = simulate_clip(seed, SMALL)
+    clip = simulate_clip(seed, replace(SMALL, rate=25.0))  # frames close enough that nothing can be far from before
     assert clip.masks.any(axis=(2, 3)).any(axis=0).all()
     for place, name in enumerate(STRUCTURES):
         present = clip.masks[:, place].any(axis=(1, 2))
@@ -66,7 +66,7 @@ def test_everybody_has_all_twelve_and_they_move_without_jumps(seed):
             assert sizes.max() < 4 * sizes.min() + 40
         places = [middle(mask) for mask in clip.masks[present, place]]
         steps = [np.linalg.norm(after - before) for before, after in pairwise(places)]
-        assert max(steps) < (0.35 if name == "bolus" else 0.09) * SMALL.height
+        assert max(steps) < (0.2 if name == "bolus" else 0.06) * SMALL.height
 
 
 def test_the_bolus_goes_down_and_leaves_and_never_comes_back(model):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from segdistill.engine import side_by_side
+from segdistill.engine.notice import unheard
 from segdistill.settings import Arm
 from segdistill.study.arms import DONE, ArmRun, Bench, arm_folder, run_arm
 
@@ -29,11 +30,7 @@ def run_arms(bench: Bench, asked: Sequence[tuple[Arm, int]]) -> list[ArmRun]:
 def packed(bench: Bench) -> Bench:
     """Return a bench that pickles: its teachers have spoken and are not asked again, and it tells nobody."""
     teachings = {name: replace(teaching, summon=None) for name, teaching in bench.teachings.items()}
-    return replace(bench, teachings=teachings, notice=silent)
-
-
-def silent(text: str) -> None:
-    """Tell nobody."""
+    return replace(bench, teachings=teachings, notice=unheard)
 
 
 def _run_packed(bench: Bench, asked: tuple[Arm, int], notice: Notice) -> None:

@@ -12,7 +12,7 @@ from segdistill.objectives import distillation_term
 from segdistill.settings import Study, open_run
 from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, my_turn, refuse_others
 from segdistill.settings.shard import part_of
-from segdistill.study.arms import RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
+from segdistill.study.arms import DONE, RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.arms_at_once import packed
 from segdistill.study.cells import Cell, cells_of
 from segdistill.study.encoder_start import check_encoder
@@ -181,8 +181,9 @@ def _run_all(settings: Study, benches: Mapping[str, Bench], cells: Sequence[Cell
         for cell in cells:
             _run(settings, benches[cell.student], cell)
         return
+    missing = [cell for cell in cells if not (folder_of(settings, cell) / DONE).exists()]
     shared = settings, {student: packed(bench) for student, bench in benches.items()}
-    side_by_side(_run_packed, shared, cells, at_once=settings.at_once, notice=notice)
+    side_by_side(_run_packed, shared, missing, at_once=settings.at_once, notice=notice)
 
 
 def _run_packed(shared: tuple[Study, Mapping[str, Bench]], cell: Cell, notice: Notice) -> None:

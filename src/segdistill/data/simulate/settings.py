@@ -1,9 +1,9 @@
 """What simulated tissue looks like and how it is photographed."""
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 
-from segdistill.errors import ConfigError
+from segdistill.data.simulate.ranges import check_ranges
 
 _RANGES: dict[str, tuple[float, float]] = {
     "height": (8, inf),
@@ -86,10 +86,4 @@ class TissueSettings:
     """Standard deviation of the camera's read noise, electrons; 0 means none."""
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} is {getattr(self, name)}, but it must lie between {low:g} and {high:g}"
-            for name, (low, high) in _RANGES.items()
-            if not (low <= getattr(self, name) <= high and isfinite(getattr(self, name)))
-        ]
-        if problems:
-            raise ConfigError(f"Simulated tissue cannot be made so: {'; '.join(problems)}. Change these settings.")
+        check_ranges(self, _RANGES, what="Simulated tissue")

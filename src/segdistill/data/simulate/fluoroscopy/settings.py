@@ -1,9 +1,9 @@
 """What a simulated swallow looks like, and the machine that films it."""
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 
-from segdistill.errors import ConfigError
+from segdistill.data.simulate.ranges import check_ranges
 
 STRUCTURES = (
     *("vertebrae", "mandible", "hard_palate", "soft_palate", "tongue", "hyoid", "epiglottis"),
@@ -68,11 +68,4 @@ class FluoroscopySettings:
     """Share of the frame before that is still seen in a frame."""
 
     def __post_init__(self) -> None:
-        """Refuse values that no clip can have."""
-        wrong = [
-            f"{name} is {value}, but must be from {low:g} to {high:g}"
-            for name, (low, high) in _RANGES.items()
-            if not (isfinite(value := getattr(self, name)) and low <= value <= high)
-        ]
-        if wrong:
-            raise ConfigError(f"No clip can be simulated: {'; '.join(wrong)}.")
+        check_ranges(self, _RANGES, what="Simulated clips")
