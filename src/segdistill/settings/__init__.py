@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from segdistill.settings.teacher import NamedTeacher, TeacherChoice, TeacherSpec
     from segdistill.settings.tokens import TokenViews
     from segdistill.settings.training import Optimisation, Training
+    from segdistill.settings.workers import Workers
 
 __all__ = [
     "Adapt",
@@ -63,6 +64,7 @@ __all__ = [
     "TeacherSpec",
     "TokenViews",
     "Training",
+    "Workers",
     "open_run",
     "read_toml",
     "validated",
@@ -104,6 +106,7 @@ __getattr__ = lazy_exports(
         "TeacherSpec": "teacher",
         "TokenViews": "tokens",
         "Training": "training",
+        "Workers": "workers",
         "open_run": "run_folder",
         "read_toml": "base",
         "validated": "base",
