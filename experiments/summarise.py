@@ -125,6 +125,8 @@ def make_page(
     parts += ways_section(
         results_folder / "nuclei.json", command="python experiments/nuclei.py --data DATA --runs RUNS"
     )
+    parts += ["### Where cells touch: simulated tissue"]
+    parts += ways_section(results_folder / "dense.json", command="python experiments/dense.py --demo DEMO")
     parts += ["## Images unlike the training"]
     parts += familiar_section(
         results_folder / "familiarity.json", command="python experiments/familiarity.py --data DATA --runs RUNS"

@@ -133,8 +133,8 @@ def _trouble(task: _Task, weights_sha256: str) -> str:
 
 @lru_cache(maxsize=1)
 def _ready(task: _Task) -> Ready:
-    """Return a worker's own model."""
-    return make_ready(task.model, task.options, notice=lambda _: None)
+    """Return a worker's own model, which computes with one thread."""
+    return make_ready(task.model, task.options, notice=lambda _: None, threads=1)
 
 
 def _segment(task: _Task, asked: Asked) -> tuple[Outcome, list[str]]:
