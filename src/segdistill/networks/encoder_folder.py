@@ -84,7 +84,8 @@ class EncoderCard(BaseModel):
     """Of everything it was made from."""
 
     images: tuple[str, ...] = ()
-    """SHA-256 of the files of the images that it was trained on, or by which its best weights were chosen."""
+    """SHA-256 of the files of the images that it was trained on, or by which its best weights were chosen; of those
+    that a model drew, also of the images on which that model was fitted."""
 
     labelled: tuple[str, ...] = ()
     """SHA-256 of the files of images whose labels its teacher had been fitted to, as far as they are known."""

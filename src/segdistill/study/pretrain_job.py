@@ -87,7 +87,7 @@ def _card(settings: Pretrain, transfer: TransferSet, course: Course, device: str
         heads=encoder.heads if isinstance(encoder, VitEncoder) else None,
         teachers=() if contract is None else (_taught_by(contract),),
         licences=() if contract is None else (f"teacher {contract.name}: {contract.licence}",),
-        images=tuple(sorted({transfer.hashes[name] for name in course.images})),
+        images=tuple(sorted({transfer.hashes[name] for name in course.images} | transfer.behind)),
         labelled=course.labelled,
         labels_used=0 if contract is None else contract.labels_seen,
         provenance={
