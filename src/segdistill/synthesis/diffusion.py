@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from segdistill.synthesis.denoiser import Denoiser, diffusers
+from segdistill.synthesis.denoiser import diffusers
 
 TIMES = 1000
 """Steps of the schedule, from almost no noise to almost nothing else."""
@@ -27,6 +27,9 @@ _SCHEDULE: dict[str, Any] = {
 # Of the logarithm of signal to noise: below it a cosine schedule's last steps are so large that solvers lose their way
 # (the bound that diffusers' documentation of the solver recommends).
 _LEAST_SIGNAL = -5.1
+
+_ORDERS = {"dpm-solver": 2, "ddim": 1}
+"""Of the solver; of first order it is DDIM (Lu et al. 2022, section 4.1)."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,15 @@ def mixed(
 
 
 @torch.no_grad()
-def without_noise(denoiser: Denoiser, noise: Float[Tensor, "b c y x"], solving: Solving) -> Float[Tensor, "b c y x"]:
+def without_noise(denoiser: nn.Module, noise: Float[Tensor, "b c y x"], solving: Solving) -> Float[Tensor, "b c y x"]:
     """Return the images, −1 to 1, that a fitted model finds in noise; equal noise gives equal images.
 
+    Note [Where the steps lie]: evenly in the logarithm of signal to noise. With a cosine schedule and steps that lie
+    evenly in time, 25 of them keep 55 % of the contrast of pixels that deviate by 0.05, as fine texture does (DDIM 54
+    %); so placed, 99.9 % (measured against normal pixels, for which the answer is known).
+
     Args:
-        denoiser: In evaluation mode, on the device of the noise.
+        denoiser: Tells the velocity of noisy images at times; in evaluation mode, on the device of the noise.
         noise: Normal, of deviation 1.
         solving: How it is taken out.
 
@@ -86,6 +93,7 @@ def without_noise(denoiser: Denoiser, noise: Float[Tensor, "b c y x"], solving: 
     with warnings.catch_warnings():  # of NumPy, on how the solver hands it a tensor
         warnings.simplefilter("ignore", DeprecationWarning)
         schedule.set_timesteps(solving.steps, device=noise.device)
+    schedule.set_begin_index(0)  # else it looks for its first time, and takes the second where two are rounded to one
     sample = noise
     for time in schedule.timesteps:
         times: Int[Tensor, " b"] = time.expand(len(sample)).to(sample.device)
@@ -94,10 +102,10 @@ def without_noise(denoiser: Denoiser, noise: Float[Tensor, "b c y x"], solving: 
 
 
 def _solver(name: str) -> Any:
-    if name == "ddim":
-        return diffusers().DDIMScheduler(**_SCHEDULE, clip_sample=True, timestep_spacing="trailing")
     return diffusers().DPMSolverMultistepScheduler(
         **_SCHEDULE,
+        solver_order=_ORDERS[name],
+        use_lu_lambdas=True,
         thresholding=True,  # with these two numbers: what is found is cut to −1..1 at every step
         dynamic_thresholding_ratio=1.0,
         sample_max_value=1.0,
