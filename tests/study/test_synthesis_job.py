@@ -13,6 +13,7 @@ import pytest
 import tifffile
 import torch
 
+from segdistill.data.datasets import read_dataset
 from segdistill.data.readers import read_image
 from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.engine import read_log
@@ -239,6 +240,35 @@ def test_with_enough_held_back_the_distance_is_told(fields, tmp_path):
     assert told["axes"] == 3
     assert 0 < told["real"]["mean"] < told["drawn"]["mean"]  # a model of six steps draws noise
     assert any(sentence.startswith("Fréchet distance to 6 real images") for sentence in made.sentences)
+
+
+def test_what_is_drawn_for_masks_has_them_as_labels(fields, tmp_path):
+    drawn_for = {"given_masks": True, "protocol": {"steps": 2, "batch_size": 2, "turns": True}, "copies": 0.0}
+    made = synthesize(settings_of(fields, tmp_path / "out", shown="parts", **drawn_for))
+    assert made.card.outputs == ("cell", "cell boundary")
+    assert made.card.pixel_size == 0.5
+    with (made.folder / "masks.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == IMAGES == made.kept
+    for row in rows:
+        name = row["file"].replace(".ome", "")
+        own = tifffile.imread(made.folder / "labels" / "cell" / name)
+        source = tifffile.imread(fields / "labels" / "cell" / f"{row['masks of']}.tif")
+        top, left = int(row["first row"]), int(row["first column"])
+        cut = source[top : top + 32, left : left + 32]
+        mirrored = cut[:, ::-1] if row["mirrored"] == "yes" else cut
+        assert np.array_equal(own, np.rot90(mirrored, int(row["quarter turns"])))
+    assert len({(row["masks of"], row["first row"], row["mirrored"], row["quarter turns"]) for row in rows}) > 3
+    learnt = read_dataset(made.folder, label_kind="instances")
+    assert [structure.name for structure in learnt.structures] == ["cell"]
+    assert all(case.labels for case in learnt.cases)
+
+
+def test_without_labels_there_are_no_masks_to_draw_for(fields, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(fields / "images", data / "images")
+    with pytest.raises(ConfigError, match=r"none of the \d+ training images is labelled"):
+        synthesize(settings_of(data, tmp_path / "out", given_masks=True, label_sets=None, label_kind=None))
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(fields, tmp_path, monkeypatch):

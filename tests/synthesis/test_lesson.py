@@ -7,7 +7,7 @@ import torch
 from segdistill.errors import ConfigError, MissingExtra
 from segdistill.settings import Synthesize, validated
 from segdistill.settings.synthesize import Diffusing
-from segdistill.synthesis.denoiser import WIDTHS, Denoiser, diffusers, new_denoiser
+from segdistill.synthesis.denoiser import WIDTHS, Denoiser, Guided, diffusers, new_denoiser
 from segdistill.synthesis.lesson import DenoisingLesson, fit_denoiser
 from segdistill.training.entries import Entry
 from segdistill.training.pretraining import PretrainingProblem, Sights
@@ -36,7 +36,7 @@ def lesson(**changes):
 
 
 class Silent(torch.nn.Module):
-    def forward(self, noisy, time):  # noqa: ARG002
+    def forward(self, noisy, time, maps):  # noqa: ARG002
         return torch.zeros_like(noisy)
 
 
@@ -49,6 +49,50 @@ def test_a_sample_depends_on_its_slot_and_not_on_its_batch():
     other = taught.collate(taught.samples(3, range(6)), 3, CPU)
     assert not torch.equal(whole.time, other.time)
     assert whole.noisy.shape == (6, 2, 32, 32)
+
+
+def test_masks_are_told_and_now_and_then_left_out():
+    network = new_denoiser(channels=2, side=32, width=8, blocks=1, seed=0, maps=1)
+    masked = []
+    for entry in entries(4, shape=(32, 32)):
+        mask = np.where(entry.image[:1] > 0.5, 1, -1).astype(np.float32)
+        masked.append(Entry(entry.name, np.concatenate([entry.image, mask]), entry.planes, entry.known, entry.counts))
+    sights = Sights(seed=1, batch_size=200, crop=32, scale=(1.0, 1.0), flips=True, turns=True, jitter=None)
+    taught = DenoisingLesson(network, masked, sights, left_out=0.3)
+    batch = taught.collate(taught.samples(0, range(200)), 0, CPU)
+    assert batch.noisy.shape == (200, 2, 32, 32)
+    left_out = (batch.maps == 0).flatten(1).all(dim=1)
+    assert 40 <= left_out.sum() <= 80  # 60 of 200 are expected; these are 3 deviations away
+    image = taught.collate(taught.samples(0, range(200)), 0, CPU)
+    shares = taught._shares[batch.time][:, None, None, None]
+    clean = shares.sqrt() * image.noisy - (1 - shares).sqrt() * image.velocity
+    told = ~left_out
+    assert torch.equal(torch.sign(clean[told, :1]), batch.maps[told])  # turned with its image, to the pixel
+    part = taught.collate(taught.samples(0, range(7, 9)), 0, CPU)
+    assert torch.equal(part.maps, batch.maps[7:9])
+
+
+def test_guidance_exaggerates_the_difference_that_masks_make():
+    class Made(Denoiser):
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+
+        def forward(self, noisy, time, maps=None):  # noqa: ARG002
+            return noisy + 1 if maps is None else noisy + maps
+
+    noisy, time, maps = torch.zeros(1, 1, 1, 2), torch.zeros(1, dtype=torch.long), torch.tensor([[[[1.0, 3.0]]]])
+    # Freely 1 and 1, told 1 and 3: with 2, 1 + 2 · 0 and 1 + 2 · 2.
+    for guidance, wanted in ((0.0, [1.0, 1.0]), (1.0, [1.0, 3.0]), (2.0, [1.0, 5.0])):
+        assert Guided(Made(), maps, guidance)(noisy, time).flatten().tolist() == wanted
+
+
+def test_masks_that_nobody_gives_are_as_masks_that_nobody_knows():
+    network = new_denoiser(channels=2, side=32, width=8, blocks=1, seed=0, maps=3).eval()
+    noisy, time = torch.randn(1, 2, 32, 32), torch.tensor([500])
+    with torch.no_grad():
+        free = network(noisy, time)
+        assert torch.equal(free, network(noisy, time, torch.zeros(1, 3, 32, 32)))
+        assert not torch.equal(free, network(noisy, time, torch.ones(1, 3, 32, 32)))
 
 
 def test_parts_of_a_step_add_up_to_it():
@@ -116,6 +160,7 @@ def test_settings_that_do_nothing_are_refused():
     refused("teacher_channels, least_certain is void without a teacher", teacher_channels=("a",), least_certain=0.2)
     refused("teacher_channels must be given", teacher="sam-vit-b")
     refused("features is void with held_back 0", held_back=0, features="sam-vit-b")
+    refused("masks is void without given_masks", masks={"guidance": 3})
     refused("intensity must be 0", protocol={"intensity": 0.2})
     refused("validations is void", protocol={"validations": 3})
     refused("multiple of 8", network={"width": 12})

@@ -82,6 +82,17 @@ class Sampling(Settings):
     """Images that are drawn together."""
 
 
+class Masks(Settings):
+    """How masks decide what is drawn."""
+
+    left_out: Fraction = 0.15
+    """Share of the images that are shown to the model without their masks, so that it learns to draw freely, too."""
+
+    guidance: Annotated[float, Field(ge=0)] = 2.0
+    """How far what is drawn follows its masks: 1 as the model learnt it, more exaggerates the difference to what it
+    would draw freely, 0 draws freely. Other than 0 and 1 it asks the network twice as often."""
+
+
 class Synthesize(Source):
     """Fit a diffusion model on the training images of a data set, and draw images from it."""
 
@@ -105,6 +116,13 @@ class Synthesize(Source):
     held_back: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     """Share of the training images that the model is not fitted on, to measure by: the Fréchet distance, and whether
     what is drawn lies nearer to images that it was fitted on. 0 measures neither."""
+
+    given_masks: bool = False
+    """Draw images for masks: those of training images, at other places, mirrored and turned as the protocol allows.
+    They are written beside what is drawn, as its labels."""
+
+    masks: Masks = Masks()
+    """With given_masks: how masks decide what is drawn."""
 
     network: Network = Network()
     """The network of the diffusion model."""
@@ -158,6 +176,8 @@ class Synthesize(Source):
         void = list(self._void())
         if void:
             raise ValueError(f"{', '.join(void)} is void without a teacher")
+        if not self.given_masks and self.masks != Masks():
+            raise ValueError("masks is void without given_masks")
         if self.teacher is not None and self.teacher_channels is None:
             raise ValueError("teacher_channels must be given with a teacher")
         fields = type(self).model_fields

@@ -1,21 +1,25 @@
 """The images that a diffusion model is fitted on: training images alone, asserted by content."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Bool, Float32, Int32
 
 from segdistill.data.case import shown
 from segdistill.data.channels import select
 from segdistill.data.image import Image
+from segdistill.data.labels import Structure
 from segdistill.data.normalisation import Rule, measure_range, normalise
 from segdistill.data.pseudonyms import image_sha256
+from segdistill.data.rescale import nearest
 from segdistill.data.sample import Sample
 from segdistill.errors import ConfigError
 from segdistill.files import sha256_array
 from segdistill.settings.synthesize import Synthesize
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.synthesis.numbers import Numbers, brought_to, rule_for
+from segdistill.synthesis.telling import told_maps
 from segdistill.training.entries import Entry
 
 Notice = Callable[[str], None]
@@ -40,6 +44,20 @@ class Real:
     pixels_sha256: str
     """Of its pixels, as they were read."""
 
+    planes: Int32[np.ndarray, "k y x"]
+    """Its labels at that scale, one plane per structure."""
+
+    known: Bool[np.ndarray, " k"]
+    """Which of them somebody labelled."""
+
+    maps: Float32[np.ndarray, "o y x"]
+    """Its labels as the model is told them, if it is; else of no output."""
+
+    @property
+    def shown(self) -> Entry:
+        """What the model is shown: the image, and behind its channels the masks that it is told."""
+        return replace(self.entry, image=np.concatenate([self.entry.image, self.maps]))
+
 
 @dataclass(frozen=True, eq=False)
 class Reals:
@@ -47,6 +65,9 @@ class Reals:
 
     channels: tuple[str, ...]
     """That are drawn, by name."""
+
+    structures: tuple[Structure, ...]
+    """What is labelled in them."""
 
     rule: Rule
     """That brought their numbers to 0..1."""
@@ -95,6 +116,7 @@ def training_images(settings: Synthesize, *, notice: Notice) -> Reals:
     sizes = {sample.image.pixel_size for sample in samples}
     return Reals(
         tuple(channels),
+        prepared.dataset.structures,
         rule,
         tuple(real for name, real in reals.items() if name not in apart),
         tuple(real for name, real in reals.items() if name in apart),
@@ -156,11 +178,15 @@ def _real(
     chosen = select(image.array, image.channels, channels, source=image.source)
     low, high = measure_range(image, rule, names=channels)
     picture = normalise(chosen, low, high)
+    planes = sample.planes
     if settings.shown == "whole":
         picture = brought_to(picture, settings.size)
+        planes = nearest(planes, (picture.shape[1], picture.shape[2]))
     size = picture.shape[1:]
+    structures = prepared.dataset.structures
+    told = told_maps(planes, sample.known, structures) if settings.given_masks else np.zeros((0, *size), np.float32)
     entry = Entry(
         sample.name, picture, np.zeros((0, *size), np.int32), np.zeros(0, dtype=bool), np.ones(size, dtype=bool)
     )
     numbers = Numbers(tuple(low.tolist()), tuple(high.tolist()), image.array.dtype.name)
-    return Real(entry, numbers, prepared.groups[sample.name], *hashes)
+    return Real(entry, numbers, prepared.groups[sample.name], *hashes, planes, sample.known, told)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from segdistill.data.labels import output_names
 from segdistill.data.normalisation import rule_to_json
 from segdistill.engine import select_device
 from segdistill.engine.progress import time_left
@@ -18,7 +19,6 @@ from segdistill.errors import EnvironmentFault
 from segdistill.files import write_json
 from segdistill.report.synthesis_page import write_synthesis
 from segdistill.settings import Synthesize, open_run
-from segdistill.study.preparation import open_dataset
 from segdistill.study.surroundings import machine, versions
 from segdistill.study.synthesis_account import encoder_of, feature_distance, nearness, sentences
 from segdistill.study.synthesis_data import Reals, training_images
@@ -31,6 +31,7 @@ from segdistill.study.synthesis_files import (
     write_verdicts,
 )
 from segdistill.study.synthesis_judging import judged, judging_teacher
+from segdistill.study.synthesis_masks import given_masks, refuse_unlabelled, write_given
 from segdistill.study.synthesis_shown import content_of
 from segdistill.synthesis.card import CARD, SynthesisCard, read_card
 from segdistill.synthesis.denoiser import Denoiser, diffusers, new_denoiser
@@ -94,18 +95,22 @@ def synthesize(settings: Synthesize, *, notice: Notice = lambda _: None) -> Synt
 def _make(settings: Synthesize, notice: Notice) -> None:
     out, device = settings.out, str(select_device(settings.device, notice=notice))
     reals = training_images(settings, notice=notice)
-    teacher = judging_teacher(settings, open_dataset(settings).structures, device=device)
+    if settings.given_masks:
+        refuse_unlabelled(reals)
+    teacher = judging_teacher(settings, reals.structures, device=device)
     encoder = encoder_of(settings, reals, device=device)
     if not (out / CARD).is_file():
         _fit(settings, reals, device, notice)
     card = read_card(out)
     before = read_verdicts(out)
     if before is None:
-        _draw(settings, card, device, notice)
+        _draw(settings, card, reals, device, notice)
         before = judged(settings, card, reals, teacher, notice=notice)
         write_verdicts(out, *before)
     verdicts, bound = before
     sort_files(out, verdicts)
+    if settings.given_masks:
+        write_given(settings, card, reals, verdicts)
     distance = None if encoder is None else feature_distance(settings, card, reals, encoder, verdicts)
     near = nearness(verdicts, reals)
     told = tuple(sentences(verdicts, bound, distance, near))
@@ -135,13 +140,15 @@ def _fit(settings: Synthesize, reals: Reals, device: str, notice: Notice) -> Non
         width=network.width,
         blocks=network.blocks,
         seed=settings.seed,
+        maps=len(reals.fitted[0].maps),
     )
     _plan(settings, denoiser, reals, device, notice)
     fit_denoiser(
         settings.out / FIT,
         denoiser,
-        [real.entry for real in reals.fitted],
+        [real.shown for real in reals.fitted],
         protocol,
+        left_out=settings.masks.left_out if settings.given_masks else 0.0,
         seed=settings.seed,
         device=device,
         notice=notice,
@@ -149,7 +156,7 @@ def _fit(settings: Synthesize, reals: Reals, device: str, notice: Notice) -> Non
     save_model(settings.out, denoiser, _card(settings, reals, device))
 
 
-def _draw(settings: Synthesize, card: SynthesisCard, device: str, notice: Notice) -> None:
+def _draw(settings: Synthesize, card: SynthesisCard, reals: Reals, device: str, notice: Notice) -> None:
     clear_partial(settings.out)
     draw_missing(
         load_denoiser(settings.out, device=device),
@@ -158,12 +165,14 @@ def _draw(settings: Synthesize, card: SynthesisCard, device: str, notice: Notice
         _solving(settings),
         together=batches(settings.images, settings.sampling.batch_size),
         seed=settings.seed,
+        masks=(lambda number: given_masks(settings, reals, number).maps) if settings.given_masks else None,
         notice=notice,
     )
 
 
 def _solving(settings: Synthesize) -> Solving:
-    return Solving(settings.sampling.solver, settings.sampling.steps)
+    guidance = settings.masks.guidance if settings.given_masks else 1.0
+    return Solving(settings.sampling.solver, settings.sampling.steps, guidance)
 
 
 def _plan(settings: Synthesize, denoiser: Denoiser, reals: Reals, device: str, notice: Notice) -> None:
@@ -175,7 +184,7 @@ def _plan(settings: Synthesize, denoiser: Denoiser, reals: Reals, device: str, n
     protocol, sampling = settings.protocol, settings.sampling
     per_pass = _seconds_per_image(denoiser, sampling.batch_size, device)
     fitting = _BACKWARD * per_pass * protocol.batch_size * protocol.steps
-    per_image = per_pass * sampling.steps
+    per_image = per_pass * sampling.steps * (1 if _solving(settings).guidance in {0, 1} else 2)
     item = max(np.dtype(real.numbers.dtype).itemsize for real in reals.fitted)
     needed = settings.images * len(reals.channels) * settings.size**2 * item
     weights = sum(parameter.numel() for parameter in denoiser.parameters())
@@ -211,12 +220,14 @@ def _card(settings: Synthesize, reals: Reals, device: str) -> SynthesisCard:
         side=settings.size,
         width=settings.network.width,
         blocks=settings.network.blocks,
+        outputs=output_names(reals.structures) if settings.given_masks else (),
         pixel_size=reals.pixel_size,
         normalisation=rule_to_json(reals.rule),
         numbers=tuple(real.numbers for real in reals.fitted),
         how=(
             f"denoising diffusion, velocity, cosine schedule, {protocol.steps} steps of {protocol.batch_size} images"
             f" on {len(reals.fitted)} training images, shown {'whole' if settings.shown == 'whole' else 'in parts'}"
+            f"{', with their masks' if settings.given_masks else ''}"
         ),
         images=tuple(sorted({real.image_sha256 for real in reals.fitted})),
         pixels=tuple(sorted({real.pixels_sha256 for real in reals.fitted})),

@@ -102,6 +102,8 @@ def _facts(settings: Synthesize, card: SynthesisCard, reals: Reals) -> Iterator[
     yield "held back to measure by", str(len(reals.held_back))
     yield "shown", settings.shown
     yield "drawn by", f"{sampling.solver}, {sampling.steps} steps"
+    if settings.given_masks:
+        yield "drawn for", f"masks of training images, which are its labels; guidance {settings.masks.guidance:g}"
     yield "teacher", settings.teacher or "none"
     yield "seed", str(settings.seed)
 

@@ -31,6 +31,9 @@ class SynthesisCard(BaseModel):
     blocks: int
     """Residual blocks at each resolution."""
 
+    outputs: tuple[str, ...] = ()
+    """Names of the maps of the masks that it draws for; empty: it draws for none."""
+
     pixel_size: float | None
     """Of what it draws, micrometres; None: not known, or its images were brought to one size."""
 

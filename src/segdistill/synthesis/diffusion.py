@@ -42,6 +42,9 @@ class Solving:
     steps: int
     """In how many steps, ≥ 2; each asks the network once."""
 
+    guidance: float = 1.0
+    """How far masks are followed where there are any; see ``denoiser.Guided``."""
+
 
 def signal_shares() -> Float[Tensor, " times"]:
     """Return how much of a noisy image's variance is image, at each step of the schedule.

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32
+from torch import nn
 
 from segdistill.data.image import Image
 from segdistill.data.image_writer import write_image
 from segdistill.engine.progress import time_left
 from segdistill.synthesis.card import SynthesisCard
-from segdistill.synthesis.denoiser import Denoiser
+from segdistill.synthesis.denoiser import Denoiser, Guided
 from segdistill.synthesis.diffusion import Solving, without_noise
 from segdistill.synthesis.lesson import normal
 from segdistill.synthesis.numbers import in_numbers
@@ -41,7 +42,13 @@ def batches(images: int, size: int) -> list[range]:
     return [range(start, min(start + size, images)) for start in range(0, images, size)]
 
 
-def drawn(denoiser: Denoiser, numbers: Sequence[int], solving: Solving, *, seed: int) -> Float32[np.ndarray, "b c y x"]:
+Masks = Callable[[int], Float32[np.ndarray, "o y x"]]
+"""Number of an image to the masks that it is drawn for, as ``Denoiser.forward`` takes them."""
+
+
+def drawn(
+    denoiser: Denoiser, numbers: Sequence[int], solving: Solving, *, seed: int, masks: Masks | None = None
+) -> Float32[np.ndarray, "b c y x"]:
     """Return drawn images, 0 to 1, by their numbers.
 
     Args:
@@ -49,12 +56,16 @@ def drawn(denoiser: Denoiser, numbers: Sequence[int], solving: Solving, *, seed:
         numbers: Of the images, ≥ 0.
         solving: How noise is taken out.
         seed: Of all images.
+        masks: What they are drawn for; None: they are drawn freely.
     """
     device = next(denoiser.parameters()).device
     shape = (denoiser.channels, denoiser.side, denoiser.side)
     noise = torch.stack([normal(_key(seed, number), shape) for number in numbers]).to(device)
-    images = without_noise(denoiser, noise, solving)
-    return ((images + 1) / 2).cpu().numpy()
+    network: nn.Module = denoiser
+    if masks is not None:
+        maps = torch.from_numpy(np.stack([masks(number) for number in numbers])).to(device)
+        network = Guided(denoiser, maps, solving.guidance)
+    return ((without_noise(network, noise, solving) + 1) / 2).cpu().numpy()
 
 
 def draw_missing(
@@ -65,6 +76,7 @@ def draw_missing(
     *,
     together: Sequence[range],
     seed: int,
+    masks: Masks | None = None,
     notice: Callable[[str], None],
 ) -> int:
     """Draw every image whose file is not there, and return how many were drawn.
@@ -76,6 +88,7 @@ def draw_missing(
         solving: How noise is taken out.
         together: The numbers of the images, from ``batches``.
         seed: Of all of them.
+        masks: What they are drawn for; None: they are drawn freely.
         notice: Told how far it is, now and then.
 
     Raises:
@@ -87,7 +100,7 @@ def draw_missing(
     for batch, lacking in missing.items():
         if not lacking:
             continue
-        pictures = drawn(denoiser, batch, solving, seed=seed)
+        pictures = drawn(denoiser, batch, solving, seed=seed, masks=masks)
         for number in lacking:
             write_image(place(number), _image(pictures[number - batch.start], number, card, seed))
         done += len(lacking)

@@ -37,6 +37,9 @@ class NoisyBatch:
     velocity: Float[Tensor, "b c y x"]
     """What the network shall say."""
 
+    maps: Float[Tensor, "b o y x"]
+    """Masks that it is told, 0 where they are left out; of a network without masks, none."""
+
 
 class DenoisingLesson:
     """The objective of denoising diffusion: at a random amount of noise, say the velocity; every amount counts alike.
@@ -47,17 +50,20 @@ class DenoisingLesson:
 
     scales: Mapping[str, float] = MappingProxyType({"velocity": 1.0})
 
-    def __init__(self, module: Denoiser, entries: Sequence[Entry], sights: Sights) -> None:
+    def __init__(self, module: Denoiser, entries: Sequence[Entry], sights: Sights, *, left_out: float = 0.0) -> None:
         """Hold what is learnt and from what.
 
         Args:
             module: Learns.
-            entries: The images, 0 to 1.
+            entries: The images, 0 to 1; behind their channels, masks as ``Denoiser.forward`` takes them, if it does.
             sights: How they are shown; the crop is the side of the module's images.
+            left_out: Share of the images whose masks are left out.
         """
         self.module: nn.Module = module
+        self.channels = module.channels
         self.entries = entries
         self.sights = sights
+        self.left_out = left_out
         self._shares = signal_shares()
 
     def samples(self, step: int, slots: range) -> list[Crop]:
@@ -66,12 +72,14 @@ class DenoisingLesson:
 
     def collate(self, samples: list[Crop], step: int, device: torch.device) -> NoisyBatch:
         """Return crops with noise; how much, and which, is a function of (seed, step, slot) on every device."""
-        image = 2 * crops_on(samples, self.sights, step, device) - 1
+        seen = crops_on(samples, self.sights, step, device)
+        image, maps = 2 * seen[:, : self.channels] - 1, seen[:, self.channels :]
         draws = [np.random.default_rng((self.sights.seed, step, crop.slot, _NOISE)) for crop in samples]
         time = torch.tensor([int(draw.integers(TIMES)) for draw in draws])
         noise = torch.stack([normal(int(draw.integers(2**63)), image.shape[1:]) for draw in draws])
+        told = torch.tensor([float(draw.random() >= self.left_out) for draw in draws])
         noisy, velocity = mixed(image, noise.to(device), self._shares[time].to(device))
-        return NoisyBatch(noisy, time.to(device), velocity)
+        return NoisyBatch(noisy, time.to(device), velocity, maps * told.to(device)[:, None, None, None])
 
     def weights(self, batch: NoisyBatch) -> Parts:
         """Return 1 for every image."""
@@ -79,7 +87,7 @@ class DenoisingLesson:
 
     def values(self, module: nn.Module, batch: NoisyBatch) -> Parts:
         """Return the mean square by which each velocity is off."""
-        off = module(batch.noisy, batch.time).float() - batch.velocity
+        off = module(batch.noisy, batch.time, batch.maps).float() - batch.velocity
         return {"velocity": off.square().mean(dim=(1, 2, 3))}
 
     def names(self, samples: list[Crop]) -> list[str]:
@@ -98,6 +106,7 @@ def fit_denoiser(
     entries: Sequence[Entry],
     protocol: Diffusing,
     *,
+    left_out: float = 0.0,
     seed: int,
     device: str,
     notice: Notice,
@@ -107,8 +116,9 @@ def fit_denoiser(
     Args:
         folder: For checkpoints and log, and nothing else.
         denoiser: Ends with the last averaged weights.
-        entries: The images, 0 to 1.
+        entries: The images, 0 to 1, and their masks behind them, if the network draws for any.
         protocol: How long, in which batches.
+        left_out: Share of the images whose masks are left out.
         seed: Of every draw.
         device: Where to train.
         notice: Told what happens.
@@ -126,6 +136,7 @@ def fit_denoiser(
         turns=protocol.turns,
         jitter=None,
     )
-    problem = PretrainingProblem(DenoisingLesson(denoiser, entries, sights), weight_decay=protocol.weight_decay)
+    lesson = DenoisingLesson(denoiser, entries, sights, left_out=left_out)
+    problem = PretrainingProblem(lesson, weight_decay=protocol.weight_decay)
     plan = make_plan(protocol, learning_rate=protocol.learning_rate, seed=seed, device=device)
     return train(problem, folder, replace(plan, validate_every=None), notice=notice)

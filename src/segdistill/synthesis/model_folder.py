@@ -50,7 +50,9 @@ def load_denoiser(folder: Path, *, device: str) -> Denoiser:
             f"{folder / WEIGHTS} is missing, or is not what {CARD} beside it describes. Copy the folder again, or"
             " fit the model anew in another folder."
         )
-    denoiser = Denoiser(channels=len(card.channels), side=card.side, width=card.width, blocks=card.blocks)
+    denoiser = Denoiser(
+        channels=len(card.channels), side=card.side, width=card.width, blocks=card.blocks, maps=len(card.outputs)
+    )
     weights, wanted = read_weights(folder / WEIGHTS), denoiser.state_dict()
     wrong = sorted(
         key
