@@ -97,6 +97,10 @@ def test_numbers_go_there_and_back(dtype, seed):
     assert np.abs(back - picture).max() <= 0.5 / 100 + 1e-6
 
 
+def test_what_was_turned_round_is_turned_back():
+    assert in_numbers(np.array([[[0.0, 1.0]]]), Numbers((5.0,), (105.0,), "uint8", True)).tolist() == [[[250, 150]]]
+
+
 def test_a_range_beyond_its_type_is_cut_and_the_shorter_side_decides():
     assert in_numbers(np.ones((1, 1, 2)), Numbers((0.0,), (300.0,), "uint8")).tolist() == [[[255, 255]]]
     assert in_numbers(np.array([[[0.2, 0.8]]]), Numbers((0.0,), (1.0,), "bool")).tolist() == [[[False, True]]]

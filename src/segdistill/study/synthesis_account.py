@@ -1,7 +1,7 @@
 """How well drawn images stand for real ones, in numbers: by features, and by whom they lie near."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median, stdev
 
 import numpy as np
@@ -14,7 +14,7 @@ from segdistill.errors import ConfigError
 from segdistill.evaluation.frechet import frechet_distance, leading_axes
 from segdistill.settings.synthesize import Synthesize
 from segdistill.study.synthesis_data import Real, Reals, central_window
-from segdistill.study.synthesis_files import Verdict, place_of
+from segdistill.study.synthesis_files import Verdict
 from segdistill.study.synthesis_judging import drawn_sample, unlabelled_sample
 from segdistill.synthesis.card import SynthesisCard
 from segdistill.synthesis.numbers import in_numbers
@@ -113,7 +113,7 @@ def feature_distance(
     draw = np.random.default_rng(settings.seed)
     chosen = sorted(draw.permutation(kept)[:MOST_DRAWN].tolist())
     grid = chosen_grids(encoder.contract, ())
-    drawn = _pooled(encoder, grid, (drawn_sample(place_of(settings.out, card, number)) for number in chosen))
+    drawn = _pooled(encoder, grid, (drawn_sample(settings, card, number) for number in chosen))
     apart, fitted = (
         _pooled(encoder, grid, (_as_drawn(real, card) for real in part)) for part in (reals.held_back, reals.fitted)
     )
@@ -146,9 +146,10 @@ def sentences(
         f" {len(verdicts) - kept - copies} for the teacher's doubt."
     )
     distances = [verdict.nearest.distance for verdict in verdicts]
+    counts = f"nearer than {bound:.3f} counts as a copy" if bound else "how near a copy comes is not known"
     yield (
-        f"To the nearest training image: {median(distances):.3f} in the median, {min(distances):.3f} at least; nearer"
-        f" than {bound:.3f} counts as a copy."
+        f"To the nearest training image: {median(distances):.3f} in the median, {min(distances):.3f} at least;"
+        f" {counts}."
     )
     if distance is not None:
         yield (
@@ -172,7 +173,7 @@ def _three(channels: Sequence[str]) -> tuple[str, ...]:
 
 def _as_drawn(real: Real, card: SynthesisCard) -> Sample:
     """Return the middle of a real image in the form of a drawn one."""
-    array = in_numbers(central_window(real, card.side), real.numbers)
+    array = in_numbers(central_window(real, card.side), replace(real.numbers, inverted=False))
     return unlabelled_sample(real.entry.name, Image(array, card.channels, card.pixel_size, real.entry.name))
 
 

@@ -188,5 +188,5 @@ def _real(
     entry = Entry(
         sample.name, picture, np.zeros((0, *size), np.int32), np.zeros(0, dtype=bool), np.ones(size, dtype=bool)
     )
-    numbers = Numbers(tuple(low.tolist()), tuple(high.tolist()), image.array.dtype.name)
+    numbers = Numbers(tuple(low.tolist()), tuple(high.tolist()), image.array.dtype.name, image.inverted)
     return Real(entry, numbers, prepared.groups[sample.name], *hashes, planes, sample.known, told)

@@ -9,16 +9,18 @@ import numpy as np
 from jaxtyping import Float32
 
 from segdistill.data.image import Image
+from segdistill.data.inversion import turned_round
 from segdistill.data.labels import Structure
 from segdistill.data.readers import read_image
 from segdistill.data.sample import Sample
 from segdistill.errors import ConfigError
 from segdistill.files import append_line
 from segdistill.settings.synthesize import Synthesize
-from segdistill.study.synthesis_data import Reals, central_window
+from segdistill.study.synthesis_data import Real, Reals, central_window
 from segdistill.study.synthesis_files import Verdict, place_of
 from segdistill.synthesis.card import SynthesisCard
 from segdistill.synthesis.copies import Library, distances_between, make_library, nearest, turns_of
+from segdistill.synthesis.drawing import numbers_of
 from segdistill.targets.look import field_of, look
 from segdistill.teachers.contract import Teacher
 from segdistill.teachers.load import load_teacher
@@ -67,26 +69,19 @@ def judged(
         teacher: Whose certainty counts; None: nobody's.
         notice: Told what was found.
     """
-    turns = turns_of(flips=settings.protocol.flips, turns=settings.protocol.turns)
-    side = card.side
-    fitted, apart = (
-        make_library([real.entry.image for real in part], side=side, turns=turns) if part else None
-        for part in (reals.fitted, reals.held_back)
-    )
-    assert fitted is not None  # noqa: S101  (nothing is drawn without it)
-    between = distances_between(
-        [central_window(real, side) for real in reals.fitted], fitted, [real.group for real in reals.fitted]
-    )
+    fitted = _library(settings, reals.fitted)
+    apart = _library(settings, reals.held_back) if reals.held_back else None
+    windows = [central_window(real, card.side) for real in reals.fitted]
+    between = distances_between(windows, fitted, [real.group for real in reals.fitted])
     bound = float(np.quantile(between, settings.copies)) if len(between) and settings.copies else 0.0
     known = _certainties(settings.out)
     verdicts = []
     for number in range(settings.images):
-        path = place_of(settings.out, card, number)
-        sample = drawn_sample(path)
+        sample = drawn_sample(settings, card, number)
         certainty = None
         if teacher is not None:
             certainty = known[number] if number in known else _certainty(teacher, sample, settings.out, number)
-        verdicts.append(_verdict(number, path.name, seen(sample, reals), (fitted, apart), reals, certainty))
+        verdicts.append(_verdict(number, sample.name, seen(sample, reals), (fitted, apart), reals, certainty))
     found = _with_reasons(verdicts, bound, settings.least_certain_in_use)
     copies = sum(verdict.nearest.distance < bound for verdict in found)
     notice(
@@ -96,9 +91,18 @@ def judged(
     return found, bound
 
 
-def drawn_sample(path: Path) -> Sample:
-    """Return a drawn image as data sets have them, without labels."""
-    return unlabelled_sample(path.name, read_image(path))
+def _library(settings: Synthesize, reals: Sequence[Real]) -> Library:
+    turns = turns_of(flips=settings.protocol.flips, turns=settings.protocol.turns)
+    return make_library([real.entry.image for real in reals], side=settings.size, turns=turns)
+
+
+def drawn_sample(settings: Synthesize, card: SynthesisCard, number: int) -> Sample:
+    """Return a drawn image as the data's own are read, bright on dark where they are, under its file's name."""
+    path = place_of(settings.out, card, number)
+    image = read_image(path)
+    if numbers_of(number, card, seed=settings.seed).inverted:
+        image = replace(image, array=turned_round(image.array), inverted=True)
+    return unlabelled_sample(path.name, image)
 
 
 def unlabelled_sample(name: str, image: Image) -> Sample:

@@ -12,7 +12,7 @@ from segdistill.report.synthesis_content import ShownImage, ShownPair, Synthesis
 from segdistill.settings.synthesize import Synthesize
 from segdistill.study.synthesis_account import FeatureDistance
 from segdistill.study.synthesis_data import Real, Reals, central_window
-from segdistill.study.synthesis_files import Verdict, place_of
+from segdistill.study.synthesis_files import Verdict
 from segdistill.study.synthesis_judging import drawn_sample, seen
 from segdistill.synthesis.card import SynthesisCard
 from segdistill.synthesis.copies import turned_back
@@ -65,7 +65,7 @@ def content_of(
 
 def _shower(settings: Synthesize, card: SynthesisCard, reals: Reals) -> Callable[[Verdict], ShownImage]:
     def shown(verdict: Verdict) -> ShownImage:
-        sample = drawn_sample(place_of(settings.out, card, verdict.number))
+        sample = drawn_sample(settings, card, verdict.number)
         return _image(verdict.file, seen(sample, reals), card)
 
     return shown

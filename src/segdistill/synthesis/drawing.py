@@ -16,7 +16,7 @@ from segdistill.synthesis.card import SynthesisCard
 from segdistill.synthesis.denoiser import Denoiser, Guided
 from segdistill.synthesis.diffusion import Solving, without_noise
 from segdistill.synthesis.lesson import normal
-from segdistill.synthesis.numbers import in_numbers
+from segdistill.synthesis.numbers import Numbers, in_numbers
 
 _START, _RANGE = 1, 2
 """Set the noise that a drawing begins with apart from the choice of its range of numbers."""
@@ -111,10 +111,14 @@ def draw_missing(
     return wanted
 
 
+def numbers_of(number: int, card: SynthesisCard, *, seed: int) -> Numbers:
+    """Return in which numbers an image is written: those of one of the images that the model was fitted on."""
+    return card.numbers[int(np.random.default_rng((seed, number, _RANGE)).integers(len(card.numbers)))]
+
+
 def _image(picture: Float32[np.ndarray, "c y x"], number: int, card: SynthesisCard, seed: int) -> Image:
-    """Return a picture in the numbers of one of the images that the model was fitted on."""
-    chosen = int(np.random.default_rng((seed, number, _RANGE)).integers(len(card.numbers)))
-    return Image(in_numbers(picture, card.numbers[chosen]), card.channels, card.pixel_size, f"drawing {number}")
+    array = in_numbers(picture, numbers_of(number, card, seed=seed))
+    return Image(array, card.channels, card.pixel_size, f"drawing {number}")
 
 
 def _key(seed: int, number: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
+from segdistill.data.inversion import turned_round
 from segdistill.data.normalisation import FullRangeRule, PercentileRule, Rule
 from segdistill.training.square import resampled
 
@@ -22,6 +23,9 @@ class Numbers:
 
     dtype: str
     """Their type, as NumPy names it."""
+
+    inverted: bool = False
+    """Whether they were turned round when they were read, so that what is drawn is turned round when it is written."""
 
 
 def rule_for(types: Sequence[np.dtype]) -> Rule:
@@ -54,7 +58,8 @@ def in_numbers(picture: Float[np.ndarray, "c y x"], numbers: Numbers) -> Shaped[
         values = np.rint(values).clip(ends.min, ends.max)
     elif dtype.kind == "b":
         values = values > (low + high) / 2
-    return values.astype(dtype)
+    array = values.astype(dtype)
+    return turned_round(array) if numbers.inverted else array
 
 
 def brought_to(picture: Float[np.ndarray, "c y x"], side: int) -> Float32[np.ndarray, "c _ _"]:
