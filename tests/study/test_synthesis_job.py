@@ -48,7 +48,7 @@ cli.main(sys.argv[1:])
 """
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread():
     """Bits are equal for equal numbers of threads."""
     before = torch.get_num_threads()
@@ -193,7 +193,7 @@ def test_a_model_that_saw_what_is_scored_on_is_refused_by_content(copied, fields
 
 def test_drawn_images_among_the_data_itself_are_refused_likewise(fields, whole, tmp_path):
     manifest = tmp_path / "all.csv"
-    rows = [("image", "cell", "split")]
+    rows = [("image", "label:cell", "split")]
     for number, path in enumerate(sorted((fields / "images").iterdir())):
         label = fields / "labels" / "cell" / path.name.replace(".ome", "")
         rows.append((path, label, "test" if number < 6 else "train"))
@@ -201,7 +201,7 @@ def test_drawn_images_among_the_data_itself_are_refused_likewise(fields, whole, 
     with manifest.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     with pytest.raises(ConfigError, match=r"The images in .* were drawn by a model that was fitted on \d of the"):
-        prepare(pretraining(manifest, tmp_path / "out", label_sets=None), notice=lambda _: None)
+        prepare(pretraining(manifest, tmp_path / "out", split=(0.75, 0.0, 0.25)), notice=lambda _: None)
 
 
 def test_training_images_that_are_test_images_too_are_refused_by_content(fields, tmp_path):
@@ -215,7 +215,7 @@ def test_training_images_that_are_test_images_too_are_refused_by_content(fields,
             shutil.copy(path, data / "images" / part)
             shutil.copy(label, data / "labels" / "cell" / part)
     with pytest.raises(ConfigError, match=r"1 training images are validation or test images, too, by their content"):
-        synthesize(settings_of(data, tmp_path / "out", label_sets=None))
+        synthesize(settings_of(data, tmp_path / "out", split=(0.75, 0.0, 0.25)))
     assert not (tmp_path / "out" / "fit").exists()
 
 
@@ -245,7 +245,7 @@ def test_with_enough_held_back_the_distance_is_told(fields, tmp_path):
 def test_what_is_drawn_for_masks_has_them_as_labels(fields, tmp_path):
     drawn_for = {"given_masks": True, "protocol": {"steps": 2, "batch_size": 2, "turns": True}, "copies": 0.0}
     made = synthesize(settings_of(fields, tmp_path / "out", shown="parts", **drawn_for))
-    assert made.card.outputs == ("cell", "cell boundary")
+    assert made.card.outputs == ("cell", "cell.boundary")
     assert made.card.pixel_size == 0.5
     with (made.folder / "masks.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -90,6 +90,7 @@ def _read_further(settings: Pretrain, notice: Notice) -> Readable:
     """Return further images; they are read as the data is."""
     place = Images(
         data=settings.transfer,  # pyright: ignore[reportArgumentType]  (called where it is named)
+        label_kind="instances",  # whatever the numbers mean: labels of further images are left aside
         channels=settings.channels,
         axes=settings.axes,
         pattern=settings.pattern,

@@ -19,6 +19,8 @@ def told_maps(
     ...           [Structure("lesion", False), Structure("vessel", False)]).tolist()
     [[[-1.0, 1.0]], [[0.0, 0.0]]]
     """
+    if not structures:
+        return np.zeros((0, *planes.shape[1:]), np.float32)
     maps = label_maps(torch.from_numpy(planes)[None], [each.instances for each in structures])[0].numpy()
     of_output = [place for place, each in enumerate(structures) for _ in range(1 + each.instances)]
     return ((2 * maps - 1) * known[of_output][:, None, None]).astype(np.float32)
