@@ -174,6 +174,7 @@ def test_pretraining_learns_from_what_is_drawn_and_remembers_what_is_behind_it(f
     made = pretrain(pretraining(fields, tmp_path / "encoder", transfer=whole.folder))
     assert f"6 images of the data and {whole.kept} further ones" in made.card.how
     assert set(whole.card.images) <= set(made.card.images)
+    assert (made.card.labels_used, made.card.labelled) == (0, ())  # it was told no labels
 
 
 @pytest.mark.parametrize("copied", [False, True])
@@ -262,6 +263,9 @@ def test_what_is_drawn_for_masks_has_them_as_labels(fields, tmp_path):
     learnt = read_dataset(made.folder, label_kind="instances")
     assert [structure.name for structure in learnt.structures] == ["cell"]
     assert all(case.labels for case in learnt.cases)
+    assert set(made.card.labelled) == set(made.card.images)
+    encoder = pretrain(pretraining(fields, tmp_path / "encoder", transfer=made.folder)).card
+    assert (encoder.labels_used, set(encoder.labelled)) == (len(made.card.labelled), set(made.card.labelled))
 
 
 def test_without_labels_there_are_no_masks_to_draw_for(fields, tmp_path):

@@ -231,6 +231,9 @@ def _card(settings: Synthesize, reals: Reals, device: str) -> SynthesisCard:
         ),
         images=tuple(sorted({real.image_sha256 for real in reals.fitted})),
         pixels=tuple(sorted({real.pixels_sha256 for real in reals.fitted})),
+        labelled=tuple(
+            sorted({real.image_sha256 for real in reals.fitted if settings.given_masks and real.known.any()})
+        ),
         held_back=tuple(sorted({real.image_sha256 for real in reals.held_back})),
         provenance={
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

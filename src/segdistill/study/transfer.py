@@ -37,6 +37,9 @@ class TransferSet:
     behind: frozenset[str] = frozenset()
     """SHA-256 of the files of the images on which the models were fitted that drew further ones."""
 
+    labelled_behind: frozenset[str] = frozenset()
+    """Those of them whose labels the models were told."""
+
 
 def gather(settings: Pretrain, *, notice: Notice) -> TransferSet:
     """Read the images to pre-train on: the training images of a data set, and further ones.
@@ -83,6 +86,7 @@ def gather(settings: Pretrain, *, notice: Notice) -> TransferSet:
         hashes | {name: sha for name, (_, sha) in fresh.items()},
         len(fresh),
         frozenset(image for card in drawn_by.values() for image in card.images),
+        frozenset(image for card in drawn_by.values() for image in card.labelled),
     )
 
 

@@ -55,6 +55,9 @@ class SynthesisCard(BaseModel):
     held_back: tuple[str, ...] = ()
     """SHA-256 of the files of training images that it was measured by and not fitted on."""
 
+    labelled: tuple[str, ...] = ()
+    """SHA-256 of the files of those whose labels it was told: whoever learns from its images owes these labels."""
+
     weights_sha256: str = ""
     """Of the file of weights beside this card."""
 
