@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from segdistill.settings.shift import Shift
     from segdistill.settings.source import Images, Scored, Source
     from segdistill.settings.study import Study, StudyArm
+    from segdistill.settings.synthesize import Synthesize
     from segdistill.settings.targets import Targets
     from segdistill.settings.teacher import NamedTeacher, TeacherChoice, TeacherSpec
     from segdistill.settings.tokens import TokenViews
@@ -58,6 +59,7 @@ __all__ = [
     "Source",
     "Study",
     "StudyArm",
+    "Synthesize",
     "Targets",
     "TaskSpecific",
     "TeacherChoice",
@@ -100,6 +102,7 @@ __getattr__ = lazy_exports(
         "Source": "source",
         "Study": "study",
         "StudyArm": "study",
+        "Synthesize": "synthesize",
         "Targets": "targets",
         "TaskSpecific": "pretraining",
         "TeacherChoice": "teacher",
