@@ -1,4 +1,4 @@
-"""What is written of the masks of a whole file, whose planes are segmented one by one: NIfTI and DICOM-SEG."""
+"""What is written of the masks of a whole file, whose planes are segmented one by one: NIfTI, DICOM-SEG, overlays."""
 
 import tempfile
 from abc import ABC, abstractmethod
@@ -14,7 +14,9 @@ from segdistill.data.labels import Structure
 from segdistill.data.nifti_writer import Add, nifti_volume
 from segdistill.data.readers import suffix_of
 from segdistill.data.readers.nifti import SUFFIXES
+from segdistill.errors import DataError
 from segdistill.inference.canvas import Mask
+from segdistill.inference.overlay import Painter, clip_of
 from segdistill.inference.segmented import Segmented
 from segdistill.inference.target import Target
 
@@ -50,6 +52,17 @@ class FileOutput(ABC):
     @abstractmethod
     def add(self, segmented: Segmented) -> None:
         """Take the next plane's masks."""
+
+    def skip(self, number: int) -> None:
+        """Take note that a frame, counted from 1, has no masks, because it is damaged.
+
+        Raises:
+            DataError: No such file can be made without it.
+        """
+        raise DataError(
+            f"Frame {number} of {self.source} cannot be segmented, so that there is no one file of the masks of all."
+            " Leave nifti and dicom-seg out of --outputs: other masks are files of their own."
+        )
 
     @abstractmethod
     def finish(self) -> list[Path]:
@@ -129,5 +142,35 @@ class _DicomSeg(FileOutput):
         return paths
 
 
-FILE_OUTPUTS: Mapping[str, type[FileOutput]] = {"nifti": _Nifti, "dicom-seg": _DicomSeg}
+class _Overlay(FileOutput):
+    """A clip of the pictures with the masks drawn upon them, of all structures together."""
+
+    def refuse(self) -> None:
+        self._painter: Painter | None = None
+        self._skipped: list[int] = []
+        self._number = 0
+
+    def add(self, segmented: Segmented) -> None:
+        if self._painter is None:
+            painter = Painter(segmented, self.planes)
+            self._painter = painter
+            name = segmented.target.name if self.planes == 1 else segmented.target.name.rpartition("/")[0]
+            self._path = segmented.target.out / f"{name}.overlay.avi"
+            self._write = self.stack.enter_context(clip_of(self._path, painter, source=self.source))
+            for number in range(1, self._number + 1):
+                self._write(painter.lost(number))
+        self._number += 1
+        self._write(self._painter.painted(segmented, self._number))
+
+    def skip(self, number: int) -> None:
+        self._number = number
+        if self._painter is not None:  # else it is drawn when the size of frames is known
+            self._write(self._painter.lost(number))
+
+    def finish(self) -> list[Path]:
+        self.stack.close()
+        return [] if self._painter is None else [self._path]
+
+
+FILE_OUTPUTS: Mapping[str, type[FileOutput]] = {"nifti": _Nifti, "dicom-seg": _DicomSeg, "overlay": _Overlay}
 """What can be asked for, in the order in which it is written."""

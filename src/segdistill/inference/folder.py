@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segdistill.data.case import shown
 from segdistill.data.readers import count_planes
+from segdistill.data.readers.planes import plane_path
 from segdistill.errors import ConfigError, DataError
+from segdistill.inference.clip import steadiness_in_words
 from segdistill.inference.inputs import Input, find_images, folded, name_images, name_privately
 from segdistill.inference.one_image import Segmenter, halo_of
 from segdistill.inference.options import Options
@@ -42,7 +45,7 @@ class Summary:
     """Names whose complete masks were there already."""
 
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Path of an image to the reason; also in failed.csv."""
+    """Path of an image, or of a frame of a clip whose other frames are done, to the reason; also in failed.csv."""
 
     unlike: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Names of images segmented now that are unlike those the model was trained on, to what is unlike."""
@@ -95,13 +98,14 @@ def predict_files(
             inputs = name_privately(found)
         else:
             inputs = name_images(found, before=records.name_of, free=records.is_free)
-        _refuse_planes(inputs)
+        _refuse_planes(inputs, options.axes)
         done, skipped, failed, strange = [], [], {}, {}
         for number, image in enumerate(inputs, start=1):
             told = partial(_tell, notice, f"[{number}/{len(inputs)}] {image.name}")
             try:
                 if records.is_complete(image):
                     skipped.append(image.name)
+                    failed |= records.lost_frames(image)
                     told("done before")
                     continue
                 records.set_aside(image)
@@ -111,20 +115,24 @@ def predict_files(
                 records.fail(image, _HIDDEN if options.private else str(error))
                 told(f"failed. {error}")
                 continue
+            lost = facts.get("lost_frames", {})
+            failed |= {str(plane_path(image.path, int(number))): reason for number, reason in lost.items()}
+            told(_in_words(facts))
+            if lost and options.private:
+                facts["lost_frames"] = dict.fromkeys(lost, _HIDDEN)
             records.add(image, facts)
             done.append(image.name)
             if facts["unlike_training"]:
                 strange[image.name] = tuple(facts["unlike_training"])
-            told(_in_words(facts))
         records.write_failed()
     return Summary(tuple(done), tuple(skipped), failed, strange)
 
 
-def _refuse_planes(inputs: Sequence[Input]) -> None:
+def _refuse_planes(inputs: Sequence[Input], axes: str | None) -> None:
     """Refuse files of many planes beside a folder of their name, whose images are called as the planes are."""
     folders = {folded(name.rpartition("/")[0]) for name in (image.name for image in inputs)}
     for image in inputs:
-        if folded(image.name) in folders and count_planes(image.path) > 1:
+        if folded(image.name) in folders and count_planes(image.path, axes) > 1:
             raise ConfigError(
                 f"{image.path} has many planes, whose masks are called {image.name}/0001 and so on, and there is a"
                 f" folder of images {image.name}, too, so that two masks could have one name. Segment one of them into"
@@ -166,7 +174,13 @@ def _identity(model: Ready, options: Options) -> dict[str, Any]:
 def _in_words(facts: Mapping[str, Any]) -> str:
     found = ", ".join(_number(name, numbers) for name, numbers in facts["structures"].items())
     strange = "; ".join(facts["unlike_training"])
-    return ("empty" if facts["empty"] else found) + (f". Unlike the training images: {strange}" if strange else "")
+    said = "empty" if facts["empty"] else found
+    if "frame_to_frame_dice" in facts:
+        said += f". {steadiness_in_words(facts['frame_to_frame_dice'])}"
+    lost = facts.get("lost_frames", {})
+    if lost:
+        said += f". {len(lost)} frames cannot be segmented: {shown(lost)}; {next(iter(lost.values()))}"
+    return said + (f". Unlike the training images: {strange}" if strange else "")
 
 
 def _number(structure: str, numbers: Mapping[str, int | None]) -> str:

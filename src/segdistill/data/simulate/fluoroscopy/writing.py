@@ -2,12 +2,14 @@
 
 import csv
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import tifffile
 from PIL import Image as Pillow
 
+from segdistill.data.clip_writer import GREY, clip_file
 from segdistill.data.simulate.fluoroscopy.clip import Clip, simulate_clip
 from segdistill.data.simulate.fluoroscopy.settings import STRUCTURES, FluoroscopySettings
 from segdistill.data.simulate.folder import claim, field_seed
@@ -19,7 +21,9 @@ _FORMAT = 1
 """Raised whenever equal seeds begin to give other pixels."""
 
 
-def write_fluoroscopy(folder: Path, *, clips: int, seed: int, settings: FluoroscopySettings = _DEFAULT) -> None:
+def write_fluoroscopy(
+    folder: Path, *, clips: int, seed: int, settings: FluoroscopySettings = _DEFAULT, films: bool = False
+) -> None:
     """Write simulated clips, frame by frame, as a data set with overlapping structures.
 
     Frame 7 of clip 3 becomes ``images/clip_0003_frame_0007.png`` and ``labels/clip_0003_frame_0007.tif``, in which
@@ -32,8 +36,10 @@ def write_fluoroscopy(folder: Path, *, clips: int, seed: int, settings: Fluorosc
         clips: How many, ≥ 1.
         seed: Seed of the data set, ≥ 0; ``field_seed`` says which seed each clip has.
         settings: The clips and the machine.
+        films: Whether the frames of clip 3 are written as ``clips/clip_0003.avi``, too, without loss.
 
     Raises:
+        MissingExtra: Films are asked for, and PyAV is not installed.
         ConfigError: The count or the seed is out of range, or the folder holds something else.
         EnvironmentFault: The folder cannot be written or the disk is full.
 
@@ -50,7 +56,8 @@ def write_fluoroscopy(folder: Path, *, clips: int, seed: int, settings: Fluorosc
     rows = []
     for number in range(clips):
         names = [f"clip_{number:04d}_frame_{frame:04d}" for frame in range(settings.frames)]
-        _write_clip(folder, names, field_seed(seed, number), settings)
+        film = folder / "clips" / f"{names[0][:9]}.avi" if films else None
+        _write_clip(folder, names, field_seed(seed, number), settings, film)
         rows += [{"image": f"images/{name}.png", "label": f"labels/{name}.tif", "group": name[:9]} for name in names]
     with whole_file(folder / "manifest.csv") as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, fieldnames=["image", "label", "group"])
@@ -60,13 +67,18 @@ def write_fluoroscopy(folder: Path, *, clips: int, seed: int, settings: Fluorosc
         partial.write_text(_settings_for(folder), encoding="utf-8")
 
 
-def _write_clip(folder: Path, names: list[str], seed: int, settings: FluoroscopySettings) -> None:
-    """Write the frames of a clip, unless all are there."""
+def _write_clip(folder: Path, names: list[str], seed: int, settings: FluoroscopySettings, film: Path | None) -> None:
+    """Write the frames of a clip, and its film, unless all are there."""
     images = [folder / "images" / f"{name}.png" for name in names]
     labels = [folder / "labels" / f"{name}.tif" for name in names]
-    if all(path.exists() for path in (*images, *labels)):
+    if all(path.exists() for path in (*images, *labels, *([] if film is None else [film]))):
         return
     clip = simulate_clip(seed, settings)
+    if film is not None:
+        rate = Fraction(settings.rate).limit_denominator(100_000)
+        with clip_file(film, size=(settings.height, settings.width), rate=rate, codec=GREY) as add:
+            for frame in clip.frames:
+                add(frame)
     for frame, bits, image, label in zip(clip.frames, bits_of(clip), images, labels, strict=True):
         with whole_file(image) as partial:
             Pillow.fromarray(frame).save(partial, format="PNG")
