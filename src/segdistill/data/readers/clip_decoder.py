@@ -143,5 +143,6 @@ class _Decoder:
         what = "is damaged" if root == number else f"builds on frame {root + 1}, which is damaged"
         raise DataError(
             f"Frame {number + 1} of {self._path} {what}. Copy or export the clip again from its source, or do without"
-            " this frame."
+            f" this frame. If other programs show it well: ffmpeg -i {self._path.name} -c:v mjpeg -q:v 2"
+            f" {self._path.stem}.new.avi"
         )

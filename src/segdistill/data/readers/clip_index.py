@@ -157,6 +157,8 @@ def _only_video(streams: "Sequence[VideoStream]", path: Path) -> "VideoStream":
         )
     # Frames decoded by several threads come late, and so would what is wrong with them.
     video.thread_type = "SLICE"
+    # Without being told so, decoders make something up where a frame is damaged, and say nothing.
+    video.codec_context.options = {"err_detect": "explode"}
     return video
 
 
