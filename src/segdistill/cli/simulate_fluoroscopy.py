@@ -13,7 +13,7 @@ def simulate_fluoroscopy(out: Path, /, *, clips: int = 6, frames: int = 40, seed
         clips: Number of clips, each of another person.
         frames: Frames of each clip, 15 of them a second.
         seed: Equal seeds give equal files.
-        films: Also write each clip as a film, clips/clip_0000.avi, to try predict on.
+        films: Also write clips/, a data set of the same clips as films, to try predict and evaluate on.
     """
     from segdistill.data.simulate.fluoroscopy import FluoroscopySettings, write_fluoroscopy
 

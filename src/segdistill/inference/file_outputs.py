@@ -14,10 +14,12 @@ from segdistill.data.labels import Structure
 from segdistill.data.nifti_writer import Add, nifti_volume
 from segdistill.data.readers import suffix_of
 from segdistill.data.readers.nifti import SUFFIXES
+from segdistill.data.writers import write_film
 from segdistill.errors import DataError
 from segdistill.inference.canvas import Mask
 from segdistill.inference.overlay import Painter, clip_of
 from segdistill.inference.segmented import Segmented
+from segdistill.inference.spool import Spool
 from segdistill.inference.target import Target
 
 
@@ -81,6 +83,7 @@ class _Nifti(FileOutput):
     def refuse(self) -> None:
         self._like = self.source if suffix_of(self.source) in SUFFIXES else None
         self._open: dict[str, tuple[Add, Path]] = {}
+        self._own = self.stack.enter_context(ExitStack())
 
     def add(self, segmented: Segmented) -> None:
         for structure, mask in segmented.masks.items():
@@ -99,10 +102,10 @@ class _Nifti(FileOutput):
             like=self._like,
             pixel_size=target.pixel_size,
         )
-        return self.stack.enter_context(volume), path
+        return self._own.enter_context(volume), path
 
     def finish(self) -> list[Path]:
-        self.stack.close()
+        self._own.close()
         return [path for _, path in self._open.values()]
 
 
@@ -147,8 +150,8 @@ class _Overlay(FileOutput):
 
     def refuse(self) -> None:
         self._painter: Painter | None = None
-        self._skipped: list[int] = []
         self._number = 0
+        self._own = self.stack.enter_context(ExitStack())
 
     def add(self, segmented: Segmented) -> None:
         if self._painter is None:
@@ -156,7 +159,7 @@ class _Overlay(FileOutput):
             self._painter = painter
             name = segmented.target.name if self.planes == 1 else segmented.target.name.rpartition("/")[0]
             self._path = segmented.target.out / f"{name}.overlay.avi"
-            self._write = self.stack.enter_context(clip_of(self._path, painter, source=self.source))
+            self._write = self._own.enter_context(clip_of(self._path, painter, source=self.source))
             for number in range(1, self._number + 1):
                 self._write(painter.lost(number))
         self._number += 1
@@ -168,9 +171,54 @@ class _Overlay(FileOutput):
             self._write(self._painter.lost(number))
 
     def finish(self) -> list[Path]:
-        self.stack.close()
+        self._own.close()
         return [] if self._painter is None else [self._path]
+
+
+class _Film(FileOutput):
+    """Label images of all frames: one film per structure, t y x, saved as OME-TIFF.
+
+    A file for each frame and structure would be flushed to the disk thousands of times, and nobody could play it. The
+    numbers of objects begin anew in each frame: objects are not followed. A frame that is damaged has an empty page,
+    so that all others keep their numbers; the records name it.
+    """
+
+    def refuse(self) -> None:
+        self._kept: dict[Structure, Spool] = {}
+        self._target: Target | None = None
+        self._there: list[bool] = []
+
+    def add(self, segmented: Segmented) -> None:
+        self._target = segmented.target
+        self._there.append(True)
+        for structure, mask in segmented.masks.items():
+            if structure not in self._kept:
+                self._kept[structure] = self.stack.enter_context(Spool(self._target.out))
+            self._kept[structure].append(mask.whole().astype(_numbers_of(structure)))
+
+    def skip(self, number: int) -> None:
+        del number
+        self._there.append(False)
+
+    def finish(self) -> list[Path]:
+        if self._target is None:
+            return []
+        shape = (len(self._there), *self._target.shape)
+        paths = []
+        for structure, kept in self._kept.items():
+            paths.append(self.target(structure.name, ".tif"))
+            dtype, found = _numbers_of(structure), iter(kept)
+            pages = (next(found) if there else np.zeros(shape[1:], dtype) for there in self._there)
+            write_film(paths[-1], pages, shape, dtype, pixel_size=self._target.pixel_size)
+        return paths
+
+
+def _numbers_of(structure: Structure) -> np.dtype:
+    return np.dtype(np.uint32 if structure.instances else np.uint8)
 
 
 FILE_OUTPUTS: Mapping[str, type[FileOutput]] = {"nifti": _Nifti, "dicom-seg": _DicomSeg, "overlay": _Overlay}
 """What can be asked for, in the order in which it is written."""
+
+OF_CLIPS: Mapping[str, type[FileOutput]] = {"labels": _Film}
+"""What is written of the frames of a clip together, and of other planes one by one."""

@@ -22,7 +22,7 @@ from segdistill.inference.blocks import BlockSegmenter
 from segdistill.inference.canvas import Mask
 from segdistill.inference.clip import ClipAccount, open_account
 from segdistill.inference.familiarity import appearance, unlike, unlike_in_size
-from segdistill.inference.file_outputs import FILE_OUTPUTS, FileOutput
+from segdistill.inference.file_outputs import FILE_OUTPUTS, OF_CLIPS, FileOutput
 from segdistill.inference.inputs import Input
 from segdistill.inference.options import Options
 from segdistill.inference.outputs import OUTPUTS, chosen
@@ -76,8 +76,8 @@ class Segmenter:
         """Write what is asked of an image's masks, each file whole or not at all, and return what is to be recorded.
 
         The planes of a file that holds many are segmented one by one; their masks are named after the file and their
-        numbers, and NIfTI, DICOM-SEG and overlays hold those of all. Of a clip all frames are brought to 0...1 by one
-        range, and a damaged frame does not stop the others.
+        numbers, and NIfTI, DICOM-SEG and overlays hold those of all. Of a clip label images hold those of all frames,
+        too, all frames are brought to 0...1 by one range, and a damaged frame does not stop the others.
 
         Args:
             image: Which.
@@ -94,8 +94,9 @@ class Segmenter:
         if len(planes) > 1 and is_clip(_first(files)):
             clip = open_account(planes, self.card, self.options)
         with ExitStack() as stack:
+            kinds = FILE_OUTPUTS if clip is None else {**OF_CLIPS, **FILE_OUTPUTS}
             together = [
-                self._file_output(name, files, image.name, len(planes), stack) for name in self._names(FILE_OUTPUTS)
+                self._file_output(kinds[name], files, image.name, len(planes), stack) for name in self._names(kinds)
             ]
             done = self._each(planes, image.name, together, clip, notice)
             written = [path for output in together for path in output.finish()]
@@ -144,10 +145,12 @@ class Segmenter:
     def _names(self, known: Iterable[str]) -> list[str]:
         return [name for name in chosen(self.options.outputs, otherwise=True) if name in known]
 
-    def _file_output(self, output: str, files: Files, name: str, planes: int, stack: ExitStack) -> FileOutput:
+    def _file_output(
+        self, kind: type[FileOutput], files: Files, name: str, planes: int, stack: ExitStack
+    ) -> FileOutput:
         model = f"model {(self.card.weights_sha256 or 'not saved')[:16]}"
         target = partial(structure_file, self.out, name, self.card)
-        return FILE_OUTPUTS[output](_first(files), target, planes, model, stack)
+        return kind(_first(files), target, planes, model, stack)
 
     def _segment(self, files: Files, plane: _Plane, notice: Notice) -> dict[str, Any]:
         """Write what is asked of one plane, hand its masks on, and return what is to be recorded, with the files."""
@@ -168,7 +171,8 @@ class Segmenter:
                 deque(parts, maxlen=0)
                 masks = {name: target.on_grid(mask) for name, mask in segmenter.finish().items()}
                 segmented = Segmented(target, {each: masks[each.name] for each in card.structures}, opened, view)
-                written = [path for name in self._names(OUTPUTS) for path in OUTPUTS[name](segmented)]
+                own = OUTPUTS if plane.clip is None else OUTPUTS.keys() - OF_CLIPS.keys()
+                written = [path for name in self._names(own) for path in OUTPUTS[name](segmented)]
                 for output in plane.together:
                     output.add(segmented)
                 if plane.clip is not None:

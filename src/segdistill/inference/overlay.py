@@ -35,7 +35,7 @@ from segdistill.inference.segmented import Segmented
 _PALETTE: Sequence[Colour] = (SKY, ORANGE, PURPLE, YELLOW, GREEN, VERMILLION, BLUE)
 """Of structures, in order; further ones have the same colours again, in broken lines."""
 
-_LARGE = 512
+_LARGE = 720
 """Frames that are smaller are magnified, by whole numbers, up to this side: pixels stay to be seen."""
 
 _FILLED = 0.22
@@ -151,7 +151,7 @@ class Painter:
 
     def _with_words(
         self, picture: UInt8[np.ndarray, "y x 3"], number: int, more: str = ""
-    ) -> UInt8[np.ndarray, "y x 3"]:
+    ) -> UInt8[np.ndarray, "higher x 3"]:
         paper = self._words.copy()
         text = f"frame {number} of {self._frames}{more}"
         ImageDraw.Draw(paper).text((4, 1), text, fill=_INK, font=self._font)

@@ -113,7 +113,7 @@ def _read(path: Path, changed: int, size: int) -> ClipIndex:
         ordered = sorted(shown, key=lambda packet: packet.pts or 0)
         numbers = {packet.pts: number for number, packet in enumerate(ordered)}
         keys = {numbers[packet.pts] for packet in shown if packet.is_keyframe}
-        context = stream.codec_context
+        context, rate = stream.codec_context, stream.average_rate
         return ClipIndex(
             times=tuple(packet.pts or 0 for packet in ordered),
             places=tuple((packet.pts if packet.dts is None else packet.dts) or 0 for packet in ordered),
@@ -121,7 +121,7 @@ def _read(path: Path, changed: int, size: int) -> ClipIndex:
             order=tuple(numbers[packet.pts] for packet in shown),
             size=(context.height, context.width),
             pixels=_pixels(context.format, path),
-            rate=stream.average_rate,
+            rate=Fraction(rate.numerator, rate.denominator) if rate else None,
         )
 
 
@@ -150,7 +150,7 @@ def _only_video(streams: "Sequence[VideoStream]", path: Path) -> "VideoStream":
     if len(videos) != 1:
         raise DataError(f"{path} holds {len(videos) or 'no'} videos, but one clip is one video. Save each by itself.")
     video = videos[0]
-    if video.sample_aspect_ratio not in {None, 0, 1}:
+    if video.sample_aspect_ratio and video.sample_aspect_ratio != 1:  # 0 and None: nothing is said
         raise DataError(
             f"{path} has pixels that are not square (as wide as {video.sample_aspect_ratio} of their height). Bring it"
             f" to square ones: ffmpeg -i {path.name} -vf scale=iw*sar:ih,setsar=1 -c:v mjpeg -q:v 2 {path.stem}.new.avi"

@@ -13,6 +13,7 @@ from segdistill.data.clip_writer import GREY, clip_file
 from segdistill.data.simulate.fluoroscopy.clip import Clip, simulate_clip
 from segdistill.data.simulate.fluoroscopy.settings import STRUCTURES, FluoroscopySettings
 from segdistill.data.simulate.folder import claim, field_seed
+from segdistill.data.writers import write_film
 from segdistill.errors import ConfigError
 from segdistill.files import whole_file
 
@@ -36,7 +37,8 @@ def write_fluoroscopy(
         clips: How many, ≥ 1.
         seed: Seed of the data set, ≥ 0; ``field_seed`` says which seed each clip has.
         settings: The clips and the machine.
-        films: Whether the frames of clip 3 are written as ``clips/clip_0003.avi``, too, without loss.
+        films: Whether ``clips/`` becomes a data set of its own of the same clips as films: clip 3 is
+            ``clips/images/clip_0003.avi``, without loss, and where its bolus is ``clips/labels/bolus/clip_0003.tif``.
 
     Raises:
         MissingExtra: Films are asked for, and PyAV is not installed.
@@ -56,8 +58,9 @@ def write_fluoroscopy(
     rows = []
     for number in range(clips):
         names = [f"clip_{number:04d}_frame_{frame:04d}" for frame in range(settings.frames)]
-        film = folder / "clips" / f"{names[0][:9]}.avi" if films else None
-        _write_clip(folder, names, field_seed(seed, number), settings, film)
+        _write_clip(folder, names, field_seed(seed, number), settings)
+        if films:
+            _write_film(folder / "clips", names[0][:9], field_seed(seed, number), settings)
         rows += [{"image": f"images/{name}.png", "label": f"labels/{name}.tif", "group": name[:9]} for name in names]
     with whole_file(folder / "manifest.csv") as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, fieldnames=["image", "label", "group"])
@@ -67,23 +70,34 @@ def write_fluoroscopy(
         partial.write_text(_settings_for(folder), encoding="utf-8")
 
 
-def _write_clip(folder: Path, names: list[str], seed: int, settings: FluoroscopySettings, film: Path | None) -> None:
-    """Write the frames of a clip, and its film, unless all are there."""
+def _write_clip(folder: Path, names: list[str], seed: int, settings: FluoroscopySettings) -> None:
+    """Write the frames of a clip, unless all are there."""
     images = [folder / "images" / f"{name}.png" for name in names]
     labels = [folder / "labels" / f"{name}.tif" for name in names]
-    if all(path.exists() for path in (*images, *labels, *([] if film is None else [film]))):
+    if all(path.exists() for path in (*images, *labels)):
         return
     clip = simulate_clip(seed, settings)
-    if film is not None:
-        rate = Fraction(settings.rate).limit_denominator(100_000)
-        with clip_file(film, size=(settings.height, settings.width), rate=rate, codec=GREY) as add:
-            for frame in clip.frames:
-                add(frame)
     for frame, bits, image, label in zip(clip.frames, bits_of(clip), images, labels, strict=True):
         with whole_file(image) as partial:
             Pillow.fromarray(frame).save(partial, format="PNG")
         with whole_file(label) as partial:
             tifffile.imwrite(partial, bits, photometric="minisblack", compression="zlib", metadata={"axes": "YX"})
+
+
+def _write_film(folder: Path, name: str, seed: int, settings: FluoroscopySettings) -> None:
+    """Write a clip as a film, and a film of each structure's masks, unless all are there."""
+    film = folder / "images" / f"{name}.avi"
+    labels = [folder / "labels" / structure / f"{name}.tif" for structure in STRUCTURES]
+    if all(path.exists() for path in (film, *labels)):
+        return
+    clip = simulate_clip(seed, settings)
+    rate = Fraction(settings.rate).limit_denominator(100_000)
+    with clip_file(film, size=(settings.height, settings.width), rate=rate, codec=GREY) as add:
+        for frame in clip.frames:
+            add(frame)
+    for place, path in enumerate(labels):
+        masks = clip.masks[:, place].astype(np.uint8)
+        write_film(path, masks, masks.shape, masks.dtype)
 
 
 def bits_of(clip: Clip) -> np.ndarray:
