@@ -89,7 +89,7 @@ def test_an_overlay_shows_each_frame_and_its_mask_magnified(tmp_path, bright, fi
     predict_files(bright("channel0"), [film], tmp_path / "out", options=options("overlay"))
     overlay = tmp_path / "out" / "ann.overlay.avi"
     assert (count_planes(overlay), frame_rate(overlay)) == (6, RATE)
-    times = 512 // 61
+    times = 720 // 61
     for number, frame in enumerate(frames):
         picture = read_image(plane_path(overlay, number + 1)).array.astype(int)
         assert picture.shape[2] == 61 * times
