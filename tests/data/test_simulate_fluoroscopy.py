@@ -190,3 +190,20 @@ def test_no_clip_has_a_negative_seed_and_no_data_set_none(tmp_path):
     with pytest.raises(ConfigError, match="clips is 0"):
         write_fluoroscopy(tmp_path / "x", clips=0, seed=0, settings=SMALL)
     assert not (tmp_path / "x").exists()
+
+
+def test_films_are_a_data_set_of_the_same_clips(tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed: pip install 'segdistill[video]'")
+    small = replace(SMALL, height=48, width=64, frames=3)
+    for _ in range(2):
+        write_fluoroscopy(tmp_path, clips=2, seed=4, settings=small, films=True)
+    dataset = read_dataset(tmp_path / "clips", label_kind="binary")
+    assert [case.name for case in dataset.cases] == [
+        f"clip_000{clip}/000{frame}" for clip in (0, 1) for frame in (1, 2, 3)
+    ]
+    assert {case.group for case in dataset.cases} == {"clip_0000", "clip_0001"}
+    sample = read_sample(dataset.cases[4], dataset)
+    assert (sample.image.array[0] == np.asarray(Pillow.open(tmp_path / "images" / "clip_0001_frame_0001.png"))).all()
+    bits = tifffile.imread(tmp_path / "labels" / "clip_0001_frame_0001.tif")
+    for structure, plane in zip(dataset.structures, sample.planes, strict=True):
+        assert (plane == (bits >> STRUCTURES.index(structure.name)) % 2).all()

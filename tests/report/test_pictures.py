@@ -8,10 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from segdistill.errors import ShapeError
-from segdistill.report.encoding import fitted_labels, fitted_view, picture_uri, shown_shape
-from segdistill.report.gallery import view_case
-from segdistill.report.pictures import (
+from segdistill.data.drawing import (
     AGREED,
     EXTRA,
     MISSED,
@@ -24,6 +21,9 @@ from segdistill.report.pictures import (
     probability_colours,
     tint,
 )
+from segdistill.errors import ShapeError
+from segdistill.report.encoding import fitted_labels, fitted_view, picture_uri, shown_shape
+from segdistill.report.gallery import view_case
 
 # Machado, Oliveira, Fernandes 2009, doi:10.1109/TVCG.2009.113: what the colour-blind see, severity 1, linear RGB.
 BLINDNESS = {

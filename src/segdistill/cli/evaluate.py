@@ -13,7 +13,7 @@ from segdistill.errors import ConfigError
 from segdistill.settings import Evaluate
 
 if TYPE_CHECKING:
-    from segdistill.evaluation import FolderScores, Reliability, Spread
+    from segdistill.evaluation import ClipScore, FolderScores, Reliability, Spread
     from segdistill.evaluation.summary import Record
 
 DEFAULTS = Evaluate()
@@ -37,21 +37,24 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
         config: What the files mean, which scores to give, and where to write them.
     """
     from segdistill.evaluation import (
+        clips_path,
         conventions_path,
         find_lengths,
         find_maps,
         macro_rows,
         pair_up,
         pseudonyms_of,
+        score_clips,
         score_folders,
         with_groups,
         with_sizes,
         without_names,
+        write_clips,
         write_conventions,
         write_scores,
     )
 
-    for path in () if config.out is None else (config.out, conventions_path(config.out)):
+    for path in () if config.out is None else (config.out, conventions_path(config.out), clips_path(config.out)):
         if path.exists():
             raise ConfigError(f"{path} exists, and nothing is overwritten. Remove it or choose another --out.")
     metrics = _metrics(config)
@@ -90,14 +93,28 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
         )
         for place, pairing in places.items()
     ]
+    steady = [
+        score
+        for place, pairing in places.items()
+        for score in score_clips(
+            pairing,
+            structure=place or config.structure,
+            pattern=config.clips,
+            label_kind=config.label_kind,
+            prediction_kind=config.prediction_kind,
+        )
+    ]
     if groups is not None:
         scores = [replace(each, rows=with_groups(each.rows, groups)) for each in scores]
     written = scores if names is None else [without_names(each, names, groups) for each in scores]
     if config.out is not None:
         write_scores(config.out, written)
         write_conventions(config.out, unit=lengths.unit, tolerance=lengths.tolerance)
+        if steady:
+            write_clips(clips_path(config.out), steady, names=names)
     rows = [row for each in written for row in each.rows]
     _print_scores([*rows, *macro_rows(rows)], metrics)
+    _print_clips(steady)
     for each in scores:
         _print_account(each)
     _print_notes(lengths.notes, metrics, config.out)
@@ -179,6 +196,28 @@ def _print_groups(rows: "Sequence[Record]", metrics: Sequence[str]) -> None:
             cells = [f"{means[metric][group]:.3f}" if metric in means else "" for metric in metrics]
             lines.append((structure, group, str(fields[group]), *cells))
     show("Means of groups", ("structure", "group", "fields", *metrics), lines, numbers=("fields", *metrics))
+
+
+def _print_clips(scores: "Sequence[ClipScore]") -> None:
+    """Print how steady the masks of clips are: the mean over clips, and the worst clip."""
+    lines = []
+    for structure in dict.fromkeys(score.structure for score in scores):
+        own = [score for score in scores if score.structure == structure]
+        worst = min(own, key=lambda score: score.found.score)
+        means = (
+            _mean([score.found.score for score in own]),
+            _mean([score.found.prediction for score in own]),
+            _mean([score.found.label for score in own]),
+        )
+        lines.append((structure, str(len(own)), *means, f"{worst.found.score:.3f}", worst.clip))
+    if lines:
+        heads = ("structure", "clips", "consistency", "prediction to next", "label to next", "worst", "of clip")
+        show("Clips: how steady masks are, beside the labels", heads, lines, numbers=heads[1:6])
+
+
+def _mean(values: "Sequence[float | None]") -> str:
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known):.3f}" if known else "-"
 
 
 def _print_notes(notes: Sequence[str], metrics: Sequence[str], out: Path | None) -> None:

@@ -11,7 +11,7 @@ from segdistill.settings import Predict
 
 
 def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
-    """Segment images of any size with a student.
+    """Segment images of any size, and clips, with a student.
 
     Each mask is whole or absent. The same command goes on where an interrupted one stopped; more images can
     be given later. The exit status is 1 if some images could not be segmented: failed.csv says why.

@@ -5,7 +5,7 @@ from pathlib import Path
 from segdistill.cli.app import say
 
 
-def simulate_fluoroscopy(out: Path, /, *, clips: int = 6, frames: int = 40, seed: int = 0) -> None:
+def simulate_fluoroscopy(out: Path, /, *, clips: int = 6, frames: int = 40, seed: int = 0, films: bool = False) -> None:
     """Write simulated swallows under X-rays: clips of twelve structures that move and overlap, with their masks.
 
     Args:
@@ -13,8 +13,9 @@ def simulate_fluoroscopy(out: Path, /, *, clips: int = 6, frames: int = 40, seed
         clips: Number of clips, each of another person.
         frames: Frames of each clip, 15 of them a second.
         seed: Equal seeds give equal files.
+        films: Also write clips/, a data set of the same clips as films, to try predict and evaluate on.
     """
     from segdistill.data.simulate.fluoroscopy import FluoroscopySettings, write_fluoroscopy
 
-    write_fluoroscopy(out, clips=clips, seed=seed, settings=FluoroscopySettings(frames=frames))
+    write_fluoroscopy(out, clips=clips, seed=seed, settings=FluoroscopySettings(frames=frames), films=films)
     say(f"{clips} clips of {frames} frames in {out}; --config {out / 'settings.toml'} says how to read them")

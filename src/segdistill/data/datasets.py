@@ -68,7 +68,8 @@ def read_dataset(
 ) -> Dataset:
     """Return the data set of a folder or of a CSV manifest; no image is read.
 
-    Of DICOM and NIfTI files the headers are read: each plane is a case, and what they say is noted where it matters.
+    Of DICOM, NIfTI and TIFF files the headers are read, and of clips which frames they hold: each plane is a case, and
+    what they say is noted where it matters.
 
     Args:
         path: A folder with ``images/`` and, where they exist, ``labels/``, ``ignore/`` (nonzero
@@ -94,9 +95,9 @@ def read_dataset(
         UnknownName: There is no such kind, or no such label set.
     """
     if path.is_dir():
-        found, root = read_folder(path, structure=structure, pattern=pattern), path
+        found, root = read_folder(path, structure=structure, pattern=pattern, axes=axes), path
     elif path.suffix.lower() == ".csv" and path.is_file():
-        found, root = _from_manifest(path, structure, pattern), path.parent
+        found, root = _from_manifest(path, structure, pattern, axes), path.parent
     else:
         raise DataError(f"{path} is neither a folder with images/ nor a CSV manifest. Check the path.")
     found = found if channels is None else _in_order(found, channels)
@@ -114,13 +115,13 @@ def read_dataset(
     return Dataset(found.cases, label_sets, names, axes, root, notes, fill_missing)
 
 
-def _from_manifest(path: Path, structure: str, pattern: str | None) -> Found:
+def _from_manifest(path: Path, structure: str, pattern: str | None, axes: str | None) -> Found:
     if pattern is not None:
         raise ConfigError(
             f"The pattern {pattern!r} is for folders; in the manifest {path} name the files of each channel in"
             " columns image:CHANNEL."
         )
-    return read_manifest(path, structure=structure)
+    return read_manifest(path, structure=structure, axes=axes)
 
 
 def _in_order(found: Found, channels: Sequence[str]) -> Found:

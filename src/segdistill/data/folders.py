@@ -8,8 +8,10 @@
     images/A01_dapi.tif          labels/A01.tif            one file per channel, by a pattern
     images/A01_actin.tif                                   "{name}_{channel}.tif"
 
-    images/scan.nii.gz           labels/scan.nii.gz        each plane of a volume, or frame of a DICOM file, is an
-                                                           image; those of one file are a group
+    images/scan.nii.gz           labels/scan.nii.gz        each plane of a volume, or frame of a DICOM file or a clip,
+                                                           is an image; those of one file are a group
+    images/clip.mp4              labels/clip.tif           labels of all frames in one file, or a file for each frame
+                                 labels/clip/0012.png      that is labelled, called by its number
     images/A01.tif               labels/annotations.json   COCO: objects of every image in one file; each
     images/A02.tif                                         category is a structure
 
@@ -22,7 +24,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -66,7 +68,7 @@ class _Shelf:
     aside: list[str] = field(default_factory=list)
 
 
-def read_folder(root: Path, *, structure: str, pattern: str | None) -> Found:
+def read_folder(root: Path, *, structure: str, pattern: str | None, axes: str | None = None) -> Found:
     """Return the cases of a folder.
 
     Args:
@@ -75,6 +77,7 @@ def read_folder(root: Path, *, structure: str, pattern: str | None) -> Found:
             for each structure, which then has the folder's name.
         pattern: Of the files in ``images/`` with ``{name}`` and ``{channel}`` in it, if each
             channel has its own file; None means one file per image.
+        axes: Meaning of the axes of the images' files; None takes the files' own.
 
     Raises:
         DataError: There are no images, two files share a stem, a channel is missing, or no label
@@ -94,10 +97,11 @@ def read_folder(root: Path, *, structure: str, pattern: str | None) -> Found:
     labels, remarks = _coco_shelves(root / "labels", images)
     labels = labels or {name: _shelf(path) for name, path in _label_folders(root, structure).items()}
     regions = {name: _shelf(root / name) for name in _REGIONS}
-    _refuse_strangers(root, images, labels)
     files = tuple(_case(name, images[name], labels, regions) for name in sorted(images))
-    cases = tuple(divided(files))
-    notes = [*_asides("images", aside), *remarks, *_notes(images, labels, regions), *_group_notes(files)]
+    cases = tuple(_with_own(case, labels, regions) for case in divided(files, axes=axes))
+    names = {*images, *(case.name for case in cases)}
+    _refuse_strangers(root, names, labels)
+    notes = [*_asides("images", aside), *remarks, *_notes(cases, names, labels, regions), *_group_notes(files)]
     notes += stack_notes(files, cases)
     return Found(cases, tuple(name for name in labels if labels[name].files), tuple(notes))
 
@@ -109,6 +113,18 @@ def _case(
     own = {label_set: shelf.files[name] for label_set, shelf in labels.items() if name in shelf.files}
     ignore, field_of_view = (regions[region].files.get(name) for region in _REGIONS)
     return Case(name, image, own, ignore, field_of_view, group, split)
+
+
+def _with_own(case: Case, labels: Mapping[str, _Shelf], regions: Mapping[str, _Shelf]) -> Case:
+    """Return a case with the files that are called by its own name: of a frame, beside those of its clip."""
+    own = {label_set: shelf.files[case.name] for label_set, shelf in labels.items() if case.name in shelf.files}
+    ignore, field_of_view = (regions[region].files.get(case.name) for region in _REGIONS)
+    return replace(
+        case,
+        labels={**case.labels, **own},
+        ignore=ignore or case.ignore,
+        field_of_view=field_of_view or case.field_of_view,
+    )
 
 
 def _split_and_group(name: str) -> tuple[Split | None, str]:
@@ -273,7 +289,7 @@ def _label_folders(root: Path, structure: str) -> dict[str, Path]:
     below = {
         entry.name for entry in entries if entry.is_dir() and entry.suffix.lower() != ".zarr" and not is_zarr(entry)
     }
-    mirrored = {entry.name for entry in (root / "images").iterdir() if entry.is_dir()} & below
+    mirrored = {_as_folder(entry) for entry in (root / "images").iterdir() if entry.name[0] != "."} & below
     pictures = [entry for entry in entries if entry.name not in below and _is_label(entry)]
     if pictures or not below or mirrored == below:
         return {structure: folder}
@@ -284,6 +300,11 @@ def _label_folders(root: Path, structure: str) -> dict[str, Path]:
             " Use one folder per structure, or only the folders of images/, or a CSV manifest."
         )
     return {unicodedata.normalize("NFC", name): folder / name for name in sorted(below)}
+
+
+def _as_folder(entry: Path) -> str:
+    """Return what a folder of labels is called that goes with a folder of images, or with the frames of a file."""
+    return entry.name if entry.is_dir() else stem(Path(entry.name))
 
 
 def coco_files(folder: Path) -> list[Path]:
@@ -301,7 +322,7 @@ def _coco_shelves(folder: Path, images: Collection[str]) -> tuple[dict[str, _She
     return shelves, [note for path, file in read for note in notes_on(path, file)]
 
 
-def _refuse_strangers(root: Path, images: Mapping[str, object], labels: Mapping[str, _Shelf]) -> None:
+def _refuse_strangers(root: Path, images: Collection[str], labels: Mapping[str, _Shelf]) -> None:
     """Refuse a folder of labels none of which belongs to an image: surely that is not meant."""
     there = {name for shelf in labels.values() for name in shelf.files}
     if there and not there & set(images):
@@ -316,16 +337,18 @@ def _asides(folder: str, aside: list[str]) -> list[str]:
     return [f"{folder}/: {len(aside)} files left aside: {shown(aside)}."] if aside else []
 
 
-def _notes(images: Mapping[str, object], labels: Mapping[str, _Shelf], regions: Mapping[str, _Shelf]) -> Iterator[str]:
+def _notes(
+    cases: Collection[Case], images: Collection[str], labels: Mapping[str, _Shelf], regions: Mapping[str, _Shelf]
+) -> Iterator[str]:
     for what, shelf in (*labels.items(), *regions.items()):
         yield from _asides(what, shelf.aside)
         lonely = sorted(set(shelf.files) - set(images))
         if lonely:
             yield f"{what}: {len(lonely)} files without an image: {shown(lonely)}."
-    for what, shelf in labels.items():
-        without = sorted(set(images) - set(shelf.files))
+    for what in labels:
+        without = sorted(case.name for case in cases if what not in case.labels)
         if without:
-            yield f"{what}: {len(without)} of {len(images)} images have no label: {shown(without)}."
+            yield f"{what}: {len(without)} of {len(cases)} images have no label: {shown(without)}."
 
 
 def _group_notes(cases: tuple[Case, ...]) -> Iterator[str]:

@@ -24,8 +24,9 @@ from PIL import Image as Pillow
 from segdistill.data.coco import is_coco
 from segdistill.data.dicom_labels import is_segmentation, read_segmentation
 from segdistill.data.outlines import is_outlines, read_outlines
-from segdistill.data.readers import read_image
+from segdistill.data.readers import clip_index, read_image
 from segdistill.data.readers.faults import reading
+from segdistill.data.readers.planes import file_of
 from segdistill.errors import ConfigError, DataError
 
 Kind = Literal["instances", "binary", "classes", "bits"]
@@ -33,7 +34,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 BOUNDARY = ".boundary"
 """What is added to a structure's name to name the network output that finds its inner boundary."""
 
-_LOSSY = {".jpg", ".jpeg", ".jpe", ".webp"}
+_LOSSY = {".jpg", ".jpeg", ".jpe", ".webp", *clip_index.SUFFIXES}
 _LARGEST = np.iinfo(np.int32).max
 
 
@@ -159,7 +160,7 @@ def read_labels(
             " of a folder with images/, or name it in the label column of a manifest: each image is then found by its"
             " file's name."
         )
-    if path.suffix.lower() in _LOSSY:
+    if file_of(path).suffix.lower() in _LOSSY:
         raise DataError(
             f"{path} is compressed with loss, which changes label numbers."
             " Save labels as PNG or TIFF from the original annotation."

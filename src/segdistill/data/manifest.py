@@ -7,8 +7,8 @@
     label                                   may name a COCO file: its categories are the structures, and the
                                             image is found in it by its file's name; label:cell takes one category
     name                                    instead of the image's path without suffix
-    image, label                            of many planes, as NIfTI and DICOM have them: each is an image of its own; a
-                                            DICOM-SEG file may be the label of every file that it has masks of
+    image, label                            of many planes, as clips and volumes: each is an image of its own;
+                                            a DICOM-SEG file may be the label of every file that it has masks of
     #anything                               a remark: scores can be told by it, and nothing else reads it
 
 Only ``image`` is needed. An empty cell means: none, or not known.
@@ -94,12 +94,13 @@ class _Row:
         return unicodedata.normalize("NFC", text)
 
 
-def read_manifest(path: Path, *, structure: str) -> Found:
+def read_manifest(path: Path, *, structure: str, axes: str | None = None) -> Found:
     """Return the cases of a CSV manifest, in its order.
 
     Args:
         path: UTF-8 text with a line of column names, separated by commas, semicolons or tabs.
         structure: Name of the label set of the column ``label``.
+        axes: Meaning of the axes of the images' files; None takes the files' own.
 
     Raises:
         DataError: Anything is wrong; all of it at once, with the line numbers a spreadsheet shows.
@@ -124,7 +125,7 @@ def read_manifest(path: Path, *, structure: str) -> Found:
     if drawn.files and not named:
         label_sets = tuple(drawn.categories())
     used = tuple(name for name in label_sets if any(name in case.labels for case in cases))
-    planes = tuple(divided(cases))
+    planes = tuple(divided(cases, axes=axes))
     return Found(planes, used, (*drawn.notes(), *_notes(cases, label_sets), *stack_notes(cases, planes)))
 
 

@@ -111,11 +111,11 @@ def measure_range(
         refuse_non_finite(sample[:, None], names, source=source.source)
     if isinstance(rule, FullRangeRule):
         return _full_range(sample, names, source.source)
-    ranges = np.array([_percentiles(pixels, rule) for pixels in sample])
+    ranges = np.array([percentiles_of(pixels, rule) for pixels in sample])
     flat = (ranges[:, 0] == ranges[:, 1]) & [name != BLANK for name in names]
     if flat.any() and not whole:
         ranges[flat] = _extremes(_blocks(source, names, _every_block(*size)))[flat]
-    return _in_single_precision(ranges, names, source.source)
+    return in_single_precision(ranges, names, source.source)
 
 
 def normalise(
@@ -173,7 +173,7 @@ def _window(y: int, x: int, height: int, width: int, side: int) -> Window:
     return slice(y, min(y + side, height)), slice(x, min(x + side, width))
 
 
-def _percentiles(pixels: Shaped[np.ndarray, " n"], rule: PercentileRule) -> tuple[float, float]:
+def percentiles_of(pixels: Shaped[np.ndarray, " n"], rule: PercentileRule) -> tuple[float, float]:
     """Return two percentiles of the finite pixels, or the extremes where the two are one number."""
     if pixels.dtype.kind == "f":
         pixels = pixels[np.isfinite(pixels)].astype(np.float64)
@@ -206,9 +206,19 @@ def _full_range(
     return np.zeros(len(names), np.float32), np.full(len(names), highest, np.float32)
 
 
-def _in_single_precision(
+def in_single_precision(
     ranges: Float[np.ndarray, "c 2"], names: Sequence[str], source: str
 ) -> tuple[Float32[np.ndarray, " c"], Float32[np.ndarray, " c"]]:
+    """Return low and high as they are kept.
+
+    Args:
+        ranges: Low and high of each channel.
+        names: Of the channels.
+        source: For messages.
+
+    Raises:
+        DataError: The two differ, and would not any more.
+    """
     low, high = ranges.astype(np.float32).T
     for name, exact, lost in zip(names, ranges, low == high, strict=True):
         if lost and exact[0] < exact[1]:

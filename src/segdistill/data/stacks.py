@@ -7,42 +7,47 @@ from pathlib import Path
 from segdistill.data.case import Case, image_files, shown
 from segdistill.data.dicom_labels import is_segmentation, place_of
 from segdistill.data.outlines import is_outlines
-from segdistill.data.readers import count_planes
+from segdistill.data.readers import count_label_planes, count_planes
 from segdistill.data.readers.dicom_header import is_dicom
 from segdistill.data.readers.planes import plane_path
 from segdistill.errors import DataError
 
 
-def divided(cases: Iterable[Case]) -> Iterator[Case]:
+def divided(cases: Iterable[Case], *, axes: str | None = None) -> Iterator[Case]:
     """Yield each plane of each case as a case of its own; cases of one plane as they are.
 
-    The third plane of ``scan`` is ``scan/0003``. Its label is the third plane of ``scan``'s label: of a NIfTI file the
-    one at the same place, of a DICOM-SEG file what it says of that frame.
+    The third plane of ``scan`` is ``scan/0003``. Its label is the third plane of ``scan``'s label: of a NIfTI or TIFF
+    file the one at the same place, of a DICOM-SEG file what it says of that frame.
 
     Args:
         cases: With their files.
+        axes: Meaning of the axes of the images' files; None takes the files' own.
 
     Raises:
         DataError: The files of a case do not have equally many planes, or a label cannot be divided.
         MissingExtra: What reads such files is not installed.
     """
     for case in cases:
-        planes = planes_of(case.image)
+        planes = planes_of(case.image, axes=axes)
         if len(planes) == 1:
             yield _whole(case)
         else:
             yield from (_plane(case, image, number, len(planes)) for number, image in enumerate(planes, start=1))
 
 
-def planes_of(image: Path | Mapping[str, Path]) -> Sequence[Path | Mapping[str, Path]]:
+def planes_of(image: Path | Mapping[str, Path], *, axes: str | None = None) -> Sequence[Path | Mapping[str, Path]]:
     """Return what stands for each plane of an image's file, or of its files, one per channel; a single plane is itself.
+
+    Args:
+        image: One file, or channel to file.
+        axes: Meaning of the files' axes; None takes the files' own.
 
     Raises:
         DataError: The files do not have equally many planes.
         MissingExtra: What reads such files is not installed.
     """
     files = [image] if isinstance(image, Path) else list(image.values())
-    counts = {path: count_planes(path) for path in files}
+    counts = {path: count_planes(path, axes) for path in files}
     if len(set(counts.values())) > 1:
         found = ", ".join(f"{path} {count}" for path, count in counts.items())
         raise DataError(f"The channels of an image do not have equally many planes: {found}. Save them alike.")
@@ -55,12 +60,12 @@ def planes_of(image: Path | Mapping[str, Path]) -> Sequence[Path | Mapping[str, 
 
 
 def named_planes(name: str, path: Path) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of each plane of a file; of a single plane, those of the file.
+    """Yield name and path of each plane of a file of labels; of a single plane, those of the file.
 
     Raises:
         MissingExtra: What reads such files is not installed.
     """
-    planes = count_planes(path)
+    planes = count_label_planes(path)
     if planes == 1:
         yield name, path
     else:
@@ -106,11 +111,11 @@ def _part(path: Path, number: int, count: int, case: Case) -> Path:
                 " of its planes. Give the DICOM files themselves, or save the label as NIfTI on the image's grid."
             )
     else:
-        own = 1 if is_outlines(path) else count_planes(path)
+        own = 1 if is_outlines(path) else count_label_planes(path)
         if own != count:
             raise DataError(
                 f"{path} has {own} planes, but its image {shown(image_files(case))} has {count}. Save the label as one"
-                " NIfTI or DICOM-SEG file of as many planes."
+                " TIFF, NIfTI or DICOM-SEG file of as many planes."
             )
     return plane_path(path, number)
 

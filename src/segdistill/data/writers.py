@@ -81,6 +81,41 @@ def write_labels_tiled(
         _write_tiles(partial, _tiles(bands), shape, np.dtype(np.uint32), _metadata(path, shape, (), pixel_size))
 
 
+def write_film(
+    path: Path,
+    frames: Iterable[Shaped[np.ndarray, "y x"]],
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    *,
+    pixel_size: float | None = None,
+) -> None:
+    """Write the label images of a clip, one after another: compressed OME-TIFF with an axis of time.
+
+    Args:
+        path: Ends in .tif or .tiff.
+        frames: In order; only one is held at a time.
+        shape: Frames, and pixels along y and x.
+        dtype: Of the labels.
+        pixel_size: Micrometres; None if it is not known.
+
+    Raises:
+        DataError: The format is another, or there are no pixels.
+        EnvironmentFault: The disk is full or the folder cannot be written.
+    """
+    _check_target(path, shape, _TIFF)
+    with whole_file(path) as partial:
+        tifffile.imwrite(
+            partial,
+            iter(frames),
+            shape=shape,
+            dtype=dtype,
+            ome=True,
+            photometric="minisblack",
+            compression="zlib",
+            metadata={**_metadata(path, shape, (), pixel_size), "axes": "TYX"},
+        )
+
+
 def write_probabilities(
     path: Path, maps: Float[np.ndarray, "k y x"], names: Sequence[str], *, pixel_size: float | None = None
 ) -> None:

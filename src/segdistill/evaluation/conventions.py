@@ -110,6 +110,16 @@ CONVENTIONS: tuple[Convention, ...] = (
         "`unit` says px, else µm",
     ),
     Convention(
+        "neither label nor prediction has anything in a frame of a clip and in the next",
+        "the step between the two is no step, and in no mean: stillness of nothing says nothing",
+        "`steps` counts the others",
+    ),
+    Convention(
+        "label or prediction, but not both, is empty in a frame of a clip and in the next, or a prediction is missing",
+        f"the temporal consistency of the step is its worst, {WORST:g}: empty masks never flicker",
+        "-",
+    ),
+    Convention(
         "an overlap (IoU) equals the threshold",
         "no match: it must be above, which alone makes matches unique at 0.5",
         "-",

@@ -25,6 +25,11 @@ def scores_document(*, unit: str, tolerance: float) -> str:
         " together. Contours are pixels of a mask beside a pixel that is not in it; distances are between their"
         " centres.\n\n"
         f"{metrics_table(unit=unit, tolerance=tolerance)}\n"
+        "## Clips\n\n"
+        "`temporal_consistency` tells how steady masks are from frame to frame, for each structure and clip: the mean,"
+        " over steps from a frame to the next, of 1 minus the difference between the Dice of the two predictions and"
+        " that of the two labels. What really moves is not held against a prediction; flicker, lag and standing still"
+        " are. From 0 to 1, higher is better. It does not say that masks are right: read it beside Dice.\n\n"
         "## Conventions\n\n"
         f"{conventions_table()}"
     )

@@ -92,12 +92,12 @@ def score_folders(
     several = {"label": False, "prediction": False}
     for pair in pairing.pairs:
         try:
-            label = _label(pair, meaning)
-            counts = _counts(pair, label.shape[1:])
+            label = read_label(pair, meaning)
+            counts = counted(pair, label.shape[1:])
         except DataError as error:
             unscored[pair.name] = str(error)
             continue
-        prediction = _prediction(pair, meaning, label.shape[1:], failed)
+        prediction = read_prediction(pair, meaning, label.shape[1:], failed)
         several["label"] |= _several(label)
         several["prediction"] |= _several(prediction)
         probability = None
@@ -128,7 +128,12 @@ def score_folders(
     return FolderScores(tuple(rows), missing, failed, unscored, pairing.alone, notes, without_map, reliability)
 
 
-def _label(pair: Pair, meaning: Meaning) -> Int32[np.ndarray, "k y x"]:
+def read_label(pair: Pair, meaning: Meaning) -> Int32[np.ndarray, "k y x"]:
+    """Return the planes of a label.
+
+    Raises:
+        DataError: It cannot be used.
+    """
     label = meaning.read(pair.label, "label", pair.size)
     if pair.image is not None and pair.size is not None and label.shape[1:] != pair.size:
         own, other = (" × ".join(map(str, shape)) for shape in (label.shape[1:], pair.size))
@@ -139,7 +144,7 @@ def _label(pair: Pair, meaning: Meaning) -> Int32[np.ndarray, "k y x"]:
     return label
 
 
-def _prediction(
+def read_prediction(
     pair: Pair, meaning: Meaning, shape: tuple[int, ...], failed: dict[str, str]
 ) -> Int32[np.ndarray, "k y x"] | None:
     """Return the planes of a prediction; None where there is none, or it cannot be used, which is noted."""
@@ -186,7 +191,7 @@ def _refuse_crowds(prediction: Path, shape: tuple[int, ...]) -> None:
         )
 
 
-def _counts(pair: Pair, shape: tuple[int, ...]) -> Bool[np.ndarray, "y x"] | None:
+def counted(pair: Pair, shape: tuple[int, ...]) -> Bool[np.ndarray, "y x"] | None:
     """Return which pixels of a field count; None: all.
 
     Raises:

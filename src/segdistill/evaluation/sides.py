@@ -11,7 +11,7 @@ from segdistill.data.coco import CocoFile, is_coco, read_coco
 from segdistill.data.coco_pairing import inner_files, notes_on_crowds
 from segdistill.data.folders import coco_files, label_stem
 from segdistill.data.outlines import is_outlines
-from segdistill.data.readers import BUILTIN, is_known
+from segdistill.data.readers import BUILTIN, clip_index, is_known
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.data.stacks import named_planes
 from segdistill.errors import ConfigError, DataError, nearest
@@ -78,12 +78,13 @@ def picture_files(folder: Path) -> dict[str, Path]:
 
 
 def label_files(folder: Path) -> dict[str, Path]:
-    """Return the pictures and files of outlines below a folder by name; see ``picture_files``.
+    """Return the pictures and files of outlines below a folder by name; see ``picture_files``. Overlays are none.
 
     Raises:
         DataError: There is none, or two have one name.
     """
-    return _by_name(folder, list(_below(folder)), "picture and no outlines")
+    files = [path for path in _below(folder) if path.suffix.lower() not in clip_index.SUFFIXES]
+    return _by_name(folder, files, "picture and no outlines")
 
 
 def _by_name(folder: Path, files: list[Path], what: str) -> dict[str, Path]:

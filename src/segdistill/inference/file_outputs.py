@@ -1,4 +1,4 @@
-"""What is written of the masks of a whole file, whose planes are segmented one by one: NIfTI and DICOM-SEG."""
+"""What is written of the masks of a whole file, whose planes are segmented one by one: NIfTI, DICOM-SEG, overlays."""
 
 import tempfile
 from abc import ABC, abstractmethod
@@ -14,8 +14,12 @@ from segdistill.data.labels import Structure
 from segdistill.data.nifti_writer import Add, nifti_volume
 from segdistill.data.readers import suffix_of
 from segdistill.data.readers.nifti import SUFFIXES
+from segdistill.data.writers import write_film
+from segdistill.errors import DataError
 from segdistill.inference.canvas import Mask
+from segdistill.inference.overlay import Painter, clip_of
 from segdistill.inference.segmented import Segmented
+from segdistill.inference.spool import Spool
 from segdistill.inference.target import Target
 
 
@@ -51,6 +55,17 @@ class FileOutput(ABC):
     def add(self, segmented: Segmented) -> None:
         """Take the next plane's masks."""
 
+    def skip(self, number: int) -> None:
+        """Take note that a frame, counted from 1, has no masks, because it is damaged.
+
+        Raises:
+            DataError: No such file can be made without it.
+        """
+        raise DataError(
+            f"Frame {number} of {self.source} cannot be segmented, so that there is no one file of the masks of all."
+            " Leave nifti and dicom-seg out of --outputs: other masks are files of their own."
+        )
+
     @abstractmethod
     def finish(self) -> list[Path]:
         """Write the files, each whole or not at all, and return where."""
@@ -68,6 +83,7 @@ class _Nifti(FileOutput):
     def refuse(self) -> None:
         self._like = self.source if suffix_of(self.source) in SUFFIXES else None
         self._open: dict[str, tuple[Add, Path]] = {}
+        self._own = self.stack.enter_context(ExitStack())
 
     def add(self, segmented: Segmented) -> None:
         for structure, mask in segmented.masks.items():
@@ -86,10 +102,10 @@ class _Nifti(FileOutput):
             like=self._like,
             pixel_size=target.pixel_size,
         )
-        return self.stack.enter_context(volume), path
+        return self._own.enter_context(volume), path
 
     def finish(self) -> list[Path]:
-        self.stack.close()
+        self._own.close()
         return [path for _, path in self._open.values()]
 
 
@@ -129,5 +145,80 @@ class _DicomSeg(FileOutput):
         return paths
 
 
-FILE_OUTPUTS: Mapping[str, type[FileOutput]] = {"nifti": _Nifti, "dicom-seg": _DicomSeg}
+class _Overlay(FileOutput):
+    """A clip of the pictures with the masks drawn upon them, of all structures together."""
+
+    def refuse(self) -> None:
+        self._painter: Painter | None = None
+        self._number = 0
+        self._own = self.stack.enter_context(ExitStack())
+
+    def add(self, segmented: Segmented) -> None:
+        if self._painter is None:
+            painter = Painter(segmented, self.planes)
+            self._painter = painter
+            name = segmented.target.name if self.planes == 1 else segmented.target.name.rpartition("/")[0]
+            self._path = segmented.target.out / f"{name}.overlay.avi"
+            self._write = self._own.enter_context(clip_of(self._path, painter, source=self.source))
+            for number in range(1, self._number + 1):
+                self._write(painter.lost(number))
+        self._number += 1
+        self._write(self._painter.painted(segmented, self._number))
+
+    def skip(self, number: int) -> None:
+        self._number = number
+        if self._painter is not None:  # else it is drawn when the size of frames is known
+            self._write(self._painter.lost(number))
+
+    def finish(self) -> list[Path]:
+        self._own.close()
+        return [] if self._painter is None else [self._path]
+
+
+class _Film(FileOutput):
+    """Label images of all frames: one film per structure, t y x, saved as OME-TIFF.
+
+    A file for each frame and structure would be flushed to the disk thousands of times, and nobody could play it. The
+    numbers of objects begin anew in each frame: objects are not followed. A frame that is damaged has an empty page,
+    so that all others keep their numbers; the records name it.
+    """
+
+    def refuse(self) -> None:
+        self._kept: dict[Structure, Spool] = {}
+        self._target: Target | None = None
+        self._there: list[bool] = []
+
+    def add(self, segmented: Segmented) -> None:
+        self._target = segmented.target
+        self._there.append(True)
+        for structure, mask in segmented.masks.items():
+            if structure not in self._kept:
+                self._kept[structure] = self.stack.enter_context(Spool(self._target.out))
+            self._kept[structure].append(mask.whole().astype(_numbers_of(structure)))
+
+    def skip(self, number: int) -> None:
+        del number
+        self._there.append(False)
+
+    def finish(self) -> list[Path]:
+        if self._target is None:
+            return []
+        shape = (len(self._there), *self._target.shape)
+        paths = []
+        for structure, kept in self._kept.items():
+            paths.append(self.target(structure.name, ".tif"))
+            dtype, found = _numbers_of(structure), iter(kept)
+            pages = (next(found) if there else np.zeros(shape[1:], dtype) for there in self._there)
+            write_film(paths[-1], pages, shape, dtype, pixel_size=self._target.pixel_size)
+        return paths
+
+
+def _numbers_of(structure: Structure) -> np.dtype:
+    return np.dtype(np.uint32 if structure.instances else np.uint8)
+
+
+FILE_OUTPUTS: Mapping[str, type[FileOutput]] = {"nifti": _Nifti, "dicom-seg": _DicomSeg, "overlay": _Overlay}
 """What can be asked for, in the order in which it is written."""
+
+OF_CLIPS: Mapping[str, type[FileOutput]] = {"labels": _Film}
+"""What is written of the frames of a clip together, and of other planes one by one."""

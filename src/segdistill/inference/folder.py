@@ -7,9 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segdistill.data.case import shown
 from segdistill.data.readers import count_planes
+from segdistill.data.readers.planes import plane_path
 from segdistill.distribution import Team
 from segdistill.errors import ConfigError, DataError
+from segdistill.inference.clip import steadiness_in_words
 from segdistill.inference.inputs import Input, find_images, folded, name_images, name_privately
 from segdistill.inference.one_image import Segmenter, halo_of
 from segdistill.inference.options import Options
@@ -44,7 +47,7 @@ class Summary:
     """Names whose complete masks were there already."""
 
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Path of an image to the reason; also in failed.csv."""
+    """Path of an image, or of a frame of a clip whose other frames are done, to the reason; also in failed.csv."""
 
     unlike: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Names of images segmented now that are unlike those the model was trained on, to what is unlike."""
@@ -103,7 +106,7 @@ def predict_files(
             inputs = name_privately(found)
         else:
             inputs = name_images(found, before=records.name_of, free=records.is_free)
-        _refuse_planes(inputs)
+        _refuse_planes(inputs, options.axes)
         becoming = _Becoming(records, len(inputs), options.private, notice)
         asked = becoming.missing(inputs)
         if team is None:
@@ -136,6 +139,7 @@ class _Becoming:
             try:
                 if self.records.is_complete(one[1]):
                     self.skipped.append(one[1].name)
+                    self.failed |= self.records.lost_frames(one[1])
                     self.tell(one, "done before")
                     continue
                 self.records.set_aside(one[1])
@@ -152,11 +156,15 @@ class _Becoming:
             self.records.fail(image, _HIDDEN if self.private else str(outcome))
             self.tell(one, f"failed. {outcome}")
             return
+        lost = outcome.get("lost_frames", {})
+        self.failed |= {str(plane_path(image.path, int(number))): reason for number, reason in lost.items()}
+        self.tell(one, _in_words(outcome))
+        if lost and self.private:
+            outcome = {**outcome, "lost_frames": dict.fromkeys(lost, _HIDDEN)}
         self.records.add(image, outcome)
         self.done.append(image.name)
         if outcome["unlike_training"]:
             self.unlike[image.name] = tuple(outcome["unlike_training"])
-        self.tell(one, _in_words(outcome))
 
     def tell(self, one: Asked, line: str) -> None:
         """Tell something of an image."""
@@ -176,11 +184,11 @@ def _one_by_one(segmenter: Segmenter, asked: Iterable[Asked], becoming: _Becomin
             yield one, error
 
 
-def _refuse_planes(inputs: Sequence[Input]) -> None:
+def _refuse_planes(inputs: Sequence[Input], axes: str | None) -> None:
     """Refuse files of many planes beside a folder of their name, whose images are called as the planes are."""
     folders = {folded(name.rpartition("/")[0]) for name in (image.name for image in inputs)}
     for image in inputs:
-        if folded(image.name) in folders and count_planes(image.path) > 1:
+        if folded(image.name) in folders and count_planes(image.path, axes) > 1:
             raise ConfigError(
                 f"{image.path} has many planes, whose masks are called {image.name}/0001 and so on, and there is a"
                 f" folder of images {image.name}, too, so that two masks could have one name. Segment one of them into"
@@ -218,7 +226,13 @@ def _identity(model: Ready, options: Options) -> dict[str, Any]:
 def _in_words(facts: Mapping[str, Any]) -> str:
     found = ", ".join(_number(name, numbers) for name, numbers in facts["structures"].items())
     strange = "; ".join(facts["unlike_training"])
-    return ("empty" if facts["empty"] else found) + (f". Unlike the training images: {strange}" if strange else "")
+    said = "empty" if facts["empty"] else found
+    if "frame_to_frame_dice" in facts:
+        said += f". {steadiness_in_words(facts['frame_to_frame_dice'])}"
+    lost = facts.get("lost_frames", {})
+    if lost:
+        said += f". {len(lost)} frames cannot be segmented: {shown(lost)}; {next(iter(lost.values()))}"
+    return said + (f". Unlike the training images: {strange}" if strange else "")
 
 
 def _number(structure: str, numbers: Mapping[str, int | None]) -> str:

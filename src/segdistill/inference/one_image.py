@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.data.channels import BLANK
+from segdistill.data.clips import is_clip
+from segdistill.data.image import Image, ImageSource
 from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
 from segdistill.data.stacks import planes_of
 from segdistill.engine.progress import time_left
+from segdistill.errors import DataError
 from segdistill.files import sha256_path
 from segdistill.inference.blocks import BlockSegmenter
 from segdistill.inference.canvas import Mask
+from segdistill.inference.clip import ClipAccount, open_account
 from segdistill.inference.familiarity import appearance, unlike, unlike_in_size
-from segdistill.inference.file_outputs import FILE_OUTPUTS, FileOutput
+from segdistill.inference.file_outputs import FILE_OUTPUTS, OF_CLIPS, FileOutput
 from segdistill.inference.inputs import Input
 from segdistill.inference.options import Options
 from segdistill.inference.outputs import OUTPUTS, chosen
@@ -36,6 +40,23 @@ WindowsOf = Callable[[Files, View, Notice], Iterator[Part]]
 """What computes the windows of a plane, whose files are named, too."""
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Plane:
+    """One plane that is to be segmented, and what is common to those of its file."""
+
+    name: str
+    """Of its masks."""
+
+    number: int
+    """In the file, counted from 1."""
+
+    together: Sequence[FileOutput]
+    """What takes the masks of all planes of the file."""
+
+    clip: ClipAccount | None
+    """None: the planes of the file do not follow each other in time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +82,8 @@ class Segmenter:
         """Write what is asked of an image's masks, each file whole or not at all, and return what is to be recorded.
 
         The planes of a file that holds many are segmented one by one; their masks are named after the file and their
-        numbers, and NIfTI and DICOM-SEG hold those of all.
+        numbers, and NIfTI, DICOM-SEG and overlays hold those of all. Of a clip label images hold those of all frames,
+        too, all frames are brought to 0...1 by one range, and a damaged frame does not stop the others.
 
         Args:
             image: Which.
@@ -74,52 +96,94 @@ class Segmenter:
         # A table has the intensities of all channels, whichever of them the model looks at.
         every = "table" in self.options.outputs
         files = image.files or image.path if every else files_of_use(image, self.card.channels)
-        planes = planes_of(files)
+        planes = planes_of(files, axes=self.options.axes)
+        clip = None
+        if len(planes) > 1 and is_clip(_first(files)):
+            clip = open_account(planes, self.card, self.options)
         with ExitStack() as stack:
+            kinds = FILE_OUTPUTS if clip is None else {**OF_CLIPS, **FILE_OUTPUTS}
             together = [
-                self._file_output(name, files, image.name, len(planes), stack) for name in self._names(FILE_OUTPUTS)
+                self._file_output(kinds[name], files, image.name, len(planes), stack) for name in self._names(kinds)
             ]
-            done = []
-            for number, plane in enumerate(planes, start=1):
-                name = image.name if len(planes) == 1 else f"{image.name}/{number:04d}"
-                done.append(self._segment(plane, name, together, notice))
+            done = self._each(planes, image.name, together, clip, notice)
             written = [path for output in together for path in output.finish()]
-        facts = done[0] if len(done) == 1 else merged(done)
+        facts = done[0] if len(planes) == 1 else merged(done)
+        if clip is not None:
+            facts |= clip.facts()
+            notice(clip.speed())
         files_written = [*facts.pop("files"), *written]
         return facts | {
             "device": self.predictor.device,
             "files": {path.relative_to(self.out).as_posix(): sha256_path(path) for path in files_written},
         }
 
+    def _each(
+        self,
+        planes: Sequence[Files],
+        name: str,
+        together: Sequence[FileOutput],
+        clip: ClipAccount | None,
+        notice: Notice,
+    ) -> list[dict[str, Any]]:
+        """Segment the planes of a file, and return what is to be recorded of each; of a clip damaged ones are left out.
+
+        Raises:
+            DataError: A plane cannot be used; of a clip, none can.
+        """
+        done: list[dict[str, Any]] = []
+        refused: DataError | None = None
+        for number, files in enumerate(planes, start=1):
+            own = name if len(planes) == 1 else f"{name}/{number:04d}"
+            try:
+                done.append(self._segment(files, _Plane(own, number, together, clip), notice))
+            except DataError as error:
+                if clip is None:
+                    raise
+                refused = refused or error
+                clip.lose(number, error)
+                for output in together:
+                    output.skip(number)
+            if clip is not None:
+                clip.tell(number, notice)
+        if refused is not None and not done:
+            raise refused
+        return done
+
     def _names(self, known: Iterable[str]) -> list[str]:
         return [name for name in chosen(self.options.outputs, otherwise=True) if name in known]
 
-    def _file_output(self, output: str, files: Files, name: str, planes: int, stack: ExitStack) -> FileOutput:
-        source = files if isinstance(files, Path) else next(iter(files.values()))
+    def _file_output(
+        self, kind: type[FileOutput], files: Files, name: str, planes: int, stack: ExitStack
+    ) -> FileOutput:
         model = f"model {(self.card.weights_sha256 or 'not saved')[:16]}"
         target = partial(structure_file, self.out, name, self.card)
-        return FILE_OUTPUTS[output](source, target, planes, model, stack)
+        return kind(_first(files), target, planes, model, stack)
 
-    def _segment(self, files: Files, name: str, together: Iterable[FileOutput], notice: Notice) -> dict[str, Any]:
+    def _segment(self, files: Files, plane: _Plane, notice: Notice) -> dict[str, Any]:
         """Write what is asked of one plane, hand its masks on, and return what is to be recorded, with the files."""
         options, card, fill = self.options, self.card, self.options.fill_non_finite
         with open_image(
             files, channels=options.channels, axes=options.axes, fill_missing=options.fill_missing
         ) as opened:
             source, factor = at_model_scale(opened, card, policy=options.pixel_size, fill_non_finite=fill)
-            view = view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
-            strange = strangeness(self.predictor, view, card, size=source.pixel_size)
-            target = Target(self.out, name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
+            view = self._view(source, plane.clip)
+            strange: tuple[str, ...] = ()
+            if plane.clip is None or plane.clip.is_looked_at(plane.number):
+                strange = strangeness(self.predictor, view, card, size=source.pixel_size)
+            target = Target(self.out, plane.name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
             with BlockSegmenter(view.shape, card.structures, card.thresholds, folder=self.out) as segmenter:
-                parts = _fed(segmenter, _told(self._parts(files, view, notice), view.shape, notice))
+                parts = _fed(segmenter, _told(self._parts(files, view, plane.clip, notice), view.shape, notice))
                 if options.probabilities:
                     target.write_maps(parts, view.shape)
                 deque(parts, maxlen=0)
                 masks = {name: target.on_grid(mask) for name, mask in segmenter.finish().items()}
-                segmented = Segmented(target, {each: masks[each.name] for each in card.structures}, opened)
-                written = [path for name in self._names(OUTPUTS) for path in OUTPUTS[name](segmented)]
-                for output in together:
+                segmented = Segmented(target, {each: masks[each.name] for each in card.structures}, opened, view)
+                own = OUTPUTS if plane.clip is None else OUTPUTS.keys() - OF_CLIPS.keys()
+                written = [path for name in self._names(own) for path in OUTPUTS[name](segmented)]
+                for output in plane.together:
                     output.add(segmented)
+                if plane.clip is not None:
+                    plane.clip.add(plane.number, masks)
         ranges = zip(view.low.tolist(), view.high.tolist(), strict=True)
         return {
             "structures": {name: _counted(mask) for name, mask in masks.items()},
@@ -131,13 +195,21 @@ class Segmenter:
             "files": written + ([target.maps] if options.probabilities else []),
         }
 
-    def _parts(self, files: Files, view: View, notice: Notice) -> Iterator[Part]:
+    def _view(self, source: Image | ImageSource, clip: ClipAccount | None) -> View:
+        """Return what the network is shown of an image, or of a frame as of all frames of its clip."""
+        card, fill = self.card, self.options.fill_non_finite
+        if clip is None or clip.range is None:
+            return view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
+        return View(source, card.channels, *clip.range, fill)
+
+    def _parts(self, files: Files, view: View, clip: ClipAccount | None, notice: Notice) -> Iterator[Part]:
         if view.constant:
             return blank_maps(view.shape, outputs=len(self.card.outputs))
         if self.windows is not None:
             return self.windows(files, view, notice)
+        run = self.predictor.run(notice)
         return run_windows(
-            self.predictor.run(notice),
+            run if clip is None else clip.clock.timed(run),
             view,
             tile=self.options.tile,
             halo=halo_of(self.card, self.options),
@@ -197,6 +269,10 @@ def merged(planes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         },
         "files": [path for each in planes for path in each["files"]],
     }
+
+
+def _first(files: Files) -> Path:
+    return files if isinstance(files, Path) else next(iter(files.values()))
 
 
 def files_of_use(image: Input, channels: Sequence[str]) -> Files:

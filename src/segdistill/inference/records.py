@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from segdistill.data.readers.planes import plane_path
 from segdistill.errors import DataError
 from segdistill.files import append_line, neutral_cell, remove, settle, sha256_path, whole_file
 from segdistill.inference.inputs import Found, Input, fingerprint, folded
@@ -65,6 +66,10 @@ class Records:
             return False
         return all(sha256_path(self._out / name) == sha for name, sha in record["files"].items())
 
+    def lost_frames(self, image: Input) -> dict[str, str]:
+        """Return the paths of those frames of a clip that could not be segmented, to the reasons."""
+        return _lost(self._by_name.get(folded(image.name), {}), str(image.path))
+
     def set_aside(self, image: Input) -> None:
         """Rename the masks of what this image was before it changed, so that nobody takes them for its own."""
         record = self._by_name.get(folded(image.name))
@@ -96,7 +101,9 @@ class Records:
 
     def write_failed(self) -> None:
         """Write which images, of all that were ever asked for, have no masks, and why."""
-        failed = [(path, record["failed"]) for path, record in sorted(self._by_image.items()) if "failed" in record]
+        failed: list[tuple[str, str]] = []
+        for path, record in sorted(self._by_image.items()):
+            failed += [(path, record["failed"])] if "failed" in record else _lost(record, path).items()
         with (
             whole_file(self._out / FAILED) as partial,
             partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as handle,
@@ -104,6 +111,10 @@ class Records:
             writer = csv.writer(handle)
             writer.writerow(["image", "reason"])
             writer.writerows([neutral_cell(path), neutral_cell(reason)] for path, reason in failed)
+
+
+def _lost(record: Mapping[str, Any], path: str) -> dict[str, str]:
+    return {str(plane_path(Path(path), int(number))): why for number, why in record.get("lost_frames", {}).items()}
 
 
 def _key(image: Found) -> str:

@@ -8,6 +8,7 @@ from segdistill.data.labels import Structure
 from segdistill.data.objects import Objects, find_objects
 from segdistill.inference.canvas import Mask
 from segdistill.inference.target import Target
+from segdistill.inference.windows import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,9 @@ class Segmented:
 
     image: ImageSource
     """Opened."""
+
+    view: View
+    """What the network was shown of it."""
 
     def objects(self, structure: Structure) -> Objects:
         """Return a structure's objects, for outlines."""

@@ -102,7 +102,7 @@ def _is_large(image: Input, segmenter: Segmenter) -> bool:
     """Return whether an image is shared out by its windows. One that cannot be opened will fail on a worker."""
     files, options = files_of_use(image, segmenter.card.channels), segmenter.options
     try:
-        if len(planes_of(files)) > 1:
+        if len(planes_of(files, axes=options.axes)) > 1:
             return False
         with open_image(files, channels=options.channels, axes=options.axes, fill_missing=True) as opened:
             return opened.shape[1] * opened.shape[2] > LARGEST  # which is never resampled

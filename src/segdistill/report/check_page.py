@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Int
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from segdistill.data.drawing import YELLOW, false_colour, hatched, outline, tint
 from segdistill.errors import EnvironmentFault
 from segdistill.files import whole_file
 from segdistill.report import wording
 from segdistill.report.check_content import ChannelHistograms, CheckContent
 from segdistill.report.encoding import fitted_labels, fitted_view, picture_uri
-from segdistill.report.pictures import YELLOW, false_colour, hatched, outline, tint
 from segdistill.report.svg import drawing, element
 from segdistill.report.tables import Download, csv_download
 

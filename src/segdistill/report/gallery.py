@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segdistill.report.content import GalleryCase, Rank
-from segdistill.report.encoding import fitted_labels, fitted_view, picture_uri
-from segdistill.report.pictures import (
+from segdistill.data.drawing import (
     SKY,
     YELLOW,
     channel_colours,
@@ -18,6 +16,8 @@ from segdistill.report.pictures import (
     hatched,
     probability_colours,
 )
+from segdistill.report.content import GalleryCase, Rank
+from segdistill.report.encoding import fitted_labels, fitted_view, picture_uri
 from segdistill.report.wording import as_percent
 
 

@@ -54,6 +54,10 @@ class Evaluate(Settings):
     groups: Path | None = None
     """CSV file with the columns field and group (a patient, a slide): means are over groups. None: over fields."""
 
+    clips: str | None = None
+    """How fields are named that are frames of a clip, such as {clip}_frame_{frame} or {clip}/{frame}, to score how
+    steady masks are. None: frames of one TIFF or DICOM file of labels or predictions."""
+
     private: bool = False
     """Write pseudonyms in place of field and group names into the file of scores. A pseudonym is the beginning of the
     SHA-256 of the image's file, where --images names it, else of the label's."""

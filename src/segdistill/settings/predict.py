@@ -36,9 +36,10 @@ class Predict(Workers):
     """Border of a window that is computed but not kept, pixels. None takes the model's own."""
 
     outputs: tuple[str, ...] = ("labels",)
-    """What to write: labels (OME-TIFF of 32-bit object numbers), zarr (the same as an OME-Zarr with a pyramid), png
-    (the same, 16 bits), geojson (outlines for QuPath), rois (outlines for ImageJ), table (CSV of measurements), nifti
-    (masks of all planes of a file in one), dicom-seg (the same, for a DICOM file; it names the patient, too)."""
+    """What to write: labels (OME-TIFF of 32-bit object numbers; of a clip one for all frames, areas in 8 bits), zarr
+    (the same as an OME-Zarr with a pyramid), png (the same, 16 bits), geojson (outlines for QuPath), rois (outlines for
+    ImageJ), table (CSV of measurements), nifti (masks of all planes of a file in one), dicom-seg (the same, for a DICOM
+    file; it names the patient, too), overlay (a clip, .avi, with the masks drawn upon the frames)."""
 
     probabilities: bool = False
     """Also write the probability maps."""

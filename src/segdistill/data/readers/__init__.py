@@ -1,5 +1,23 @@
 """Readers of image files: one file per family of formats, one function to open them all."""
 
-from segdistill.data.readers.opening import BUILTIN, Reader, count_planes, is_known, open_image, read_image, suffix_of
+from segdistill.data.readers.opening import (
+    BUILTIN,
+    Reader,
+    count_label_planes,
+    count_planes,
+    is_known,
+    open_image,
+    read_image,
+    suffix_of,
+)
 
-__all__ = ["BUILTIN", "Reader", "count_planes", "is_known", "open_image", "read_image", "suffix_of"]
+__all__ = [
+    "BUILTIN",
+    "Reader",
+    "count_label_planes",
+    "count_planes",
+    "is_known",
+    "open_image",
+    "read_image",
+    "suffix_of",
+]

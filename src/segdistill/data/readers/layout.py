@@ -87,6 +87,19 @@ def find_layout(shape: Sequence[int], found: str, given: str | None, *, source: 
     return Layout(tuple(shape), letters.index("y"), letters.index("x"), channel)
 
 
+def find_frames(shape: Sequence[int], found: str, given: str | None, *, source: str) -> tuple[str, int | None]:
+    """Return the letters of a stored array's axes, and which of them counts frames: time, if it is longer than 1.
+
+    The arguments, and what is raised, are those of ``find_layout``. None: there are no frames.
+
+    >>> find_frames((5, 8, 9), "tyx", None, source="a.tif"), find_frames((5, 8, 9), "tyx", "cyx", source="a.tif")
+    (('tyx', 0), ('cyx', None))
+    """
+    letters = found.lower() if given is None else _reconciled(shape, found.lower(), given, source)
+    place = letters.find("t")
+    return letters, place if place >= 0 and shape[place] != 1 else None
+
+
 def unstated(shape: Sequence[int]) -> str:
     """Return the axes of an array that carries no metadata: y and x where only two axes count.
 
@@ -134,7 +147,7 @@ def _refuse(shape: Sequence[int], letters: str, long: str, source: str) -> None:
         raise DataError(
             f"{source} has {_described(shape, letters)}, but one image is one plane per channel. Choose a plane, or"
             " project the stack (for example its maximum), and save that."
-            " If these planes are the channels, say so with --axes."
+            " If these planes are the channels, or the frames of a clip, say so with --axes: c is channel, t is time."
         )
     example = "cyx" if len(long) < 4 else "zcyx"
     raise DataError(

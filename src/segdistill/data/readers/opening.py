@@ -8,7 +8,19 @@ from typing import Protocol, runtime_checkable
 
 from segdistill import plugins
 from segdistill.data.image import Image, ImageSource
-from segdistill.data.readers import arrays, dicom, dicom_header, nifti, ome_zarr, pictures, planes, several, tiff
+from segdistill.data.readers import (
+    arrays,
+    clip_index,
+    clips,
+    dicom,
+    dicom_header,
+    nifti,
+    ome_zarr,
+    pictures,
+    planes,
+    several,
+    tiff,
+)
 from segdistill.data.readers.faults import reading
 from segdistill.errors import DataError
 
@@ -46,18 +58,22 @@ BUILTIN: Mapping[str, Reader] = {
     ".zarr": ome_zarr.open_ome_zarr,
     **dict.fromkeys(dicom_header.SUFFIXES, dicom.open_dicom),
     **dict.fromkeys(nifti.SUFFIXES, nifti.open_nifti),
+    **dict.fromkeys(clip_index.SUFFIXES, clips.open_clip),
 }
 """Readers by suffix, in lower case."""
 
-_COUNTERS: Mapping[Reader, Callable[[Path], int]] = {
-    dicom.open_dicom: dicom.count_frames,
-    nifti.open_nifti: lambda path: nifti.read_volume(path).planes,
+_COUNTERS: Mapping[Reader, Callable[[Path, str | None], int]] = {
+    dicom.open_dicom: lambda path, _: dicom.count_frames(path),
+    nifti.open_nifti: lambda path, _: nifti.read_volume(path).planes,
+    clips.open_clip: lambda path, _: clips.count_frames(path),
+    tiff.open_tiff: tiff.count_frames,
 }
-"""Readers of files that may hold many planes, to what tells how many."""
+"""Readers of files that may hold many planes, to what tells how many there are where axes are stated."""
 
 _MICROSCOPES = {
     ".czi", ".dv", ".ims", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".oib", ".oif", ".qptiff", ".scn", ".svs", ".vsi",
 }  # fmt: skip
+_FILMS = {".asf", ".flv", ".m2v", ".mkv", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"}
 _MEDICAL = {".hdr", ".img", ".mha", ".mhd", ".mnc", ".nrrd"}
 
 
@@ -71,9 +87,9 @@ def open_image(
     """Open an image file, to be read whole or by windows.
 
     Args:
-        path: PNG, JPEG, GIF, BMP, TIFF (also OME-TIFF and ImageJ TIFF), OME-Zarr, npy, npz, DICOM or NIfTI, of
-            files of many planes a path to one of them (see ``segdistill.data.readers.planes``); or one file per
-            channel, by the channels' names. Other formats by plugins.
+        path: PNG, JPEG, GIF, BMP, TIFF (also OME-TIFF and ImageJ TIFF), OME-Zarr, npy, npz, DICOM, NIfTI or
+            a clip (MP4, AVI), of files of many planes a path to one of them (see ``segdistill.data.readers.planes``);
+            or one file per channel, by the channels' names. Other formats by plugins.
         channels: The channels' names in the file's order, overriding those in the file; None takes
             those. With one file per channel they can only repeat its names.
         axes: One letter per axis in the file's order (c, y, x, z, t), for files that do not say
@@ -150,17 +166,35 @@ def is_known(path: Path) -> bool:
     return suffix in BUILTIN or suffix[1:] in plugins.names("reader")
 
 
-def count_planes(path: Path) -> int:
+def count_planes(path: Path, axes: str | None = None) -> int:
     """Return how many planes a file holds, each of which is an image of its own; 1 for one that cannot be read.
 
-    Only DICOM and NIfTI files can have more than one.
+    Only clips, DICOM and NIfTI files, and TIFF files with an axis of time, can have more than one.
+
+    Args:
+        path: The file.
+        axes: Letters of the axes that override the file's own, as in ``open_image``; None for none.
+
+    Raises:
+        MissingExtra: What reads such files is not installed.
+        ConfigError: ``axes`` is no list of axes.
+    """
+    counter = _COUNTERS.get(BUILTIN.get(suffix_of(path), ome_zarr.open_ome_zarr))
+    with suppress(DataError):  # is refused with all else that is wrong when it is opened
+        return 1 if counter is None else counter(path, axes)
+    return 1
+
+
+def count_label_planes(path: Path) -> int:
+    """Return how many planes a file of labels holds; as ``count_planes``, but those of a TIFF need not be called time.
 
     Raises:
         MissingExtra: What reads such files is not installed.
     """
-    counter = _COUNTERS.get(BUILTIN.get(suffix_of(path), ome_zarr.open_ome_zarr))
-    with suppress(DataError):  # is refused with all else that is wrong when it is opened
-        return 1 if counter is None else counter(path)
+    if BUILTIN.get(suffix_of(path)) is not tiff.open_tiff:
+        return count_planes(path)
+    with suppress(DataError):
+        return tiff.count_label_frames(path)
     return 1
 
 
@@ -190,6 +224,8 @@ def _unknown(path: Path, suffix: str) -> DataError:
             f"It is a microscope's own format: convert it with `bioformats2raw {path.name} {path.stem}.zarr`,"
             " or open it in Fiji and save it as OME-TIFF."
         )
+    elif suffix in _FILMS:
+        hint = f"It is a clip: repack it with `ffmpeg -i {path.name} -c copy {path.stem}.mp4`, or save it as .avi."
     elif suffix in _MEDICAL:
         hint = "It is a medical format: save it as NIfTI, for example with ITK-SNAP or SimpleITK."
     elif dicom_header.says_dicom(path):
