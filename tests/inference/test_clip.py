@@ -149,7 +149,7 @@ def test_one_file_of_all_masks_needs_all_frames(tmp_path, bright, film, failures
 def test_a_clip_that_is_cut_short_fails_and_the_others_go_on(tmp_path, bright, film, failures):
     broken = film.with_name("broken.avi")
     data = film.read_bytes()
-    broken.write_bytes(data[: data.rindex(b"00dc", 0, data.index(b"idx1")) + 9])  # in the middle of the last frame
+    broken.write_bytes(data[: data.rindex(b"00dc", 0, data.index(b"idx1")) - 9])  # in the last frame but one
     (film.parent / "empty.mp4").touch()
     summary = predict_files(bright("channel0"), [film.parent], tmp_path / "out", options=options("labels"))
     assert summary.done == ("ann",)
