@@ -109,10 +109,10 @@ def predict_files(
         _refuse_planes(inputs, options.axes)
         becoming = _Becoming(records, len(inputs), options.private, notice)
         asked = becoming.missing(inputs)
-        if team is None:
-            outcomes = _one_by_one(segmenter, asked, becoming)
-        else:
+        if team is not None and isinstance(model, Path):
             outcomes = shared_out(team, model, ready, segmenter, asked, tell=becoming.tell)
+        else:
+            outcomes = _one_by_one(segmenter, asked, becoming)
         for one, outcome in outcomes:
             becoming.note(one, outcome)
         records.write_failed()

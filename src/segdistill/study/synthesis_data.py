@@ -110,7 +110,7 @@ def training_images(settings: Synthesize, *, notice: Notice) -> Reals:
     rule = rule_for([sample.image.array.dtype for sample in samples])
     apart = _held_back(names, prepared, settings.held_back, seed=settings.seed)
     reals = {
-        sample.name: _real(sample, channels, rule, settings, prepared, files[sample.name], pixels[sample.name])
+        sample.name: _real(sample, channels, rule, settings, prepared, (files[sample.name], pixels[sample.name]))
         for sample in samples
     }
     sizes = {sample.image.pixel_size for sample in samples}
@@ -172,7 +172,7 @@ def _real(
     rule: Rule,
     settings: Synthesize,
     prepared: Prepared,
-    *hashes: str,
+    hashes: tuple[str, str],
 ) -> Real:
     image: Image = sample.image
     chosen = select(image.array, image.channels, channels, source=image.source)
@@ -189,4 +189,5 @@ def _real(
         sample.name, picture, np.zeros((0, *size), np.int32), np.zeros(0, dtype=bool), np.ones(size, dtype=bool)
     )
     numbers = Numbers(tuple(low.tolist()), tuple(high.tolist()), image.array.dtype.name, image.inverted)
-    return Real(entry, numbers, prepared.groups[sample.name], *hashes, planes, sample.known, told)
+    file, pixels = hashes
+    return Real(entry, numbers, prepared.groups[sample.name], file, pixels, planes, sample.known, told)

@@ -97,7 +97,7 @@ def make_library(pictures: Sequence[Float[np.ndarray, "c _y _x"]], *, side: int,
     for place, each in enumerate(coarse):
         own = _deviations(each)
         deviations[place, : own.shape[0], : own.shape[1]] = own
-    spectra = np.stack([rfft2(each, s=size) for each in coarse])
+    spectra = np.stack([np.asarray(rfft2(each, s=size)) for each in coarse])
     return Library(spectra, deviations, tuple(turns), side)
 
 
@@ -189,8 +189,8 @@ def _likeness(structure: Float32[np.ndarray, "y x"], library: Library) -> Float3
     if length < 1e-6:
         return np.zeros((n, height, width), np.float32)
     size = tuple(next_fast_len(extent + COARSE - 1, real=True) for extent in (height, width))
-    spectrum = rfft2(vector / length, s=size).conj()
-    products = irfft2(library.spectra * spectrum, s=size)[:, :height, :width]
+    spectrum = np.asarray(rfft2(vector / length, s=size)).conj()
+    products = np.asarray(irfft2(library.spectra * spectrum, s=size))[:, :height, :width]
     likeness = (products / library.deviations).astype(np.float32)
     likeness[np.isinf(library.deviations)] = -1  # no window, or a flat one: unlike everything
     return likeness

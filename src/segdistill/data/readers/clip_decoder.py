@@ -65,7 +65,7 @@ class _Decoder:
 
     def _begin_at(self, number: int) -> None:
         self._first = number
-        self._shown: tuple[int, VideoFrame] | None = None
+        self._shown: tuple[int, VideoFrame | None] | None = None
         self._frames = self._decoded()
 
     def frame(self, number: int) -> Shaped[np.ndarray, "..."]:
