@@ -60,11 +60,6 @@ EXPERIMENTS = {
         "The student was given no label; its teacher's authors used those of DRIVE, and they are counted. A field here"
         " is a child, of whom both eyes were imaged.",
     ),
-    "vessels/drive_to_chase_without_labels": Experiment(
-        "Vessels: `drive` to `chase_db1`, the student without labels alone",
-        "python experiments/vessels.py --data DATA --runs RUNS --weights WEIGHTS --without-labels",
-        "The same student and teacher, without the arm that is taught by DRIVE's labels.",
-    ),
     "tissue/mibi": Experiment("Tissue: `mibi`", TISSUE, ONE_FIELD),
     "tissue/codex_expert1": Experiment("Tissue: `codex`, against expert 1", TISSUE, ONE_FIELD),
     "tissue/codex_expert2": Experiment("Tissue: `codex`, against expert 2", TISSUE, ONE_FIELD),

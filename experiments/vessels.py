@@ -10,6 +10,7 @@ from pathlib import Path
 from common import run, write_manifest
 from segdistill.settings import Distill, Protocol
 
+NAME = "vessels/drive_to_chase"
 PROTOCOL = Protocol(steps=600, batch_size=4, crop=192, ema=0.99, validations=6, scale=(0.75, 1.25))
 """Fixed before the first result was seen."""
 
@@ -68,13 +69,11 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--without-labels", action="store_true", help="only the student, none that is taught by labels")
     parser.add_argument("--at-once", type=int, default=1, help="students trained side by side")
     given = parser.parse_args()
-    name = "vessels/drive_to_chase_without_labels" if given.without_labels else "vessels/drive_to_chase"
     settings = Distill(
         data=manifest(given.data, given.runs),
-        out=given.runs / name,
+        out=given.runs / NAME,
         structure="vessel",
         label_kind="binary",
         teacher=f"onnx:{describe(given.weights, given.runs).resolve()}",
@@ -83,12 +82,12 @@ def main() -> None:
         student_channels=("green",),
         labels=0,
         baseline=False,
-        all_labels=not given.without_labels,
+        all_labels=True,
         seeds=tuple(given.seeds),
         protocol=PROTOCOL,
         at_once=given.at_once,
     )
-    run(name, settings)
+    run(NAME, settings)
 
 
 if __name__ == "__main__":
