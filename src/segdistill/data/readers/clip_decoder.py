@@ -65,7 +65,7 @@ class _Decoder:
 
     def _begin_at(self, number: int) -> None:
         self._first = number
-        self._shown: tuple[int, VideoFrame] | None = None
+        self._shown: tuple[int, VideoFrame | None] | None = None
         self._frames = self._decoded()
 
     def frame(self, number: int) -> Shaped[np.ndarray, "..."]:
@@ -79,7 +79,7 @@ class _Decoder:
         """Return a frame as it is decoded; None: its packet gives none."""
         self._approach(number)
         while self._shown is None or self._shown[0] < number:
-            self._shown = next(self._frames, (len(self._index.times), None))
+            self._shown = next(self._frames, (len(self._index.times), None))  # behind the last there is nothing
         if self._shown[0] == number:
             return self._shown[1]
         self._damaged.setdefault(number, number)
