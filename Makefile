@@ -46,6 +46,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/large_image.py
 	$(BIN)/python benchmarks/objects.py
+	$(BIN)/python benchmarks/workers.py
 
 clean:
 	rm -rf $(VENV) dist build site runs

@@ -10,14 +10,13 @@ its object, as a share of the object's largest. Then objects are made in four wa
 - mask alone: seeds from the Euclidean distance inside the first network's mask, no second output used.
 
 In each, the map that seeds are found in is smoothed. Foreground, seed threshold and smoothing of each are tuned on
-the validation fields; near-duplicates share a split.
+the validation fields, one after the other until none changes; near-duplicates share a split.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +47,10 @@ from segdistill.training.validation import entry_maps
 STUDENT = "unet-mobilenetv3"
 PROTOCOL = Protocol(steps=600, batch_size=4, crop=192, ema=0.99, validations=6, precision="32-true")
 SEEDS = (0, 1, 2)
-FOREGROUNDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+FOREGROUNDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 CUTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Of seeds. They ended at 0.8 until the first seed's best lay there."""
-SMOOTHINGS = (0.0, 1.0, 2.0, 3.0)
+SMOOTHINGS = (0.0, 1.0, 2.0, 3.0, 4.0)
 """Standard deviations, pixels."""
 DISTANCE = "distance"
 
@@ -146,9 +145,20 @@ def train_one(
 
 
 def tuned(cut: Cut, cases: Sequence[tuple[Maps, Entry]]) -> tuple[float, float, float]:
-    """Return the thresholds and the smoothing of highest mean AP@0.5."""
-    every = product(FOREGROUNDS, CUTS, SMOOTHINGS)
-    return max(every, key=lambda three: float(np.mean(list(scores(cut, cases, *three).values()))))
+    """Return the thresholds and the smoothing of highest mean AP@0.5: one after the other, until none changes."""
+    best, seen = (0.5, 0.5, 1.0), {}
+
+    def worth(three: tuple[float, float, float]) -> float:
+        if three not in seen:
+            seen[three] = float(np.mean(list(scores(cut, cases, *three).values())))
+        return seen[three]
+
+    before = None
+    while best != before:
+        before = best
+        for place, values in enumerate((FOREGROUNDS, CUTS, SMOOTHINGS)):
+            best = max(((*best[:place], value, *best[place + 1 :]) for value in values), key=worth)
+    return best
 
 
 def scores(

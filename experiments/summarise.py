@@ -1,7 +1,7 @@
 """Make docs/results.md, and its pictures, of what experiments and benchmarks kept; no number is typed by hand."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,7 @@ EXPERIMENTS = {
 
 
 def make_page(
-    results: Mapping[str, Result], results_folder: Path, benchmarks_folder: Path
+    results: Mapping[str, Result], results_folder: Path, benchmarks_folder: Path, screens: Collection[str] = ()
 ) -> tuple[str, dict[str, str]]:
     """Return the page and its pictures.
 
@@ -90,13 +90,14 @@ def make_page(
         results: What was kept, by name.
         results_folder: Where it was kept; tunings and the comparison of objects are read from there too.
         benchmarks_folder: Where the benchmarks were kept.
+        screens: File names of the pictures of first screens that lie in results/.
 
     Returns:
         Markdown; and file name to SVG, which the page looks for in results/.
     """
     folds = folds_of(results)
     pictures = _pictures(results)
-    parts = [HEADER, *_single("demo", results, pictures)]
+    parts = [HEADER, *_single("demo", results, pictures, screens)]
     parts += tuning_section(
         results_folder / "demo_tuning.json",
         title="Tuning of the demo, before its ladder",
@@ -114,16 +115,18 @@ def make_page(
     )
     for name in EXPERIMENTS:
         if name != "demo":
-            parts += _single(name, results, pictures)
+            parts += _single(name, results, pictures, screens)
     known = {*EXPERIMENTS, *(result.name for own in folds.values() for result in own.values())}
     for name in sorted(set(results) - known):
-        parts += _single(name, results, pictures)
+        parts += _single(name, results, pictures, screens)
     parts += ["## `codex`: how far the experts agree"]
     parts += agreement_section(results_folder / "experts.json", command="python experiments/experts.py --data DATA")
     parts += ["## Objects: seeds from boundaries or from distances (`bbbc038`)"]
     parts += ways_section(
         results_folder / "nuclei.json", command="python experiments/nuclei.py --data DATA --runs RUNS"
     )
+    parts += ["### Where cells touch: simulated tissue"]
+    parts += ways_section(results_folder / "dense.json", command="python experiments/dense.py --demo DEMO")
     parts += ["## Images unlike the training"]
     parts += familiar_section(
         results_folder / "familiarity.json", command="python experiments/familiarity.py --data DATA --runs RUNS"
@@ -133,7 +136,9 @@ def make_page(
     return "\n\n".join(parts) + "\n", pictures
 
 
-def _single(name: str, results: Mapping[str, Result], pictures: Mapping[str, str]) -> list[str]:
+def _single(
+    name: str, results: Mapping[str, Result], pictures: Mapping[str, str], screens: Collection[str]
+) -> list[str]:
     """Return the section of an experiment that is one result; where it was not run, that and the command."""
     known = EXPERIMENTS.get(name, Experiment(f"`{name}`", "not known to this page", ""))
     head = f"## {known.title}"
@@ -142,8 +147,9 @@ def _single(name: str, results: Mapping[str, Result], pictures: Mapping[str, str
         return [head, f"Not run yet: there is no `experiments/results/{name}.json`. Command: `{known.command}`."]
     seeds = f" --seeds {' '.join(map(str, study.seeds))}" if name in EXPERIMENTS and name != "demo" else ""
     picture = f"results/{file}" if (file := _file(name)) in pictures else None
+    screen = f"results/{file}" if (file := f"{name.replace('/', '_')}_screen.png") in screens else None
     remarks = [known.remark] if known.remark else []
-    return [head, *study_section(study, command=known.command + seeds, picture=picture, remarks=remarks)]
+    return [head, *study_section(study, command=known.command + seeds, picture=picture, screen=screen, remarks=remarks)]
 
 
 def _pictures(results: Mapping[str, Result]) -> dict[str, str]:
@@ -172,7 +178,8 @@ def write_page(results: Path, benchmarks: Path, out: Path) -> None:
         benchmarks: Folder of the benchmarks' results.
         out: The Markdown file.
     """
-    page, pictures = make_page(read_results(results), results, benchmarks)
+    screens = {path.name for path in (out.parent / "results").glob("*_screen.png")}
+    page, pictures = make_page(read_results(results), results, benchmarks, screens)
     for name, picture in pictures.items():
         with whole_file(out.parent / "results" / name) as partial:
             partial.write_text(picture, encoding="utf-8")

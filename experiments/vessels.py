@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--without-labels", action="store_true", help="only the student, none that is taught by labels")
+    parser.add_argument("--at-once", type=int, default=1, help="students trained side by side")
     given = parser.parse_args()
     name = "vessels/drive_to_chase_without_labels" if given.without_labels else "vessels/drive_to_chase"
     settings = Distill(
@@ -85,6 +86,7 @@ def main() -> None:
         all_labels=not given.without_labels,
         seeds=tuple(given.seeds),
         protocol=PROTOCOL,
+        at_once=given.at_once,
     )
     run(name, settings)
 

@@ -1,3 +1,9 @@
+import logging
+import os
+import signal
+import time
+from collections import Counter
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -78,3 +84,47 @@ def enhanced(dicom):
         )
 
     return write
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A Dask scheduler and two workers of one thread, in processes of their own."""
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def kill_a_busy_worker(cluster):
+    """Return what kills a worker, with SIGKILL, once it has something to do, and returns the keys of what it had."""
+
+    def kill():
+        while True:
+            for worker in list(cluster.scheduler.workers.values()):
+                held = [task.key for task in list(worker.processing)]
+                if held:
+                    nanny = next(each for each in cluster.workers.values() if each.worker_address == worker.address)
+                    os.kill(nanny.pid, signal.SIGKILL)
+                    return held
+            time.sleep(0.002)
+
+    return kill
+
+
+@pytest.fixture
+def given(cluster):
+    """How often each task was given to a worker, by its key."""
+    from distributed import SchedulerPlugin
+
+    times = Counter()
+
+    class Given(SchedulerPlugin):
+        def transition(self, key, start, finish, *args, **kwargs):  # noqa: ARG002
+            if finish == "processing":
+                times[key] += 1
+
+    cluster.scheduler.add_plugin(Given(), name="given")
+    yield times
+    cluster.scheduler.remove_plugin("given")

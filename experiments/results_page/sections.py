@@ -28,18 +28,23 @@ SHOWN = 8
 """With more fields their table is folded."""
 
 
-def study_section(study: Study, *, command: str, picture: str | None = None, remarks: Sequence[str] = ()) -> list[str]:
+def study_section(
+    study: Study, *, command: str, picture: str | None = None, screen: str | None = None, remarks: Sequence[str] = ()
+) -> list[str]:
     """Return the paragraphs on a study.
 
     Args:
         study: One result or several.
         command: That makes it.
         picture: Path of the ladder's picture as the page names it; None for none.
+        screen: Path of the picture of its report's first screen; None for none.
         remarks: Sentences before everything else.
     """
     parts = [*remarks, facts(study.results, command=command)]
     if picture is not None:
         parts.append(f"![Dice by arm, one dot per seed]({picture})")
+    if screen is not None:
+        parts.append(folded("The first screen of its report", f"![The first screen of its report]({screen})"))
     parts += ["**Reading.** " + reading(study), "**Account**", account_table(study)]
     if study.left_out:
         parts.append(f"Left out of the account, because not every field has them: {listed(study.left_out)}.")

@@ -164,7 +164,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append_line(path: Path, text: str) -> None:
-    """Append one line to a text file and flush it to the disk.
+    """Append one line to a text file.
+
+    It is there for whoever reads the file next, also if this process is killed; only after ``settle`` will it
+    also be there if the machine loses its power.
 
     Raises:
         EnvironmentFault: The line could not be written.
@@ -173,10 +176,21 @@ def append_line(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as handle:
             handle.write(text.rstrip("\n") + "\n")
-            handle.flush()
-            os.fsync(handle.fileno())
     except OSError as error:
         raise EnvironmentFault(f"A line could not be added to {path}: {error}.") from error
+
+
+def settle(path: Path) -> None:
+    """Wait until what was appended to a file is on the disk.
+
+    Raises:
+        EnvironmentFault: The disk did not take it.
+    """
+    try:
+        with path.open("ab") as handle:
+            os.fsync(handle.fileno())
+    except OSError as error:
+        raise EnvironmentFault(f"{path} could not be put on the disk: {error}.") from error
 
 
 def neutral_cell(text: str) -> str:

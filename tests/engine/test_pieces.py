@@ -4,6 +4,7 @@ import errno
 import fcntl
 import io
 import json
+import os
 import signal
 import threading
 import time
@@ -225,6 +226,17 @@ def test_cutting_the_log_drops_later_lines_and_a_broken_end(tmp_path):
     assert [line["step"] for line in read_log(tmp_path)] == [1, 2, 3, 4]
     assert read_log(tmp_path)[2]["loss"] == 0.1 * 3
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_the_log_is_on_the_disk_before_a_checkpoint_is(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    log.append(tmp_path, {"step": 1, "loss": 0.5})
+    assert synced == []
+    log.keep(tmp_path)
+    assert synced == [(tmp_path / "log.jsonl").stat().st_ino]
+    log.keep(tmp_path / "nothing logged")
+    assert len(synced) == 1
 
 
 def test_the_meter_by_hand(monkeypatch):

@@ -20,6 +20,7 @@ COMMANDS = {
     "study": "Compare arms, students, label budgets and seeds; run what is missing.",
     "adapt": "Fit a SAM to a task with few labels, and keep it as a teacher.",
     "pretrain": "Pre-train a student's encoder on images without their labels.",
+    "synthesize": "Fit a diffusion model on training images, and draw images from it.",
     "agglomerate": "Make one light encoder of several large ones; students begin with it.",
     "predict": "Segment images of any size with a student.",
     "export": "Write a student for other runtimes, each proved equal on real images.",
@@ -35,7 +36,7 @@ COMMANDS = {
     "datasets": "List public data sets, fetch one, or write the manifest of one.",
 }
 
-TRAINING = frozenset({"demo", "distill", "study", "adapt", "pretrain", "agglomerate"})
+TRAINING = frozenset({"demo", "distill", "study", "adapt", "pretrain", "synthesize", "agglomerate"})
 """Commands that several processes do together, started by `torchrun` or `srun`."""
 
 DIVIDED = frozenset({"targets"})

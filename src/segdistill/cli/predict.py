@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from segdistill.cli.app import say
+from segdistill.cli.teams import asked_for
 from segdistill.settings import Predict
 
 
@@ -33,7 +34,8 @@ def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
         device=config.device,
         backend=config.backend,
     )
-    summary = predict_files(config.model, config.images, config.out, options=options, notice=say)
+    with asked_for(config) as team:
+        summary = predict_files(config.model, config.images, config.out, options=options, team=team, notice=say)
     parts = [f"{len(summary.done)} images segmented into {config.out}"]
     parts += [f"{len(summary.skipped)} done before"] if summary.skipped else []
     if summary.unlike:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segdistill.cli.app import say
+from segdistill.cli.teams import asked_for
 from segdistill.settings import Targets
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def targets(*, config: Annotated[Targets, Parameter(name="*")]) -> int:
         found = study.check_targets(config, notice=say)
         print(*_of_check(found, config), sep="\n")
         return int(not found.sound)
-    stored = study.make_targets(config, notice=say)
+    with asked_for(config) as team:
+        stored = study.make_targets(config, team=team, notice=say)
     print(*_of_making(stored, config), sep="\n")
     return int(bool(stored.summary.failed))
 

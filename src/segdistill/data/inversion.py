@@ -40,7 +40,7 @@ def inverted(image: Image, which: Inversion) -> Image:
     """
     if which == "none" or (which == "bright" and not has_bright_background(image)):
         return image
-    return replace(image, array=_turned(image.array), inverted=True)
+    return replace(image, array=turned_round(image.array), inverted=True)
 
 
 def has_bright_background(image: Image) -> bool:
@@ -54,7 +54,8 @@ def has_bright_background(image: Image) -> bool:
     return bool(middle > low + _BRIGHT * (high - low))
 
 
-def _turned(array: Shaped[np.ndarray, "c y x"]) -> Shaped[np.ndarray, "c y x"]:
+def turned_round(array: Shaped[np.ndarray, "c y x"]) -> Shaped[np.ndarray, "c y x"]:
+    """Return numbers with what was dark bright; see ``inverted``. Turned round twice they are as before."""
     if array.dtype == bool:
         return ~array
     if array.dtype.kind == "u":

@@ -77,7 +77,7 @@ def alike_groups(pictures: Float32[np.ndarray, "n side side"]) -> list[list[int]
     group = list(range(len(pictures)))
     step = SIDE // _COARSE
     coarse = pictures.reshape(len(pictures), _COARSE, step, _COARSE, step).mean(axis=(2, 4))
-    coarse, fine = _fine_structure(coarse, 1.5), _fine_structure(pictures, 2.0)
+    coarse, fine = fine_structure(coarse, 1.5), fine_structure(pictures, 2.0)
     for shared, perhaps, alike in ((True, _PERHAPS, _ALIKE), (False, _PERHAPS_AS_THEY_ARE, _ALIKE_AS_THEY_ARE)):
         small, large = (each - each.mean(axis=0) * shared for each in (coarse, fine))
         for first, second, turn in _candidates(small, perhaps):
@@ -87,8 +87,13 @@ def alike_groups(pictures: Float32[np.ndarray, "n side side"]) -> list[list[int]
     return [[index for index, each in enumerate(group) if each == name] for name in sorted(set(group))]
 
 
-def _fine_structure(pictures: Float32[np.ndarray, "n y x"], scale: float) -> Float32[np.ndarray, "n y x"]:
-    """Return local deviations, each measured by how much its surroundings deviate."""
+def fine_structure(pictures: Float32[np.ndarray, "n y x"], scale: float) -> Float32[np.ndarray, "n y x"]:
+    """Return local deviations, each measured by how much its surroundings deviate.
+
+    Args:
+        pictures: Of any brightness.
+        scale: Size of what counts as fine, pixels.
+    """
     spread = np.ptp(pictures, axis=(1, 2), keepdims=True)
     flat = spread <= 1e-5 * np.abs(pictures).max(axis=(1, 2), keepdims=True)
     scaled = (pictures - pictures.mean(axis=(1, 2), keepdims=True)) / np.where(flat, 1, spread)

@@ -51,6 +51,7 @@ def keep_best(run: Run, score: float | None) -> Best:
 def keep(run: Run) -> None:
     """Write a checkpoint."""
     if run.fabric.is_global_zero:
+        log.keep(run.folder)
         save_checkpoint(run.folder, run.state.content(run.plan))
 
 

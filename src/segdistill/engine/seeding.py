@@ -13,6 +13,18 @@ def step_seed(seed: int, step: int, rank: int) -> int:
     return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed torch on every device for one step of one process: dropout is then the same in a resumed run."""
-    torch.manual_seed(step_seed(seed, step, rank))
+def seed_step(seed: int, step: int, rank: int, *, device: torch.device) -> None:
+    """Seed torch for one step of one process: dropout is then the same in a resumed run.
+
+    Args:
+        seed: The run's.
+        step: Steps done.
+        rank: The process's.
+        device: Where it trains. On the CPU no other device is seeded: each would cost milliseconds, also where
+            there is none.
+    """
+    drawn = step_seed(seed, step, rank)
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(drawn)
+    else:
+        torch.manual_seed(drawn)

@@ -68,7 +68,7 @@ def take_step(run: Run, samples: list[Any], *, asked_to_stop: Callable[[], bool]
 
     def differentiate_all(size: int) -> list[_Part]:  # begins anew whenever memory ran out
         buffers.restore()
-        seed_step(plan.seed, step, run.fabric.global_rank)
+        seed_step(plan.seed, step, run.fabric.global_rank, device=run.fabric.device)
         run.optimizer.zero_grad()
         return [_differentiate(run, batch, totals, len(part) / images) for part, batch in micro.of(size)]
 
@@ -104,7 +104,7 @@ def _whole_step_terms(run: Run, micro: MicroBatches, buffers: Buffers, totals: V
 
     def look(size: int) -> Values:
         buffers.restore()
-        seed_step(run.plan.seed, run.state.step, run.fabric.global_rank)
+        seed_step(run.plan.seed, run.state.step, run.fabric.global_rank, device=run.fabric.device)
         return add_up([run.problem.terms(run.module, batch, totals) for _, batch in micro.of(size)])
 
     with torch.no_grad():

@@ -16,6 +16,7 @@ _WHERE = {
     "predict_maps": "maps",
     "read_export": "export_card",
     "segment": "instances",
+    "set_threads": "eager",
     "stream_maps": "maps",
     "torch_predictor": "eager",
     "tune_thresholds": "thresholds",

@@ -17,7 +17,7 @@ from segdistill.inference.predictor import Notice
 from segdistill.inference.runner import Runner
 from segdistill.networks.model import Model, load_model
 
-__all__ = ["TorchPredictor", "load_model", "torch_predictor", "weights_hash"]
+__all__ = ["TorchPredictor", "load_model", "set_threads", "torch_predictor", "weights_hash"]
 
 _AT_ONCE = 8
 """Windows per forward pass on a GPU; a CPU is as fast with one."""
@@ -70,6 +70,11 @@ def torch_predictor(model: Model, device: str, *, notice: Notice) -> TorchPredic
     """
     where = select_device(device, notice=notice)
     return TorchPredictor(copy.deepcopy(model.module).to(where).eval(), where)
+
+
+def set_threads(number: int) -> None:
+    """Let PyTorch compute with so many threads in this process."""
+    torch.set_num_threads(number)
 
 
 def weights_hash(model: Model) -> str:

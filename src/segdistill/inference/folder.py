@@ -1,7 +1,7 @@
 """Segmenting files into a folder: each mask whole or absent, nothing done twice, nothing lost silently."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from segdistill.data.case import shown
 from segdistill.data.readers import count_planes
 from segdistill.data.readers.planes import plane_path
+from segdistill.distribution import Team
 from segdistill.errors import ConfigError, DataError
 from segdistill.inference.clip import steadiness_in_words
 from segdistill.inference.inputs import Input, find_images, folded, name_images, name_privately
@@ -19,6 +20,7 @@ from segdistill.inference.outputs import chosen
 from segdistill.inference.predictor import Notice
 from segdistill.inference.ready import Ready, make_ready
 from segdistill.inference.records import Records
+from segdistill.inference.shared_out import Asked, Outcome, shared_out
 from segdistill.inference.windows import window_sides
 from segdistill.settings.run_folder import SETTINGS_FILE, open_run
 
@@ -57,6 +59,7 @@ def predict_files(
     out: Path,
     *,
     options: Options = _USUAL,
+    team: Team | None = None,
     notice: Notice = lambda _: None,
 ) -> Summary:
     """Segment images into a folder.
@@ -71,6 +74,8 @@ def predict_files(
         images: Files and folders; may be other ones from call to call.
         out: For the masks. New, or one that the same model and options began.
         options: How.
+        team: Who works, from ``segdistill.distribution.team_of``; the model must then be a folder. The masks are the
+            same. None: this process does it all.
         notice: Told one line per image.
 
     Returns:
@@ -78,16 +83,19 @@ def predict_files(
 
     Raises:
         DataError: There is no image.
-        ConfigError: Another model or other options began this folder, the halo leaves nothing of a window, or
-            nothing would be written.
+        ConfigError: Another model or other options began this folder, the halo leaves nothing of a window,
+            nothing would be written, or a team is given a model that is in no folder.
         UnknownName: There is no such output.
-        EnvironmentFault: The masks cannot be written, another process writes there, or the device does not work.
+        EnvironmentFault: The masks cannot be written, another process writes there, the device does not work, or
+            workers see other files or end again and again.
     """
     asked = chosen(options.outputs, otherwise=options.probabilities)  # refuses what there is not
     if options.private and _NAMING in asked:
         raise ConfigError(
             f"{_NAMING} files must carry the patient's name, so none is written with --private. Leave out one of both."
         )
+    if team is not None and not isinstance(model, Path):
+        raise ConfigError("Workers read the model from its folder: save it, and name the folder in place of the model.")
     ready = make_ready(model, options, notice=notice, before=_backend_before(out))
     found = find_images(images, without=out, pattern=options.pattern, notice=notice)
     window_sides(side=options.tile, halo=halo_of(ready.card, options), stride=ready.predictor.stride)
@@ -99,33 +107,81 @@ def predict_files(
         else:
             inputs = name_images(found, before=records.name_of, free=records.is_free)
         _refuse_planes(inputs, options.axes)
-        done, skipped, failed, strange = [], [], {}, {}
-        for number, image in enumerate(inputs, start=1):
-            told = partial(_tell, notice, f"[{number}/{len(inputs)}] {image.name}")
-            try:
-                if records.is_complete(image):
-                    skipped.append(image.name)
-                    failed |= records.lost_frames(image)
-                    told("done before")
-                    continue
-                records.set_aside(image)
-                facts = segmenter(image, notice=told)
-            except DataError as error:
-                failed[str(image.path)] = str(error)
-                records.fail(image, _HIDDEN if options.private else str(error))
-                told(f"failed. {error}")
-                continue
-            lost = facts.get("lost_frames", {})
-            failed |= {str(plane_path(image.path, int(number))): reason for number, reason in lost.items()}
-            told(_in_words(facts))
-            if lost and options.private:
-                facts["lost_frames"] = dict.fromkeys(lost, _HIDDEN)
-            records.add(image, facts)
-            done.append(image.name)
-            if facts["unlike_training"]:
-                strange[image.name] = tuple(facts["unlike_training"])
+        becoming = _Becoming(records, len(inputs), options.private, notice)
+        asked = becoming.missing(inputs)
+        if team is not None and isinstance(model, Path):
+            outcomes = shared_out(team, model, ready, segmenter, asked, tell=becoming.tell)
+        else:
+            outcomes = _one_by_one(segmenter, asked, becoming)
+        for one, outcome in outcomes:
+            becoming.note(one, outcome)
         records.write_failed()
-    return Summary(tuple(done), tuple(skipped), failed, strange)
+    return becoming.summary()
+
+
+@dataclass
+class _Becoming:
+    """What becomes of the images."""
+
+    records: Records
+    number: int
+    """Of images."""
+    private: bool
+    notice: Notice
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    unlike: dict[str, Sequence[str]] = field(default_factory=dict)
+
+    def missing(self, inputs: Sequence[Input]) -> Iterator[Asked]:
+        """Yield the images whose masks are not there, each with its number; old masks of changed ones are set aside."""
+        for one in enumerate(inputs, start=1):
+            try:
+                if self.records.is_complete(one[1]):
+                    self.skipped.append(one[1].name)
+                    self.failed |= self.records.lost_frames(one[1])
+                    self.tell(one, "done before")
+                    continue
+                self.records.set_aside(one[1])
+            except DataError as error:
+                self.note(one, error)
+                continue
+            yield one
+
+    def note(self, one: Asked, outcome: Outcome) -> None:
+        """Record what became of an image."""
+        image = one[1]
+        if isinstance(outcome, DataError):
+            self.failed[str(image.path)] = str(outcome)
+            self.records.fail(image, _HIDDEN if self.private else str(outcome))
+            self.tell(one, f"failed. {outcome}")
+            return
+        lost = outcome.get("lost_frames", {})
+        self.failed |= {str(plane_path(image.path, int(number))): reason for number, reason in lost.items()}
+        self.tell(one, _in_words(outcome))
+        if lost and self.private:
+            outcome = {**outcome, "lost_frames": dict.fromkeys(lost, _HIDDEN)}
+        self.records.add(image, outcome)
+        self.done.append(image.name)
+        if outcome["unlike_training"]:
+            self.unlike[image.name] = tuple(outcome["unlike_training"])
+
+    def tell(self, one: Asked, line: str) -> None:
+        """Tell something of an image."""
+        self.notice(f"[{one[0]}/{self.number}] {one[1].name}: {line}")
+
+    def summary(self) -> Summary:
+        """Return it all, in the order of the names."""
+        return Summary(tuple(sorted(self.done)), tuple(self.skipped), self.failed, self.unlike)
+
+
+def _one_by_one(segmenter: Segmenter, asked: Iterable[Asked], becoming: _Becoming) -> Iterator[tuple[Asked, Outcome]]:
+    """Segment each image here."""
+    for one in asked:
+        try:
+            yield one, segmenter(one[1], notice=partial(becoming.tell, one))
+        except DataError as error:
+            yield one, error
 
 
 def _refuse_planes(inputs: Sequence[Input], axes: str | None) -> None:
@@ -138,10 +194,6 @@ def _refuse_planes(inputs: Sequence[Input], axes: str | None) -> None:
                 f" folder of images {image.name}, too, so that two masks could have one name. Segment one of them into"
                 " another --out."
             )
-
-
-def _tell(notice: Notice, place: str, line: str) -> None:
-    notice(f"{place}: {line}")
 
 
 def _backend_before(out: Path) -> str | None:

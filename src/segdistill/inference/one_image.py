@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +35,9 @@ from segdistill.networks.card import ModelCard
 
 Files = Path | Mapping[str, Path]
 """One file, or channel to file."""
+
+WindowsOf = Callable[[Files, View, Notice], Iterator[Part]]
+"""What computes the windows of a plane, whose files are named, too."""
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -72,6 +75,9 @@ class Segmenter:
     out: Path
     """Folder for the masks."""
 
+    windows: WindowsOf | None = None
+    """Who computes windows in place of the predictor; what they say must be the same. None: nobody else does."""
+
     def __call__(self, image: Input, *, notice: Notice) -> dict[str, Any]:
         """Write what is asked of an image's masks, each file whole or not at all, and return what is to be recorded.
 
@@ -88,7 +94,8 @@ class Segmenter:
             EnvironmentFault: The masks cannot be written, or memory ran out.
         """
         # A table has the intensities of all channels, whichever of them the model looks at.
-        files = image.files or image.path if "table" in self.options.outputs else _of_use(image, self.card.channels)
+        every = "table" in self.options.outputs
+        files = image.files or image.path if every else files_of_use(image, self.card.channels)
         planes = planes_of(files, axes=self.options.axes)
         clip = None
         if len(planes) > 1 and is_clip(_first(files)):
@@ -165,7 +172,7 @@ class Segmenter:
                 strange = strangeness(self.predictor, view, card, size=source.pixel_size)
             target = Target(self.out, plane.name, card, (opened.shape[1], opened.shape[2]), opened.pixel_size)
             with BlockSegmenter(view.shape, card.structures, card.thresholds, folder=self.out) as segmenter:
-                parts = _fed(segmenter, _told(self._parts(view, plane.clip, notice), view.shape, notice))
+                parts = _fed(segmenter, _told(self._parts(files, view, plane.clip, notice), view.shape, notice))
                 if options.probabilities:
                     target.write_maps(parts, view.shape)
                 deque(parts, maxlen=0)
@@ -195,9 +202,11 @@ class Segmenter:
             return view_of(source, card.channels, rule_from_json(card.normalisation), fill=fill)
         return View(source, card.channels, *clip.range, fill)
 
-    def _parts(self, view: View, clip: ClipAccount | None, notice: Notice) -> Iterator[Part]:
+    def _parts(self, files: Files, view: View, clip: ClipAccount | None, notice: Notice) -> Iterator[Part]:
         if view.constant:
             return blank_maps(view.shape, outputs=len(self.card.outputs))
+        if self.windows is not None:
+            return self.windows(files, view, notice)
         run = self.predictor.run(notice)
         return run_windows(
             run if clip is None else clip.clock.timed(run),
@@ -266,7 +275,7 @@ def _first(files: Files) -> Path:
     return files if isinstance(files, Path) else next(iter(files.values()))
 
 
-def _of_use(image: Input, channels: Sequence[str]) -> Files:
+def files_of_use(image: Input, channels: Sequence[str]) -> Files:
     """Return the image's file; or those of its files that a model with these channels looks at, or all if some lack."""
     if image.files is None:
         return image.path

@@ -8,7 +8,7 @@ from typing import Any
 
 from segdistill.data.readers.planes import plane_path
 from segdistill.errors import DataError
-from segdistill.files import append_line, neutral_cell, remove, sha256_path, whole_file
+from segdistill.files import append_line, neutral_cell, remove, settle, sha256_path, whole_file
 from segdistill.inference.inputs import Found, Input, fingerprint, folded
 
 RECORDS = "predictions.jsonl"
@@ -95,6 +95,7 @@ class Records:
     def _append(self, image: Input, facts: Mapping[str, Any]) -> dict[str, Any]:
         record = {"image": image.name if self._private else _key(image), **facts}
         append_line(self._out / RECORDS, json.dumps(record, sort_keys=True))
+        settle(self._out / RECORDS)
         self._by_image[record["image"]] = record
         return record
 

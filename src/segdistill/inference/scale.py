@@ -13,7 +13,7 @@ from segdistill.networks.card import ModelCard
 ALIKE = 0.1
 """Pixel sizes that differ by at most this share are as good as equal to a network: training magnifies by more."""
 
-_LARGEST = 2**24
+LARGEST = 2**24
 """Only images of at most so many pixels, before and after, are resampled."""
 
 
@@ -60,10 +60,10 @@ def at_model_scale(
 def _resampled(source: ImageSource | Image, card: ModelCard, factor: float, fill_non_finite: bool) -> Image:
     size = (source.array if isinstance(source, Image) else source).shape[1:]
     height, width = (max(1, round(side * factor)) for side in size)
-    if max(height * width, size[0] * size[1]) > _LARGEST:
+    if max(height * width, size[0] * size[1]) > LARGEST:
         raise DataError(
             f"{source.source} is too large to be resampled: {size[0]} × {size[1]} pixels would become"
-            f" {height} × {width}, but at most {_LARGEST:,} pixels are resampled."
+            f" {height} × {width}, but at most {LARGEST:,} pixels are resampled."
             f" Save it at {card.pixel_size:g} µm, or use --pixel-size ignore."
         )
     array = source.array if isinstance(source, Image) else source.read()

@@ -111,8 +111,12 @@ def run_windows(run: Run, view: View, *, tile: int, halo: int, stride: int, batc
     Raises:
         ConfigError: The halo leaves nothing of a window.
     """
-    windows = plan_windows(view.shape, side=tile, halo=halo, stride=stride)
-    for group in _alike(windows, batch):
+    return run_planned(run, view, plan_windows(view.shape, side=tile, halo=halo, stride=stride), batch=batch)
+
+
+def run_planned(run: Run, view: View, windows: Iterable["Cut"], *, batch: int) -> Iterator[Part]:
+    """Yield the probability maps of windows; see ``run_windows``."""
+    for group in _alike(iter(windows), batch):
         for one, maps in zip(group, run([view.read(one.read) for one in group]), strict=True):
             yield one.write, maps[:, one.keep[0], one.keep[1]]
 

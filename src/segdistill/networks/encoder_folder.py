@@ -84,10 +84,12 @@ class EncoderCard(BaseModel):
     """Of everything it was made from."""
 
     images: tuple[str, ...] = ()
-    """SHA-256 of the files of the images that it was trained on, or by which its best weights were chosen."""
+    """SHA-256 of the files of the images that it was trained on, or by which its best weights were chosen; of those
+    that a model drew, also of the images on which that model was fitted."""
 
     labelled: tuple[str, ...] = ()
-    """SHA-256 of the files of images whose labels its teacher had been fitted to, as far as they are known."""
+    """SHA-256 of the files of images whose labels its teacher had been fitted to, or a model was told that drew images
+    for it, as far as they are known."""
 
     labels_used: int | None = 0
     """Labelled images used anywhere, the teacher's fitting included; None: nobody stated the teacher's."""

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from segdistill.settings.shift import Shift
     from segdistill.settings.source import Images, Scored, Source
     from segdistill.settings.study import Study, StudyArm
+    from segdistill.settings.synthesize import Synthesize
     from segdistill.settings.targets import Targets
     from segdistill.settings.teacher import NamedTeacher, TeacherChoice, TeacherSpec
     from segdistill.settings.tokens import TokenViews
     from segdistill.settings.training import Optimisation, Training
+    from segdistill.settings.workers import Workers
 
 __all__ = [
     "Adapt",
@@ -57,12 +59,14 @@ __all__ = [
     "Source",
     "Study",
     "StudyArm",
+    "Synthesize",
     "Targets",
     "TaskSpecific",
     "TeacherChoice",
     "TeacherSpec",
     "TokenViews",
     "Training",
+    "Workers",
     "open_run",
     "read_toml",
     "validated",
@@ -98,12 +102,14 @@ __getattr__ = lazy_exports(
         "Source": "source",
         "Study": "study",
         "StudyArm": "study",
+        "Synthesize": "synthesize",
         "Targets": "targets",
         "TaskSpecific": "pretraining",
         "TeacherChoice": "teacher",
         "TeacherSpec": "teacher",
         "TokenViews": "tokens",
         "Training": "training",
+        "Workers": "workers",
         "open_run": "run_folder",
         "read_toml": "base",
         "validated": "base",

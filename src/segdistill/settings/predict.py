@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from segdistill.settings.base import Settings
+from segdistill.settings.workers import Workers
 
 
-class Predict(Settings):
+class Predict(Workers):
     """Segment images with a student."""
 
     model: Path

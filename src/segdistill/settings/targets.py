@@ -9,9 +9,10 @@ from segdistill.settings.shard import Shard
 from segdistill.settings.source import Images
 from segdistill.settings.teacher import TeacherChoice
 from segdistill.settings.tokens import TokenViews
+from segdistill.settings.workers import Workers
 
 
-class Targets(TokenViews, TeacherChoice, Images):
+class Targets(TokenViews, TeacherChoice, Images, Workers):
     """Store what a teacher says of every image."""
 
     out: Path
@@ -48,6 +49,12 @@ class Targets(TokenViews, TeacherChoice, Images):
                 f"private hides the names by which {self.teacher} finds its files, and the store would name their"
                 " folder. Store them without it; `distill --private` may use that store, whose names stay in it alone"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _verified_by_one(self) -> "Targets":
+        if self.verify and not self.alone:
+            raise ValueError("verify is done by one process: leave out workers and scheduler")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,17 @@ from segdistill.settings.base import Settings
 Prompting = Literal["boxes", "grid", "probe", "tuned"]
 
 
+def called(teacher: str) -> str:
+    """Return what people read of a teacher's name: of a long path the last two parts, since records name it whole.
+
+    >>> called("maps:/home/ada/projects/codex/tools/maps.toml"), called("onnx:nets/m2unet.toml"), called("sam-vit-b")
+    ('maps:…/tools/maps.toml', 'onnx:nets/m2unet.toml', 'sam-vit-b')
+    """
+    kind, _, place = teacher.partition(":")
+    parts = Path(place).parts
+    return f"{kind}:…/{'/'.join(parts[-2:])}" if len(parts) > 3 else teacher
+
+
 class TeacherSpec(Settings):
     """One teacher: which, what it sees and how it is asked."""
 

@@ -7,6 +7,7 @@ _WHERE = {
     "Agglomeration": "agglomerate_job",
     "Finished": "conclusion",
     "Pretrained": "pretrain_job",
+    "Synthesized": "synthesis_job",
     "adapt": "adapt_job",
     "agglomerate": "agglomerate_job",
     "check_targets": "targets_job",
@@ -19,6 +20,7 @@ _WHERE = {
     "pretrain": "pretrain_job",
     "study": "study_job",
     "study_headline": "study_account",
+    "synthesize": "synthesis_job",
     "verdict_on": "verdict",
 }
 __getattr__ = lazy_exports(__name__, _WHERE)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from segdistill.engine import check_at_once, select_device
 from segdistill.settings import Distill, open_run
+from segdistill.settings.teacher import called
 from segdistill.study.arms import RULE, Bench, make_entries
 from segdistill.study.arms_at_once import run_arms
 from segdistill.study.conclusion import Finished, Question, conclude
@@ -46,7 +47,7 @@ def distill(
         runs = run_arms(bench, [(arm, seed) for arm in settings.arms() for seed in settings.seeds])
         question = Question(
             settings,
-            title=f"{settings.student} on {', '.join(settings.student_channels)}, taught by {settings.teacher}",
+            title=f"{settings.student} on {', '.join(settings.student_channels)}, taught by {called(settings.teacher)}",
             margin=settings.margin,
             notes=tuple(notes),
             simulated=simulated,

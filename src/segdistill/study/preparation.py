@@ -15,6 +15,7 @@ from segdistill.data.splits import split_cases
 from segdistill.errors import ConfigError, DataError, UnknownName
 from segdistill.settings import Images, Scored, Source
 from segdistill.study.duplicates import keep_together
+from segdistill.study.origins import origins, refuse_seen
 
 Notice = Callable[[str], None]
 
@@ -81,7 +82,8 @@ def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
         tested: Whether something is to be scored on the test images.
 
     Raises:
-        ConfigError: Nothing can be read, or nothing is labelled among the test images that are to be scored on.
+        ConfigError: Nothing can be read, nothing is labelled among the test images that are to be scored on, or the
+            data holds images that were drawn by a model that has seen validation or test images.
         UnknownName: The manifest has no column by which scores are to be told.
     """
     dataset = open_dataset(source)
@@ -91,6 +93,9 @@ def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
         name: tuple(case.name for case in part)
         for name, part in split_cases(found.cases, fractions=source.split, seed=source.split_seed).items()
     }
+    held = {*split["validation"], *split["test"]}
+    held_cases = [case for case in found.cases if case.name in held]
+    refuse_seen(origins(found.cases), held_cases, found.samples, private=source.private)
     groups = {case.name: case.group for case in found.cases}
     prepared = Prepared(found.dataset, found.samples, split, groups, found.dropped, found.notes, by)
     if tested and not prepared.labelled("test"):

@@ -87,9 +87,9 @@ def _card(settings: Pretrain, transfer: TransferSet, course: Course, device: str
         heads=encoder.heads if isinstance(encoder, VitEncoder) else None,
         teachers=() if contract is None else (_taught_by(contract),),
         licences=() if contract is None else (f"teacher {contract.name}: {contract.licence}",),
-        images=tuple(sorted({transfer.hashes[name] for name in course.images})),
-        labelled=course.labelled,
-        labels_used=0 if contract is None else contract.labels_seen,
+        images=tuple(sorted({transfer.hashes[name] for name in course.images} | transfer.behind)),
+        labelled=tuple(sorted({*course.labelled, *transfer.labelled_behind})),
+        labels_used=_labels_used(transfer, course),
         provenance={
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             "settings": settings.resolved(),
@@ -97,6 +97,14 @@ def _card(settings: Pretrain, transfer: TransferSet, course: Course, device: str
             "machine": machine(device),
         },
     )
+
+
+def _labels_used(transfer: TransferSet, course: Course) -> int | None:
+    """Return how many labels went into the teacher and into images that were drawn for masks, each counted once."""
+    told = len(transfer.labelled_behind - set(course.labelled))
+    if course.contract is None:
+        return told
+    return None if course.contract.labels_seen is None else course.contract.labels_seen + told
 
 
 def _taught_by(contract: Contract) -> TaughtBy:

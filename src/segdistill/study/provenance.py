@@ -14,6 +14,7 @@ from segdistill.files import sha256_array, write_json
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import Dropped, Facts, Licence
 from segdistill.settings import Settings, Source
+from segdistill.settings.teacher import called
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.content import Told
 from segdistill.study.surroundings import machine, versions
@@ -94,21 +95,25 @@ def teacher_notes(bench: Bench) -> tuple[str, ...]:
     for role, teaching in bench.teachings.items():
         contract = teaching.contract
         seen = "an unknown number of" if contract.labels_seen is None else f"{contract.labels_seen}"
-        notes.append(f"The {role} {contract.name} was fitted on {seen} labelled images. {contract.note}".strip())
+        notes.append(
+            f"The {role} {called(contract.name)} was fitted on {seen} labelled images. {contract.note}".strip()
+        )
         if teaching.in_fold:
             notes.append(
                 f"The {role}'s targets on {len(teaching.in_fold)} images are not out of fold: it was fitted on the"
                 " labels of these very images, so there it says little more than they do."
             )
         if contract.oracle:
-            notes.append(f"The {role} {contract.name} is an oracle: it was given labels of the images it speaks about.")
+            notes.append(
+                f"The {role} {called(contract.name)} is an oracle: it was given labels of the images it speaks about."
+            )
     return tuple(notes)
 
 
 def licences(bench: Bench) -> tuple[Licence, ...]:
     """Return the licences of the teachers; those of images are for their owner to state."""
     return tuple(
-        Licence(subject=f"{role} {teaching.contract.name}", licence=teaching.contract.licence)
+        Licence(subject=f"{role} {called(teaching.contract.name)}", licence=teaching.contract.licence)
         for role, teaching in bench.teachings.items()
     )
 

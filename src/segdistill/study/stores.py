@@ -40,6 +40,7 @@ def fill_store(
     title: str,
     shape_of: Callable[[str], tuple[int, int]],
     part: tuple[int, int] = (0, 1),
+    fill: Callable[..., Summary] = fill_targets,
     notice: Notice,
 ) -> Summary:
     """Say what filling a store will take, then fill it; goes on where an interrupted call was.
@@ -50,6 +51,7 @@ def fill_store(
         title: Whose targets they are, for the notice.
         shape_of: Size (y, x) of a case's image.
         part: (k, n): the k-th of n interleaved parts of the cases, counted from 0.
+        fill: Called as ``fill_targets``, to do what is missing.
         notice: Told the cost, if there is any, and each failure.
 
     Raises:
@@ -60,7 +62,7 @@ def fill_store(
     sound_now, damaged_now = _count(store)
     if estimate.missing:
         notice(f"{title}: {estimate}")
-    summary = fill_targets(store, filling, part=part, notice=notice)
+    summary = fill(store, filling, part=part, notice=notice)
     timed = min(summary.kept, sound_now - sound)  # the image that was described to time it
     return replace(
         summary,

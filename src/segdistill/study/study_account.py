@@ -12,6 +12,7 @@ from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, ShiftRow
 from segdistill.settings import Study, StudyArm
+from segdistill.settings.teacher import called
 from segdistill.study.account import MAIN, ArmAccount, arm_tables
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.channel_use import student_use
@@ -84,7 +85,7 @@ def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Questi
     begun = [arm for arm in arms if arm.encoder_weights is not None]
     asked = next(iter([*students, *others, *taught, *begun, *arms]))
     teacher = asked.teacher
-    by = "" if teacher is None else f", taught by {settings.teachers[teacher].teacher}"
+    by = "" if teacher is None else f", taught by {called(settings.teachers[teacher].teacher)}"
     declared = tuple(
         f"Arm {arm.name} differs from the others in {_shown(arm)}. {arm.why}" for arm in settings.arms if arm.protocol
     )

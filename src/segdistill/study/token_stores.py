@@ -20,7 +20,7 @@ from segdistill.settings import Agglomerate
 from segdistill.study.fitted import is_fitted
 from segdistill.study.preparation import Prepared
 from segdistill.study.stores import fill_store
-from segdistill.study.targets_job import token_header
+from segdistill.study.targets_filling import token_header
 from segdistill.targets import Filling, Key, TargetStore, create_store, image_key, store_folder, token_moments
 from segdistill.teachers.contract import Contract
 from segdistill.teachers.features_alone import FeaturesAlone, features_alone

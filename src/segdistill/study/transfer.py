@@ -9,7 +9,8 @@ from segdistill.data.sample import Sample
 from segdistill.errors import ConfigError
 from segdistill.files import sha256_array
 from segdistill.settings import Images, Pretrain
-from segdistill.study.preparation import Prepared, open_dataset, prepare, read_whole
+from segdistill.study.origins import origins, refuse_seen
+from segdistill.study.preparation import Prepared, Readable, open_dataset, prepare, read_whole
 
 Notice = Callable[[str], None]
 
@@ -33,6 +34,12 @@ class TransferSet:
     further: int
     """How many of them are not of the data set of the task."""
 
+    behind: frozenset[str] = frozenset()
+    """SHA-256 of the files of the images on which the models were fitted that drew further ones."""
+
+    labelled_behind: frozenset[str] = frozenset()
+    """Those of them whose labels the models were told."""
+
 
 def gather(settings: Pretrain, *, notice: Notice) -> TransferSet:
     """Read the images to pre-train on: the training images of a data set, and further ones.
@@ -44,7 +51,8 @@ def gather(settings: Pretrain, *, notice: Notice) -> TransferSet:
         notice: Told what was inferred, and what could not be read.
 
     Raises:
-        ConfigError: There is no image, or validation and test images are among the further ones.
+        ConfigError: There is no image, or validation and test images are among the further ones, or among those on
+            which the model was fitted that drew them.
     """
     prepared = prepare(settings, notice=notice, tested=False)
     labelled = any(sample.known.any() for sample in prepared.samples.values())
@@ -54,7 +62,11 @@ def gather(settings: Pretrain, *, notice: Notice) -> TransferSet:
     of_task = {case.name: image_sha256(case) for case in prepared.dataset.cases if case.name in prepared.samples}
     samples = {name: sample for name, sample in prepared.samples.items() if name not in held}
     hashes = {name: of_task[name] for name in samples}
-    further = {} if settings.transfer is None else _further(settings, notice)
+    found = None if settings.transfer is None else _read_further(settings, notice)
+    drawn_by = {} if found is None else origins(found.cases)
+    held_cases = [case for case in prepared.dataset.cases if case.name in held]
+    refuse_seen(drawn_by, held_cases, prepared.samples, private=settings.private)
+    further = {} if found is None else _further(found)
     held_files = {of_task[name] for name in held}
     held_pixels = {_pixels(prepared.samples[name]) for name in held}
     leaks = [name for name, (sample, sha) in further.items() if sha in held_files or _pixels(sample) in held_pixels]
@@ -73,13 +85,16 @@ def gather(settings: Pretrain, *, notice: Notice) -> TransferSet:
         samples | {name: sample for name, (sample, _) in fresh.items()},
         hashes | {name: sha for name, (_, sha) in fresh.items()},
         len(fresh),
+        frozenset(image for card in drawn_by.values() for image in card.images),
+        frozenset(image for card in drawn_by.values() for image in card.labelled),
     )
 
 
-def _further(settings: Pretrain, notice: Notice) -> dict[str, tuple[Sample, str]]:
-    """Return further images by name, with the hashes of their files; they are read as the data is."""
+def _read_further(settings: Pretrain, notice: Notice) -> Readable:
+    """Return further images; they are read as the data is."""
     place = Images(
         data=settings.transfer,  # pyright: ignore[reportArgumentType]  (called where it is named)
+        label_kind="instances",  # whatever the numbers mean: labels of further images are left aside
         channels=settings.channels,
         axes=settings.axes,
         pattern=settings.pattern,
@@ -88,7 +103,11 @@ def _further(settings: Pretrain, notice: Notice) -> dict[str, tuple[Sample, str]
         pixel_size=settings.pixel_size,
         invert=settings.invert,
     )
-    found = read_whole(open_dataset(place), place, private=settings.private, notice=notice)
+    return read_whole(open_dataset(place), place, private=settings.private, notice=notice)
+
+
+def _further(found: Readable) -> dict[str, tuple[Sample, str]]:
+    """Return further images by name, without labels, with the hashes of their files."""
     unlabelled = {
         name: replace(each, planes=each.planes[:0], known=each.known[:0]) for name, each in found.samples.items()
     }
