@@ -10,7 +10,7 @@ from segdistill.data.clip_writer import COLOUR, GREY, clip_file
 from segdistill.data.clips import frame_rate
 from segdistill.data.readers import count_planes
 from segdistill.data.readers.planes import plane_path
-from segdistill.errors import ShapeError
+from segdistill.errors import DataError, ShapeError
 
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'segdistill[video]'")
 
@@ -48,3 +48,27 @@ def test_what_is_interrupted_leaves_nothing(tmp_path):
     with pytest.raises(ShapeError, match=r"31 × 44 pixels .* whose frames have 31 × 45"):
         write()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_single_wrong_byte_in_a_grey_clip_is_found_by_its_checksum(tmp_path, capfd):
+    av = pytest.importorskip("av")
+    frames = np.random.default_rng(0).integers(0, 256, (5, *SIZE)).astype(np.uint8)
+    path = tmp_path / "a.avi"
+    with clip_file(path, size=SIZE, rate=RATE, codec=GREY) as add:
+        for frame in frames:
+            add(frame)
+    with av.open(str(path)) as file:
+        packets = [(packet.pos, packet.size) for packet in file.demux(file.streams.video[0]) if packet.size]
+    whole = path.read_bytes()
+    for number, (place, size) in enumerate(packets):
+        data = bytearray(whole)
+        data[place + size // 2] ^= 0xFF
+        broken = tmp_path / f"{number}.avi"
+        broken.write_bytes(data)
+        for other in range(len(packets)):
+            if other == number:
+                with pytest.raises(DataError, match=rf"Frame {number + 1} of .*\.avi is damaged"):
+                    read_image(plane_path(broken, other + 1))
+            else:
+                np.testing.assert_array_equal(read_image(plane_path(broken, other + 1)).array[0], frames[other])
+    assert capfd.readouterr() == ("", "")

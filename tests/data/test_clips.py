@@ -142,6 +142,14 @@ def test_a_damaged_frame_is_named_and_the_others_are_there(tmp_path):
             frame(clip, 10)
 
 
+def test_after_a_damaged_last_frame_the_first_ones_can_be_read(tmp_path):
+    clip = damage(encode(tmp_path / "a.avi", FRAMES, codec="ffv1", stored="gray", key_every=1), COUNT - 1)
+    with pytest.raises(DataError, match=r"Frame 22 of .* is damaged"):
+        frame(clip, COUNT - 1)
+    for number in (3, 0, COUNT - 2):
+        np.testing.assert_array_equal(frame(clip, number)[0], FRAMES[number])
+
+
 @pytest.mark.parametrize("order", [range(COUNT), reversed(range(COUNT)), [12, 0, *range(1, COUNT)]])
 def test_what_builds_on_a_damaged_frame_is_named_too(tmp_path, order):
     # Every eighth frame builds on no other: of 8 to 15 those from 10 on are lost, in whichever order they are read.

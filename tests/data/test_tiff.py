@@ -119,10 +119,12 @@ def test_axes_of_length_one_are_dropped(tmp_path, axes):
     assert np.array_equal(image.array, STACK)
 
 
-@pytest.mark.parametrize("axes", ["ZYX", "TYX"])
-def test_stacks_and_films_are_refused_unless_said_to_be_channels(tmp_path, axes):
+@pytest.mark.parametrize(
+    ("axes", "why"), [("ZYX", r"project the stack.*--axes"), ("TYX", r"holds 3 frames, but one image is one plane")]
+)
+def test_stacks_and_films_are_refused_unless_said_to_be_channels(tmp_path, axes, why):
     path = ome(tmp_path / "a.ome.tif", STACK, axes=axes)
-    with pytest.raises(DataError, match=r"project the stack.*--axes"):
+    with pytest.raises(DataError, match=why):
         read_image(path)
     assert np.array_equal(read_image(path, axes="cyx", channels=["a", "b", "c"]).array, STACK)
 

@@ -1,6 +1,6 @@
 """Masks drawn upon the pictures that they are of: one frame of a clip after another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from functools import cached_property
@@ -26,7 +26,6 @@ from segdistill.data.drawing import (
     false_colour,
     hatched,
     outline,
-    tint,
 )
 from segdistill.data.labels import Structure
 from segdistill.data.normalisation import normalise
@@ -91,22 +90,30 @@ class Painter:
             segmented: The frame.
             number: Of the frame, counted from 1.
         """
-        return self._with_words(_drawn(_magnified(background(segmented), self._times), self._masks(segmented)), number)
+        picture, masks = background(segmented), [mask.whole() != 0 for mask in segmented.masks.values()]
+        for place, inside in enumerate(masks):
+            colour = np.array(_PALETTE[place % len(_PALETTE)])
+            picture[inside] = np.rint((1 - _FILLED) * picture[inside] + _FILLED * colour)
+        picture = _magnified(picture, self._times)
+        for place, mask in enumerate(segmented.masks.values()):
+            edge = outline(_magnified(mask.whole().astype(np.int64), self._times))
+            picture[edge if place < len(_PALETTE) else edge & self._dashes] = _PALETTE[place % len(_PALETTE)]
+        return self._with_words(picture, number)
 
     def lost(self, number: int) -> UInt8[np.ndarray, "y x 3"]:
         """Return what stands for a frame, counted from 1, that cannot be segmented: stripes."""
         empty = np.zeros((*self._picture_size, 3), np.uint8)
         return self._with_words(hatched(empty, np.zeros(self._picture_size, bool)), number, " is damaged")
 
-    def _masks(self, segmented: Segmented) -> Iterator[tuple[int, Bool[np.ndarray, "y x"], Bool[np.ndarray, "y x"]]]:
-        """Yield the place of each structure in order, where it is, and where its outlines are."""
-        for place, mask in enumerate(segmented.masks.values()):
-            labels = _magnified(mask.whole().astype(np.int64), self._times)
-            yield place, labels != 0, outline(labels, thick=1)
-
     @property
     def _picture_size(self) -> tuple[int, int]:
         return self._shape[0] * self._times, self._shape[1] * self._times
+
+    @cached_property
+    def _dashes(self) -> Bool[np.ndarray, "y x"]:
+        """Where lines are not broken."""
+        height, width = self._picture_size
+        return np.add.outer(np.arange(height), np.arange(width)) % _BROKEN < _BROKEN // 2
 
     @property
     def _line(self) -> int:
@@ -163,29 +170,10 @@ def background(segmented: Segmented) -> UInt8[np.ndarray, "y x 3"]:
     image, view = segmented.image, segmented.view
     array = image.read()
     if array.dtype == np.uint8 and tuple(image.channels) in {(UNNAMED,), COLOURS}:
-        return np.ascontiguousarray(np.broadcast_to(array, (3, *array.shape[1:])).transpose(1, 2, 0))
+        return np.array(np.broadcast_to(array, (3, *array.shape[1:])).transpose(1, 2, 0), order="C")
     chosen = select(array, image.channels, view.channels, source=image.source)
     finite = np.where(np.isfinite(chosen), chosen, 0)
     return false_colour(normalise(finite, view.low, view.high), view.channels)
-
-
-def _drawn(
-    picture: UInt8[np.ndarray, "y x 3"],
-    masks: Iterator[tuple[int, Bool[np.ndarray, "y x"], Bool[np.ndarray, "y x"]]],
-) -> UInt8[np.ndarray, "y x 3"]:
-    """Return a picture with structures faintly filled and, on top of all, outlined."""
-    lines = []
-    for place, inside, edge in masks:
-        colour = _PALETTE[place % len(_PALETTE)]
-        picture = tint(picture, inside, colour, _FILLED)
-        lines.append((edge if place < len(_PALETTE) else edge & _dashes(edge.shape), colour))
-    for edge, colour in lines:
-        picture = tint(picture, edge, colour, 1.0)
-    return picture
-
-
-def _dashes(shape: tuple[int, ...]) -> Bool[np.ndarray, "y x"]:
-    return np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % _BROKEN < _BROKEN // 2
 
 
 def _magnified(array: np.ndarray, times: int) -> np.ndarray:

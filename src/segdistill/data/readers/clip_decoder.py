@@ -3,7 +3,7 @@
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -17,7 +17,7 @@ from segdistill.data.readers.faults import reading
 from segdistill.errors import DataError
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import VideoFrame, VideoStream
 
 _WORTH_A_JUMP = 16
 """Frames that are rather decoded than jumped over."""
@@ -45,6 +45,28 @@ def decode_frame(path: Path, number: int) -> Shaped[np.ndarray, "..."]:
 def _decoder(path: Path, changed: int, size: int, process: int) -> "_Decoder":
     del changed, size, process  # they tell a file from what it was before, and an open file from its parent process's
     return _Decoder(path)
+
+
+@contextmanager
+def _overheard(stream: "VideoStream") -> Iterator[list[str]]:
+    """Yield a list in which, afterwards, is what a decoder of checksums complained of in this thread.
+
+    FFV1's finds wrong checksums, tells of them in its log, and hands the frame out as if it were whole.
+    """
+    said: list[str] = []
+    if stream.codec_context.name != "ffv1":
+        yield said
+        return
+    from av import logging
+
+    before = logging.get_level()
+    logging.set_level(logging.ERROR)
+    try:
+        with logging.Capture() as lines:
+            yield said
+        said += [text for _, _, text in lines]
+    finally:
+        logging.set_level(before)
 
 
 class _Decoder:
@@ -79,7 +101,7 @@ class _Decoder:
         """Return a frame as it is decoded; None: its packet gives none."""
         self._approach(number)
         while self._shown is None or self._shown[0] < number:
-            self._shown = next(self._frames, (len(self._index.times), None))
+            self._shown = next(self._frames, (len(self._index.times), None))  # behind the last there is nothing
         if self._shown[0] == number:
             return self._shown[1]
         self._damaged.setdefault(number, number)
@@ -104,10 +126,13 @@ class _Decoder:
 
         for packet in self._container.demux(self._stream):
             try:
-                frames = packet.decode()
+                with _overheard(self._stream) as said:
+                    frames = packet.decode()
             except FFmpegError:
                 self._note_damage(packet.pts)
                 continue
+            if any("CRC" in text for text in said):
+                self._note_damage(packet.pts)
             for frame in frames:
                 if frame.is_corrupt:
                     self._note_damage(frame.pts)

@@ -158,7 +158,9 @@ def _only_video(streams: "Sequence[VideoStream]", path: Path) -> "VideoStream":
     # Frames decoded by several threads come late, and so would what is wrong with them.
     video.thread_type = "SLICE"
     # Without being told so, decoders make something up where a frame is damaged, and say nothing.
-    video.codec_context.options = {"err_detect": "explode"}
+    video.codec_context.options = {"err_detect": "crccheck+explode"}
+    if video.codec_context.name == "ffv1":
+        video.codec_context.thread_count = 1  # what its decoder says of checksums is heard in one thread alone
     return video
 
 

@@ -60,10 +60,13 @@ def open_tiff(path: Path, *, channels: Sequence[str] | None, axes: str | None, f
     source = str(path)
     with ExitStack() as stack:
         with reading(source, "TIFF"):
-            facts = file_of(path).stat()
             file = stack.enter_context(tifffile.TiffFile(file_of(path)))
             series = _only_series(file, source)
-            _check_once(file_of(path), facts.st_mtime_ns, facts.st_size, fill_missing)
+            if number_of(path) is None:
+                check_whole(file, series, source=source, fill_missing=fill_missing)
+            else:
+                facts = file_of(path).stat()
+                _check_once(file_of(path), facts.st_mtime_ns, facts.st_size, fill_missing)
             _check_colours(series, source)
             metadata = read_metadata(file, series)
             native_dtype(series.keyframe.dtype, source=source)
