@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
@@ -55,6 +55,7 @@ def test_noise_moves_nothing():
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32))
+@example(497)  # whose epiglottis tips within few frames
 def test_everybody_has_all_twelve_and_they_move_without_jumps(seed):
     clip = simulate_clip(seed, replace(SMALL, rate=25.0))  # frames close enough that nothing can be far from before
     assert clip.masks.any(axis=(2, 3)).any(axis=0).all()
@@ -66,7 +67,7 @@ def test_everybody_has_all_twelve_and_they_move_without_jumps(seed):
             assert sizes.max() < 4 * sizes.min() + 40
         places = [middle(mask) for mask in clip.masks[present, place]]
         steps = [np.linalg.norm(after - before) for before, after in pairwise(places)]
-        assert max(steps) < (0.2 if name == "bolus" else 0.06) * SMALL.height
+        assert max(steps) < (0.2 if name == "bolus" else 0.1) * SMALL.height
 
 
 def test_the_bolus_goes_down_and_leaves_and_never_comes_back(model):
