@@ -86,7 +86,7 @@ def enhanced(dicom):
     return write
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     """A Dask scheduler and two workers of one thread, in processes of their own."""
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")

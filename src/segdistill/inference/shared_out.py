@@ -151,7 +151,7 @@ def _computed(
     team: Team, task: _Task, segmenter: Segmenter, files: Files, view: View, notice: Notice
 ) -> Iterator[Part]:
     """Yield the maps of all windows of an image, row by row, computed by a team."""
-    notice(f"large, so its windows are shared among {team.size} workers")
+    notice("large, so its windows are shared out")
     windows = plan_windows(
         view.shape,
         side=task.options.tile,

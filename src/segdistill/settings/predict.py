@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from segdistill.settings.base import Settings
 from segdistill.settings.workers import Workers
 
 
-class Predict(Workers):
-    """Segment images with a student."""
+class Asked(Settings):
+    """What must be named; first, so that it can be without its option."""
 
     model: Path
     """Folder of the model, such as runs/first/model, or of an exported one, which predicts without PyTorch."""
@@ -19,6 +20,10 @@ class Predict(Workers):
 
     out: Path
     """Folder for the masks."""
+
+
+class Predict(Workers, Asked):
+    """Segment images with a student."""
 
     channels: tuple[str, ...] | None = None
     """Names of the files' channels, in file order, where the files do not name them."""

@@ -12,7 +12,7 @@ from segdistill.settings.tokens import TokenViews
 from segdistill.settings.workers import Workers
 
 
-class Targets(TokenViews, TeacherChoice, Images, Workers):
+class Targets(Workers, TokenViews, TeacherChoice, Images):
     """Store what a teacher says of every image."""
 
     out: Path
