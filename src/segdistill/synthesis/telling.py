@@ -13,7 +13,7 @@ from segdistill.data.labels import Structure
 def told_maps(
     planes: Int32[np.ndarray, "k y x"], known: Bool[np.ndarray, " k"], structures: Sequence[Structure]
 ) -> Float32[np.ndarray, "o y x"]:
-    """Return masks as the network is told them, with the inner boundary of what is told apart.
+    """Return masks as the network is told them, with the inner boundary of what is told apart; 0 where nobody labelled.
 
     >>> told_maps(np.array([[[0, 1]], [[0, 0]]], np.int32), np.array([True, False]),
     ...           [Structure("lesion", False), Structure("vessel", False)]).tolist()
@@ -23,4 +23,4 @@ def told_maps(
         return np.zeros((0, *planes.shape[1:]), np.float32)
     maps = label_maps(torch.from_numpy(planes)[None], [each.instances for each in structures])[0].numpy()
     of_output = [place for place, each in enumerate(structures) for _ in range(1 + each.instances)]
-    return ((2 * maps - 1) * known[of_output][:, None, None]).astype(np.float32)
+    return np.where(known[of_output][:, None, None], 2 * maps - 1, 0).astype(np.float32)
