@@ -55,9 +55,10 @@ def test_noise_moves_nothing():
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32))
-@example(497)  # whose epiglottis tips within few frames
+@example(497)  # whose pharynx is a few pixels in a smaller image, half of which go at once
 def test_everybody_has_all_twelve_and_they_move_without_jumps(seed):
-    clip = simulate_clip(seed, replace(SMALL, rate=25.0))  # frames close enough that nothing can be far from before
+    # Frames too close for anything to be far from before, and large enough for thin things to keep their pixels.
+    clip = simulate_clip(seed, replace(SMALL, rate=25.0, height=128, width=128))
     assert clip.masks.any(axis=(2, 3)).any(axis=0).all()
     for place, name in enumerate(STRUCTURES):
         present = clip.masks[:, place].any(axis=(1, 2))
@@ -67,7 +68,7 @@ def test_everybody_has_all_twelve_and_they_move_without_jumps(seed):
             assert sizes.max() < 4 * sizes.min() + 40
         places = [middle(mask) for mask in clip.masks[present, place]]
         steps = [np.linalg.norm(after - before) for before, after in pairwise(places)]
-        assert max(steps) < (0.2 if name == "bolus" else 0.1) * SMALL.height
+        assert max(steps) < (0.2 if name == "bolus" else 0.06) * MODEL.height
 
 
 def test_the_bolus_goes_down_and_leaves_and_never_comes_back(model):
