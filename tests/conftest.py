@@ -3,6 +3,7 @@ import os
 import signal
 import time
 from collections import Counter
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -98,19 +99,33 @@ def cluster():
 
 @pytest.fixture
 def kill_a_busy_worker(cluster):
-    """Return what kills a worker, with SIGKILL, once it has something to do, and returns the keys of what it had."""
+    """Begin to wait for a worker that has something to do, and kill it with SIGKILL.
+
+    Yields what ends that waiting and returns the keys of what the worker had; none, where none had anything.
+    """
+    killed, over = [], Event()
 
     def kill():
-        while True:
+        while not over.is_set():
             for worker in list(cluster.scheduler.workers.values()):
                 held = [task.key for task in list(worker.processing)]
                 if held:
                     nanny = next(each for each in cluster.workers.values() if each.worker_address == worker.address)
                     os.kill(nanny.pid, signal.SIGKILL)
-                    return held
+                    killed.extend(held)
+                    return
             time.sleep(0.002)
 
-    return kill
+    assassin = Thread(target=kill, daemon=True)
+
+    def end():
+        over.set()
+        assassin.join(timeout=60)
+        return killed
+
+    assassin.start()
+    yield end
+    end()
 
 
 @pytest.fixture

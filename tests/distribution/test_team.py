@@ -5,15 +5,12 @@ import time
 from pathlib import Path
 from threading import Thread
 
-import cloudpickle
 import distributed
 import pytest
 
 from segdistill.distribution import team as team_module
 from segdistill.distribution import team_of
 from segdistill.errors import ConfigError, DataError, EnvironmentFault, MissingExtra
-
-cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import the tests
 
 
 def doubled(number):
@@ -82,7 +79,7 @@ def test_what_a_killed_worker_had_is_done_again(team, tmp_path):
             time.sleep(0.01)
         os.kill(begun[0], signal.SIGKILL)
 
-    assassin = Thread(target=kill_the_first)
+    assassin = Thread(target=kill_the_first, daemon=True)
     assassin.start()
     results = list(team.in_order(slowly_doubled, [(tmp_path, number) for number in range(8)]))
     assassin.join()
@@ -104,6 +101,23 @@ def test_a_piece_that_ends_every_worker_is_given_up(cluster, monkeypatch):
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
     with team_of(1, cluster.scheduler_address) as team, pytest.raises(EnvironmentFault, match="memory ran out"):
         list(team.in_order(ended, [0]))
+
+
+def test_workers_that_have_all_gone_are_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(team_module, "_SECONDS_FOR_A_WORKER", 30)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as leaving,
+        team_of(1, leaving.scheduler_address) as team,
+    ):
+        results = team.in_order(doubled, range(1000))
+        assert next(results) == 0
+        monkeypatch.setattr(team_module, "_SECONDS_FOR_A_WORKER", 1)
+        monkeypatch.setattr(team_module, "_GLANCE", 0.2)
+        leaving.scale(0)
+        with pytest.raises(EnvironmentFault, match=r"All workers have gone.*what is finished is kept"):
+            list(results)
+        with pytest.raises(EnvironmentFault, match="All workers have gone"):
+            list(team.as_done(doubled, range(3)))
 
 
 def test_nobody_at_the_address(monkeypatch):

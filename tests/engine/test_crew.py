@@ -41,6 +41,7 @@ def work(folder, piece, notice):
     (folder / f"{name}.done").write_text("")
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began the tests may have ignored it
     torch.set_num_threads(2)
     pieces = [tuple(word.split("=")) for word in sys.argv[3:]]
     try:

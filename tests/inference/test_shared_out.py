@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -51,12 +50,9 @@ def test_a_team_leaves_the_same_files_to_the_byte_though_a_worker_is_killed(  # 
 ):
     monkeypatch.setattr(shared_out, "LARGEST", 10_000)
     alone = predict_files(model, [images], tmp_path / "alone", options=CPU)
-    killed, heard = [], []
-    assassin = Thread(target=lambda: killed.extend(kill_a_busy_worker()))
-    assassin.start()
+    heard = []
     together = predict_files(model, [images], tmp_path / "together", options=CPU, team=team, notice=heard.append)
-    assassin.join()
-    assert killed
+    assert (killed := kill_a_busy_worker())
     assert any(given[key] >= 2 for key in killed)  # done again
     assert together == alone
     assert together.done == ("a", "b", "c", "large")

@@ -1,5 +1,3 @@
-from threading import Thread
-
 import numpy as np
 import pytest
 
@@ -31,13 +29,10 @@ def maps_in(stored):
 
 def test_a_team_stores_the_same_maps_though_a_worker_is_killed(tissue, tmp_path, cluster, given, kill_a_busy_worker):
     alone = make_targets(asked(tissue, tmp_path / "alone"))
-    killed, heard = [], []
+    heard = []
     with team_of(1, cluster.scheduler_address) as team:
-        assassin = Thread(target=lambda: killed.extend(kill_a_busy_worker()))
-        assassin.start()
         together = make_targets(asked(tissue, tmp_path / "together"), team=team, notice=heard.append)
-        assassin.join()
-    assert killed
+    assert (killed := kill_a_busy_worker())
     assert any(given[key] >= 2 for key in killed)  # done again
     assert (together.summary.made + together.summary.kept, together.summary.failed) == (8, ())
     assert heard[-1] == "8 of 8 parts of the images done"

@@ -7,12 +7,12 @@ result whenever and wherever it is done.
 import logging
 import platform
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, chdir, contextmanager
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 import segdistill
@@ -24,6 +24,9 @@ Result = TypeVar("Result")
 
 _SECONDS_TO_ANSWER = 20
 _SECONDS_FOR_A_WORKER = 300
+_GLANCE = 5
+"""Seconds between two looks whether any worker is left."""
+
 _AHEAD = 2
 """Pieces per worker that are given out before they are needed, so that none waits for its next."""
 
@@ -52,20 +55,19 @@ class Team:
             pieces: Taken as workers become free, so that they may be many.
 
         Raises:
-            EnvironmentFault: Workers ended again and again on one piece, or the scheduler did not answer.
+            EnvironmentFault: Workers ended again and again on one piece, all have gone and none came, or the scheduler
+                did not answer.
             Exception: What ``work`` raised; no further piece is begun.
         """
-        from distributed import as_completed
-
         left = iter(pieces)
         given: dict[Any, Piece] = {}
         with self._given_back(given):
-            running = as_completed()
-            self._give(work, left, given, running.add)
-            for future in running:
-                piece, result = given.pop(future), _result_of(future)
-                self._give(work, left, given, running.add)
-                yield piece, result
+            self._give(work, left, given)
+            while given:
+                for future in self._done_of(list(given)):
+                    piece, result = given.pop(future), _result_of(future)
+                    self._give(work, left, given)
+                    yield piece, result
 
     def in_order(self, work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:
         """Yield the results in the order of the pieces; few are held at a time.
@@ -81,31 +83,44 @@ class Team:
         left = iter(pieces)
         given: dict[Any, Piece] = {}
         with self._given_back(given):
-            waiting = deque[Any]()
-            self._give(work, left, given, waiting.append)
-            while waiting:
-                future = waiting.popleft()
+            self._give(work, left, given)
+            while given:
+                future = next(iter(given))
+                self._done_of([future])
                 result = _result_of(future)
                 del given[future]
-                self._give(work, left, given, waiting.append)
+                self._give(work, left, given)
                 yield result
 
     def ask_each(self, question: Callable[..., Result], *arguments: Any) -> Mapping[str, Result]:
         """Return what every worker that is there answers, by its address."""
         return self._client.run(_in_place, self._place, _version(), question, *arguments)
 
-    def _give(
-        self,
-        work: Callable[[Piece], Any],
-        left: Iterator[Piece],
-        given: dict[Any, Piece],
-        note: Callable[[Any], None],
-    ) -> None:
+    def _done_of(self, futures: Sequence[Any]) -> Sequence[Any]:
+        """Wait until some are done, and return them; not for ever, where nobody is left who could do them."""
+        import distributed
+
+        wait: Any = distributed.wait  # typed as a coroutine, which it is for asynchronous clients alone
+        seen = monotonic()
+        while True:
+            try:
+                return [*wait(futures, timeout=_GLANCE, return_when="FIRST_COMPLETED").done]
+            except CancelledError as error:
+                raise _without_scheduler(error) from error
+            except TimeoutError:
+                now = monotonic()
+                seen = now if self.size else seen
+            if now - seen > _SECONDS_FOR_A_WORKER:
+                raise EnvironmentFault(
+                    f"All workers have gone, and none came within {_SECONDS_FOR_A_WORKER} s. Look at what they said"
+                    " last, start others, and give the same command again: what is finished is kept."
+                )
+
+    def _give(self, work: Callable[[Piece], Any], left: Iterator[Piece], given: dict[Any, Piece]) -> None:
         """Give out so many pieces that every worker has its next."""
         for piece in islice(left, max(0, _AHEAD * max(1, self.size) - len(given))):
             future = self._client.submit(_in_place, self._place, _version(), work, piece, pure=False)
             given[future] = piece
-            note(future)
 
     @contextmanager
     def _given_back(self, given: Mapping[Any, Any]) -> Iterator[None]:
@@ -222,4 +237,8 @@ def _result_of(future: Any) -> Any:
             " memory ran out: try fewer workers, or a smaller --tile. What is finished is kept."
         ) from error
     except CancelledError as error:
-        raise EnvironmentFault(f"The scheduler has gone ({error}). What is finished is kept.") from error
+        raise _without_scheduler(error) from error
+
+
+def _without_scheduler(error: BaseException) -> EnvironmentFault:
+    return EnvironmentFault(f"The scheduler has gone ({error}). What is finished is kept.")

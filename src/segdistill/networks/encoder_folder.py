@@ -10,7 +10,7 @@ from torch import nn
 
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_file, whole_file, write_json
-from segdistill.networks.safe_weights import listed, read_weights
+from segdistill.networks.safe_weights import listed, read_weights, unfitting
 
 WEIGHTS, CARD, PAGE = "encoder.safetensors", "encoder.json", "README.md"
 
@@ -185,12 +185,7 @@ def load_encoder_folder(student: nn.Module, names: Sequence[str], folder: Path) 
             f" sees {channels}. Choose as many, or another encoder."
         )
     weights, wanted = read_weights(folder / WEIGHTS), encoder.state_dict()
-    wrong = sorted(
-        key
-        for key in wanted.keys() | weights.keys()
-        if key not in wanted or key not in weights or wanted[key].shape != weights[key].shape
-    )
-    if wrong:
+    if wrong := unfitting(weights, wanted):
         raise DataError(
             f"{folder / WEIGHTS} lacks weights of the encoder of {names[0]}, or has others: {listed(wrong)}. Make it"
             " anew with this version."

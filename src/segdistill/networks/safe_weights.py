@@ -1,6 +1,6 @@
 """Reading safetensors files, and refusing what could run code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import safetensors
@@ -44,6 +44,20 @@ def refuse_pickle(path: Path) -> None:
             ' python -c "import torch, safetensors.torch as s;'
             f" s.save_file(torch.load('{path.name}', weights_only=True), '{safe}')\""
         )
+
+
+def unfitting(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """Return, sorted, the names that only one of the two has, or whose shapes differ.
+
+    >>> import torch
+    >>> unfitting({"a": torch.zeros(2), "b": torch.zeros(3)}, {"a": torch.zeros(2), "b": torch.zeros(4)})
+    ['b']
+    """
+    return sorted(
+        name
+        for name in weights.keys() | wanted.keys()
+        if name not in weights or name not in wanted or weights[name].shape != wanted[name].shape
+    )
 
 
 def listed(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import safetensors.torch
 
 from segdistill.errors import DataError
 from segdistill.files import sha256_file, whole_file, write_json
-from segdistill.networks.safe_weights import listed, read_weights
+from segdistill.networks.safe_weights import listed, read_weights, unfitting
 from segdistill.synthesis.card import CARD, SynthesisCard, read_card
 from segdistill.synthesis.denoiser import Denoiser
 
@@ -54,12 +54,7 @@ def load_denoiser(folder: Path, *, device: str) -> Denoiser:
         channels=len(card.channels), side=card.side, width=card.width, blocks=card.blocks, maps=len(card.outputs)
     )
     weights, wanted = read_weights(folder / WEIGHTS), denoiser.state_dict()
-    wrong = sorted(
-        key
-        for key in wanted.keys() | weights.keys()
-        if key not in wanted or key not in weights or wanted[key].shape != weights[key].shape
-    )
-    if wrong:
+    if wrong := unfitting(weights, wanted):
         raise DataError(
             f"{folder / WEIGHTS} lacks weights of this version's network, or has others: {listed(wrong)}. Draw with the"
             " version of diffusers that the card names, or fit the model anew."
