@@ -74,8 +74,10 @@ def percent(place: float) -> str:
 
     >>> percent(33.33333)
     '33.33%'
+    >>> percent(-1e-9)
+    '0.00%'
     """
-    return f"{place:.2f}%"
+    return f"{place:z.2f}%"
 
 
 def _shape(role: Role) -> Markup:
@@ -83,4 +85,4 @@ def _shape(role: Role) -> Markup:
 
 
 def _short(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.3f}".rstrip("0").rstrip(".")
+    return value if isinstance(value, str) else f"{value:z.3f}".rstrip("0").rstrip(".")
