@@ -62,20 +62,22 @@ def test_dots_lie_above_the_diagonal_where_the_student_is_better(scores):
     (view,) = view_paired(
         [two({name: x for name, (x, _) in fields.items()}, {name: y for name, (_, y) in fields.items()})], {}
     )
-    found = dots(view)
+    found, (scores_wide, places_wide) = dots(view), ruler(view)
     assert found.keys() == fields.keys()
     for name, (_, x, y) in found.items():
         assert 0 <= x <= 100
         assert 0 <= y <= 100
-        assert y - x == pytest.approx(100 * (fields[name][1] - fields[name][0]) / span(view), abs=0.02)
+        # Places are written to 0.005 percent: two dots, and two ticks that the score is measured by.
+        wanted = 100 * (fields[name][1] - fields[name][0]) / (scores_wide / places_wide)
+        assert y - x == pytest.approx(wanted, abs=0.01 + 0.01 * abs(wanted) / places_wide + 1e-9)
     assert view.better == sum(y > x for x, y in scores)
 
 
-def span(view):
-    """Return how much of the score the drawing is wide, from two of its ticks."""
+def ruler(view):
+    """Return how far two of its ticks lie apart, in the score's percent and in percent of the drawing's width."""
     ticks = re.findall(r'<text x="([\d.]+)%" y="100%" dy="18" class="tick">([\d.]+)</text>', str(view.plot))
     (x0, first), *_, (x1, last) = ticks
-    return (float(last) - float(first)) / (float(x1) - float(x0))
+    return float(last) - float(first), float(x1) - float(x0)
 
 
 def test_a_field_without_both_scores_is_left_out():
