@@ -17,20 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-import torch
 
 from common import keep
-from segdistill.augment import label_maps
-from segdistill.data.image import Image
-from segdistill.data.labels import Structure
-from segdistill.data.normalisation import PercentileRule, measure_range, normalise, rule_to_json
 from segdistill.data.simulate import TissueSettings, simulate_tissue
-from segdistill.networks import Model, ModelCard, build_student, save_model
+from students import TILE, trained
 
 WANTED = 1_500_000_000
-TILE = 512
-RULE = PercentileRule()
-CELL = Structure("cell", instances=True)
 FIELD = TissueSettings(height=TILE, width=TILE)
 CHILD = """
 import re, sys
@@ -54,41 +46,12 @@ def write_image(path: Path, shape: tuple[int, int]) -> None:
     tifffile.imwrite(path, tiles(), shape=shape, dtype=tile.dtype, **options)
 
 
-def write_model(folder: Path, name: str, steps: int) -> int:
-    """Train a student on the field, briefly; return the number of its maps."""
-    tissue = simulate_tissue(0, FIELD)
-    image = Image(tissue.image[:1], ("channel0",), tissue.pixel_size, "simulated tissue")
-    pixels = torch.from_numpy(normalise(image.array, *measure_range(image, RULE, names=image.channels)))[None]
-    wanted = label_maps(torch.from_numpy(tissue.cells.astype(np.int64))[None, None], [True])
-    torch.manual_seed(0)
-    student = build_student(name, channels=1, outputs=2)
-    optimiser = torch.optim.AdamW(student.parameters(), lr=3e-3)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(steps):
-        top, left = torch.randint(TILE - 128, (2,), generator=generator).tolist()
-        crop = (..., slice(top, top + 128), slice(left, left + 128))
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(student(pixels[crop]), wanted[crop])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    card = ModelCard(
-        architecture=name,
-        channels=image.channels,
-        normalisation=rule_to_json(RULE),
-        structures=(CELL,),
-        crop=128,
-        thresholds={"cell": {"foreground": 0.5, "seed": 0.4, "minimum_size": 0}},
-    )
-    save_model(folder, Model(student, card))
-    return len(card.outputs)
-
-
 def measure(shape: tuple[int, int], name: str, steps: int) -> dict[str, object]:
     """Segment an image of this shape in a process of its own."""
     with tempfile.TemporaryDirectory() as scratch:
         image, model, out = Path(scratch, "image.tif"), Path(scratch, "model"), Path(scratch, "out")
         write_image(image, shape)
-        outputs = write_model(model, name, steps)
+        outputs = trained(model, name, steps=steps)
         words = ["predict", "--model", model, "--images", image, "--out", out, "--device", "cpu"]
         start = time.perf_counter()
         child = subprocess.run(

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from common import keep
-from large_image import TILE, write_image, write_model
+from large_image import write_image
 from segdistill.distribution import team_of
 from segdistill.inference import Options, predict_files
 from segdistill.networks import load_model
+from students import TILE, trained
 
 WANTED = 1.8
 SIDE = 4608
@@ -68,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         image, model, out = Path(scratch, "image.tif"), Path(scratch, "model"), Path(scratch, "out")
         write_image(image, (given.side, given.side))
-        write_model(model, given.student, given.steps)
+        trained(model, given.student, steps=given.steps)
         windows = 2 * (given.side**2 // TILE**2 // 2)
         one, one_alone = measure(1, model, image, out, windows)
         two, two_alone = measure(2, model, image, out, windows)

@@ -29,7 +29,7 @@ def write_manifest(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
 
 def run(name: str, settings: Distill, *, extra: Callable[[Finished], dict[str, Any]] = lambda _: {}) -> None:
-    """Run the main job unless its result, for all these seeds, is kept already; and keep what came out.
+    """Run the main job unless its result, for all these arms and seeds, is kept already; and keep what came out.
 
     Args:
         name: Of the result file, such as "livecell_phase/resnet18_fold1".
@@ -37,13 +37,19 @@ def run(name: str, settings: Distill, *, extra: Callable[[Finished], dict[str, A
         extra: Returns what else to keep, from the finished job.
     """
     path = RESULTS / f"{name}.json"
-    if path.exists() and set(settings.seeds) <= set(json.loads(path.read_text("utf-8"))["settings"]["seeds"]):
+    if path.exists() and is_kept(json.loads(path.read_text("utf-8")), settings):
         print(f"{name}: done before", flush=True)
         return
     started = time.monotonic()
     finished = distill(settings, notice=lambda text: print(f"{name}: {text}", flush=True))
     write_json(path, summary(settings, finished) | extra(finished) | {"seconds": round(time.monotonic() - started)})
     print(f"{name}: {' '.join(finished.verdict.sentences)}", flush=True)
+
+
+def is_kept(content: Mapping[str, Any], settings: Distill) -> bool:
+    """Return whether a result holds every arm and every seed that is asked for."""
+    arms = {arm.name for arm in settings.arms()}
+    return arms <= set(content["scores"]) and set(settings.seeds) <= set(content["settings"]["seeds"])
 
 
 def summary(settings: Distill, finished: Finished) -> dict[str, Any]:
@@ -71,6 +77,7 @@ def summary(settings: Distill, finished: Finished) -> dict[str, Any]:
         "split": recorded["split"],
         "student": recorded["student"],
         "minutes": {f"{arm['arm']['name']}/{arm['seed']}": round(arm["seconds"] / 60, 2) for arm in recorded["arms"]},
+        "best steps": {f"{arm['arm']['name']}/{arm['seed']}": arm["best_step"] for arm in recorded["arms"]},
         "machine": machine(),
         "segdistill": __version__,
     }

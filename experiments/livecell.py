@@ -109,10 +109,12 @@ def shift_scores(half: Path, finished: Finished) -> dict[str, Any]:
 
 def lend_teacher(runs: Path, fold: int, settings: Distill) -> None:
     """Let a student learn from the teachers already fitted for another one: data and protocol are equal."""
-    fitted, own = sorted(runs.glob(f"livecell_phase/*_fold{fold}/teachers/teacher")), settings.out / "teachers"
-    if fitted and not own.exists():
-        with open_run(settings.out, settings.resolved()):
-            shutil.copytree(fitted[0], own / "teacher")
+    for name in settings.teachers():
+        fitted = sorted(runs.glob(f"livecell_phase/*_fold{fold}/teachers/{name}"))
+        own = settings.out / "teachers" / name
+        if fitted and not own.exists():
+            with open_run(settings.out, settings.resolved()):
+                shutil.copytree(fitted[0], own)
 
 
 def main() -> None:
@@ -120,7 +122,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--student", default=MAIN, help="arms beside baseline and student are for this one only")
+    parser.add_argument("--student", default=MAIN, help="its arms are baseline and student, but all of the first")
+    parser.add_argument("--every-arm", action="store_true", help="of any other student too")
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
@@ -129,7 +132,7 @@ def main() -> None:
     for count in range(1, len(given.seeds) + 1):
         for fold in given.folds:
             name = f"livecell_phase/{given.student.removeprefix('unet-')}_fold{fold}"
-            whole = given.student == MAIN
+            whole = given.every_arm or given.student == MAIN
             settings = Distill(
                 data=fold_manifest(half, fold),
                 out=given.runs / name,
@@ -146,7 +149,7 @@ def main() -> None:
                 protocol=protocol_of_fold(fold),
                 teacher_steps=TEACHER_STEPS,
             )
-            if not whole:
+            if given.student != MAIN:
                 lend_teacher(given.runs, fold, settings)
             run(name, settings, extra=lambda finished: shift_scores(half, finished))
 

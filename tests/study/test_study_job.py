@@ -51,6 +51,14 @@ def test_arms_by_budgets_by_seeds_and_what_each_stands_for(tissue, tmp_path):
     assert [cell.seed for cell in cells] == [0] * 9 + [1] * 9
 
 
+def test_a_teacher_that_is_asked_by_boxes_makes_no_control(tissue, tmp_path):
+    spec = {"teacher": "sam-tiny-tissue-control", "channels": ("nucleus",)}
+    teachers = {"boxes": spec | {"prompting": "boxes"}, "grid": spec | {"prompting": "grid"}}
+    arms = ({"name": "baseline"}, *({"name": name, "teacher": name} for name in teachers))
+    roles = {cell.arm.name: cell.arm.role for cell in cells_of(plan(tissue, tmp_path, arms=arms, teachers=teachers))}
+    assert (roles["boxes-2"], roles["grid-2"]) == ("student", "control")
+
+
 def test_only_what_is_missing_is_run_and_a_study_can_be_extended(tissue, tmp_path):
     first = plan(tissue, tmp_path / "s")
     state = study(first)

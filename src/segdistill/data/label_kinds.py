@@ -6,7 +6,6 @@ from typing import cast
 
 import numpy as np
 from jaxtyping import Integer
-from skimage.measure import label
 
 from segdistill.data.labels import Kind, shown_values
 from segdistill.errors import ConfigError
@@ -27,6 +26,8 @@ class Evidence:
 
     def add(self, labels: Integer[np.ndarray, "y x"]) -> None:
         """See one more label image."""
+        from skimage.measure import label
+
         ids = np.unique(labels[labels > 0])
         if not len(ids):
             return

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Shaped
-from skimage.transform import resize
 
 from segdistill.data.sample import Sample
 from segdistill.errors import DataError
@@ -53,6 +52,8 @@ def resized(array: Shaped[np.ndarray, "c y x"], shape: tuple[int, int]) -> Shape
     >>> resized(np.ones((1, 4, 6), np.uint16), (2, 3)).tolist()
     [[[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]]
     """
+    from skimage.transform import resize
+
     wide = array.astype(np.float64 if array.dtype == np.float64 else np.float32)
     shrinks = shape[0] < array.shape[1] or shape[1] < array.shape[2]
     planes = [

@@ -65,7 +65,7 @@ class Team:
             self._give(work, left, given)
             while given:
                 for future in self._done_of(list(given)):
-                    piece, result = given.pop(future), _result_of(future)
+                    piece, result = given.pop(future), self._result_of(future)
                     self._give(work, left, given)
                     yield piece, result
 
@@ -87,7 +87,7 @@ class Team:
             while given:
                 future = next(iter(given))
                 self._done_of([future])
-                result = _result_of(future)
+                result = self._result_of(future)
                 del given[future]
                 self._give(work, left, given)
                 yield result
@@ -111,10 +111,27 @@ class Team:
                 now = monotonic()
                 seen = now if self.size else seen
             if now - seen > _SECONDS_FOR_A_WORKER:
+                raise _without_workers()
+
+    def _result_of(self, future: Any) -> Any:
+        """Return what came of one that was done. Its worker may have gone with it: then another does it again."""
+        from distributed import KilledWorker
+
+        while True:
+            try:
+                return future.result(timeout=_SECONDS_FOR_A_WORKER)
+            except TimeoutError as error:
+                if future.status == "error":  # the work itself raised it
+                    raise
+                if not self.size:
+                    raise _without_workers() from error
+            except KilledWorker as error:
                 raise EnvironmentFault(
-                    f"All workers have gone, and none came within {_SECONDS_FOR_A_WORKER} s. Look at what they said"
-                    " last, start others, and give the same command again: what is finished is kept."
-                )
+                    "One piece of work ended several workers, one after another. Most often the system ended them"
+                    " because memory ran out: try fewer workers, or a smaller --tile. What is finished is kept."
+                ) from error
+            except CancelledError as error:
+                raise _without_scheduler(error) from error
 
     def _give(self, work: Callable[[Piece], Any], left: Iterator[Piece], given: dict[Any, Piece]) -> None:
         """Give out so many pieces that every worker has its next."""
@@ -226,19 +243,12 @@ def _version() -> str:
     return f"segdistill {segdistill.__version__} on Python {sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _result_of(future: Any) -> Any:
-    from distributed import KilledWorker
-
-    try:
-        return future.result()
-    except KilledWorker as error:
-        raise EnvironmentFault(
-            "One piece of work ended several workers, one after another. Most often the system ended them because"
-            " memory ran out: try fewer workers, or a smaller --tile. What is finished is kept."
-        ) from error
-    except CancelledError as error:
-        raise _without_scheduler(error) from error
-
-
 def _without_scheduler(error: BaseException) -> EnvironmentFault:
     return EnvironmentFault(f"The scheduler has gone ({error}). What is finished is kept.")
+
+
+def _without_workers() -> EnvironmentFault:
+    return EnvironmentFault(
+        f"All workers have gone, and none came within {_SECONDS_FOR_A_WORKER} s. Look at what they said last, start"
+        " others, and give the same command again: what is finished is kept."
+    )

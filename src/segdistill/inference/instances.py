@@ -5,8 +5,6 @@ from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Integer, UInt32
-from scipy import ndimage
-from skimage.segmentation import watershed
 
 from segdistill.data.labels import BOUNDARY, Structure, output_names
 from segdistill.errors import ShapeError
@@ -147,6 +145,8 @@ def grown(
     Returns:
         Object numbers, some may be missing; 0 is background.
     """
+    from skimage.segmentation import watershed
+
     numbered, count = _pieces(seeds)
     return watershed(relief, markers=_with_seedless(inside, numbered, count), mask=inside).astype(np.int32)
 
@@ -155,13 +155,18 @@ def _seeds(
     foreground: Float[np.ndarray, "y x"], boundary: Float[np.ndarray, "y x"], cut: Mapping[str, float]
 ) -> Bool[np.ndarray, "y x"]:
     inner = foreground * (1 - boundary)
-    if cut["smoothing"] > 0:  # each pixel's sum is the same whatever part of the image is looked at
+    if cut["smoothing"] > 0:
+        from scipy import ndimage
+
+        # each pixel's sum is the same whatever part of the image is looked at
         inner = ndimage.gaussian_filter(inner, cut["smoothing"], mode="nearest", truncate=_REACH)
     return (inner > cut["seed"]) & (foreground > cut["foreground"])
 
 
 def _pieces(mask: Bool[np.ndarray, "y x"]) -> tuple[Int32[np.ndarray, "y x"], int]:
     """Return the pieces of a mask that hang together by the sides of pixels, numbered from 1, and their number."""
+    from scipy import ndimage
+
     numbered = np.empty(mask.shape, np.int32)
     return numbered, cast(int, ndimage.label(mask, output=numbered))
 

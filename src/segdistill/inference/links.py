@@ -4,7 +4,6 @@ from typing import cast
 
 import numpy as np
 from jaxtyping import Bool, Int64, Integer, UInt32
-from scipy import sparse
 
 from segdistill.evaluation.pairs import count_pairs
 
@@ -70,6 +69,8 @@ class Links:
 
     def resolved(self) -> Int64[np.ndarray, " n"]:
         """Return for every number which object it means; objects count from 1 in the order of their first numbers."""
+        from scipy import sparse  # here, so that a small image does not wait for it
+
         seeded = np.ones(self._given + 1, bool)
         seeded[np.concatenate([[0], *self._lonely])] = False
         same = np.concatenate(self._same)

@@ -14,6 +14,9 @@ from segdistill.errors import ConfigError, EnvironmentFault
 from segdistill.files import take_lock, write_json
 
 SETTINGS_FILE = "settings.json"
+DATA_FILE = "data.json"
+"""What data the run is of, where it keeps that."""
+
 LOCK_FILE = ".lock"
 NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -74,11 +77,16 @@ def open_run(
         try:
             resumed = claim_settings(path, settings, ignoring=ignoring, defaults=defaults)
         except ConfigError:
-            if any(entry.name not in {SETTINGS_FILE, LOCK_FILE} for entry in path.iterdir()):
+            if not is_bare(path):
                 raise
             (path / SETTINGS_FILE).unlink()
             resumed = claim_settings(path, settings, ignoring=ignoring, defaults=defaults)
         yield RunFolder(path, resumed=resumed)
+
+
+def is_bare(path: Path) -> bool:
+    """Return whether nothing has come yet of the calls that began a folder: it holds what they were asked, at most."""
+    return all(entry.name in {SETTINGS_FILE, DATA_FILE, LOCK_FILE} for entry in path.iterdir())
 
 
 @contextmanager

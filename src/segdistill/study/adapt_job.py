@@ -10,6 +10,7 @@ from segdistill.settings import Adapt, open_run
 from segdistill.settings.adaptation import Adaptation
 from segdistill.study.adapting import Task, file_hashes, keep_frozen, make_adapter
 from segdistill.study.preparation import Prepared, budget_seed, labelled_budget, prepare
+from segdistill.study.same_data import claim_data, field_hashes
 from segdistill.teachers.sam_adapter import CARD, WEIGHTS, AdapterCard, read_adapter
 
 _SAME_RESULT = frozenset({"device"})
@@ -53,6 +54,7 @@ def adapt(settings: Adapt, *, notice: Notice = lambda _: None) -> Adapted:
 
 
 def _make(settings: Adapt, prepared: Prepared, notice: Notice) -> None:
+    claim_data(settings.out, field_hashes(prepared))
     task = Task(
         teacher=settings.teacher,
         channels=settings.teacher_channels,

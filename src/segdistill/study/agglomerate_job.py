@@ -28,6 +28,7 @@ from segdistill.study.arms import RULE
 from segdistill.study.encoder_probe import probe_student, probe_teachers
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.provenance import command_line
+from segdistill.study.same_data import claim_data, field_hashes
 from segdistill.study.surroundings import machine, versions
 from segdistill.study.token_stores import Heard, hear_teachers
 from segdistill.targets import View, image_key
@@ -107,6 +108,7 @@ def student_of(name: str) -> str:
 
 def _make(settings: Agglomerate, student: str, prepared: Prepared, notice: Notice) -> None:
     device = str(select_device(settings.device, notice=notice))
+    claim_data(settings.out, field_hashes(prepared))
     heard = hear_teachers(settings, prepared, device=device, notice=notice)
     torch.manual_seed(settings.seed)
     encoder = build_token_encoder(student, channels=len(settings.student_channels))

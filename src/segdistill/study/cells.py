@@ -87,7 +87,8 @@ def role_of(study: Study, plan: StudyArm, labels: int | None) -> Role:
 
     An arm without a teacher is a baseline, or the reference where it has all labels and others have
     fewer; or pre-trained, where it begins with an encoder of its own. A teacher that sees no channel
-    beyond the student's, or a shuffled one, makes a control.
+    beyond the student's, or a shuffled one, makes a control; not one that is asked by boxes, which hand
+    it from the labels what it cannot see.
     """
     fewer = any(budget != "all" for budget in study.labels)
     if plan.teacher is None and plan.encoder_weights is not None:
@@ -95,7 +96,8 @@ def role_of(study: Study, plan: StudyArm, labels: int | None) -> Role:
     if plan.teacher is None:
         return "all-labels" if labels is None and fewer else "baseline"
     spec = study.teachers[plan.teacher]
-    if spec.shuffled or set(spec.channels) <= {*study.student_channels, "blank"}:
+    sees_no_more = spec.shuffled or set(spec.channels) <= {*study.student_channels, "blank"}
+    if sees_no_more and spec.prompting != "boxes":
         return "control"
     if labels == 0:
         return "targets alone"

@@ -10,6 +10,7 @@ from segdistill.study.arms_at_once import run_arms
 from segdistill.study.conclusion import Finished, Question, conclude
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
+from segdistill.study.same_data import claim_data, field_hashes
 from segdistill.study.shift import read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, teach
@@ -70,6 +71,7 @@ def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
         notice=notice,
     )
     device = str(select_device(settings.device, notice=notice))
+    claim_data(settings.out, field_hashes(prepared))
     teachings = {
         name: teach(
             Asked(name, spec, settings.out, settings.teachers_protocol, device, notice, settings.targets), prepared

@@ -14,6 +14,7 @@ from segdistill.networks.vit import VitEncoder
 from segdistill.settings import Pretrain, open_run
 from segdistill.study.arms import RULE
 from segdistill.study.pretraining import Course, make_course
+from segdistill.study.same_data import claim_data
 from segdistill.study.surroundings import machine, versions
 from segdistill.study.transfer import TransferSet, gather
 from segdistill.teachers.contract import Contract
@@ -63,6 +64,7 @@ def pretrain(settings: Pretrain, *, notice: Notice = lambda _: None) -> Pretrain
 def _make(settings: Pretrain, notice: Notice) -> None:
     device = str(select_device(settings.device, notice=notice))
     transfer = gather(settings, notice=notice)
+    claim_data(settings.out, transfer.hashes)
     course = make_course(settings, transfer, device=device, notice=notice)
     notice(f"Pre-training the encoder of {settings.student} ({settings.how}) on {len(course.images)} images.")
     protocol = settings.protocol

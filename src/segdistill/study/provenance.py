@@ -17,6 +17,7 @@ from segdistill.settings import Settings, Source
 from segdistill.settings.teacher import called
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.content import Told
+from segdistill.study.same_data import field_hashes
 from segdistill.study.surroundings import machine, versions
 
 
@@ -45,7 +46,7 @@ def tell(
     data = image_hashes(bench)
     return Told(
         title=title,
-        run_id=run_identity(settings, data)[:12],
+        run_id=run_identity(settings, field_hashes(bench.prepared))[:12],
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         command=command,
         regime=regime(bench, labels),
@@ -84,7 +85,7 @@ def image_hashes(bench: Bench) -> dict[str, str]:
 
 
 def run_identity(settings: Settings, data: Mapping[str, str]) -> str:
-    """Return the identity of a run: equal settings on equal images give an equal one."""
+    """Return the identity of a run: equal settings on equal images and labels give an equal one."""
     decisive = {name: value for name, value in settings.resolved().items() if name not in {"out", "device", "by"}}
     return hashlib.sha256(json.dumps([decisive, dict(data)], sort_keys=True).encode()).hexdigest()
 

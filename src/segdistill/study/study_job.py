@@ -17,6 +17,7 @@ from segdistill.study.arms_at_once import packed
 from segdistill.study.cells import Cell, cells_of
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
+from segdistill.study.same_data import claim_data, field_hashes
 from segdistill.study.shift import Elsewhere, read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, Teaching, teach
@@ -82,6 +83,8 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
     cells = cells_of(settings)
     claim(settings, cells, notice=notice)
     prepared = prepare(settings, notice=notice)
+    with my_turn(settings.out, notice=notice):
+        claim_data(settings.out, field_hashes(prepared))
     elsewhere = read_elsewhere(
         settings.shift, prepared, settings.student_channels, private=settings.private, notice=notice
     )

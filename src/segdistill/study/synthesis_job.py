@@ -1,5 +1,6 @@
 """`segdistill synthesize`: a diffusion model of training images, and images that it draws."""
 
+import hashlib
 import json
 import shutil
 import time
@@ -16,12 +17,13 @@ from segdistill.data.normalisation import rule_to_json
 from segdistill.engine import select_device
 from segdistill.engine.progress import time_left
 from segdistill.errors import EnvironmentFault
-from segdistill.files import write_json
+from segdistill.files import sha256_array, write_json
 from segdistill.report.synthesis_page import write_synthesis
 from segdistill.settings import Synthesize, open_run
+from segdistill.study.same_data import claim_data
 from segdistill.study.surroundings import machine, versions
 from segdistill.study.synthesis_account import encoder_of, feature_distance, nearness, sentences
-from segdistill.study.synthesis_data import Reals, training_images
+from segdistill.study.synthesis_data import Real, Reals, training_images
 from segdistill.study.synthesis_files import (
     Verdict,
     clear_partial,
@@ -95,6 +97,7 @@ def synthesize(settings: Synthesize, *, notice: Notice = lambda _: None) -> Synt
 def _make(settings: Synthesize, notice: Notice) -> None:
     out, device = settings.out, str(select_device(settings.device, notice=notice))
     reals = training_images(settings, notice=notice)
+    claim_data(out, {real.entry.name: _hash_of(real) for real in (*reals.fitted, *reals.held_back)})
     if settings.given_masks:
         refuse_unlabelled(reals)
     teacher = judging_teacher(settings, reals.structures, device=device)
@@ -126,6 +129,12 @@ def _make(settings: Synthesize, notice: Notice) -> None:
             "sentences": list(told),
         },
     )
+
+
+def _hash_of(real: Real) -> str:
+    """Return a hash of its pixels and labels."""
+    content = f"{real.pixels_sha256} {sha256_array(real.planes)} {real.known.tolist()}"
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _kept(verdicts: Sequence[Verdict]) -> int:
