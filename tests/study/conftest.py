@@ -62,6 +62,12 @@ def account_of(
 
 
 @pytest.fixture(scope="session")
+def rows() -> Callable[..., list[dict]]:
+    """Return the maker of rows of scores."""
+    return records_of
+
+
+@pytest.fixture(scope="session")
 def account() -> Callable[..., dict]:
     """Return the maker of accounts."""
     return account_of

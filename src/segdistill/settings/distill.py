@@ -13,7 +13,9 @@ from segdistill.settings.source import Fraction, Scored
 from segdistill.settings.teacher import TeacherChoice, TeacherSpec
 from segdistill.settings.training import Positive, Training
 
-Role = Literal["baseline", "pretrained", "student", "control", "all-labels", "all-labels student", "targets alone"]
+Role = Literal[
+    "baseline", "pretrained", "rival", "student", "control", "all-labels", "all-labels student", "targets alone"
+]
 
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -125,6 +127,11 @@ class Arm(Settings):
     encoder_weights: Path | None = None
     """What its student's encoder begins with, where that is not the protocol's for all arms; its own protocol says the
     same. None: it is."""
+
+    @property
+    def helped(self) -> bool:
+        """Whether it learns from channels that its student is not shown in use, without a teacher: a rival does."""
+        return self.teacher is None and bool(self.dropped_channels or self.predicted_channels)
 
     @model_validator(mode="after")
     def _learns_something(self) -> "Arm":

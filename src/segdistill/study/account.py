@@ -14,7 +14,7 @@ MAIN = "dice"
 """The metric of the ladder."""
 
 TEACHER = "teacher"
-"""Name of the teacher's own row in every table."""
+"""Name of the teacher's own row in every table: of the one about which the study asks."""
 
 STUDENT = "student"
 """Name of the arm that the main job is about."""
@@ -44,6 +44,9 @@ class ArmAccount:
 
     budget: int | None
     """Labelled training images that it was allowed; None: all, or the teacher, which is allowed none here."""
+
+    arm: Arm | None
+    """What was run; None for a teacher."""
 
     saved: Saved | None
     """Labels saved; None without a teacher, or where baselines of fewer than two label budgets were run."""
@@ -104,19 +107,37 @@ def _mean_over_structures(tables: Sequence[ScoreTable]) -> ScoreTable:
     return replace(tables[0], fields=units, values=np.nanmean(stacked, axis=0))
 
 
-def make_account(records: Sequence[Record], arms: Sequence[Arm], labels: Mapping[str, Labels]) -> dict[str, ArmAccount]:
-    """Return the account of a study, by arm, the teacher among them where it was scored.
+def row_of(teacher: str, asked: str | None) -> str:
+    """Return the name of a teacher's own row in every table.
 
     Args:
-        records: Every score of every arm and seed, and the teacher's own under ``TEACHER``.
+        teacher: By its name in the study.
+        asked: The teacher about which the study asks; None: there is none.
+    """
+    return TEACHER if teacher == asked else f"{TEACHER} {teacher}"
+
+
+def ruling_teacher(arm: Arm, asked: str | None) -> str | None:
+    """Return the teacher that an arm is measured by: its own, but of a control the one about which the study asks."""
+    return asked if arm.teacher is None or arm.role == "control" else arm.teacher
+
+
+def make_account(
+    records: Sequence[Record], arms: Sequence[Arm], labels: Mapping[str, Labels], *, asked: str | None = TEACHER
+) -> dict[str, ArmAccount]:
+    """Return the account of a study, by arm, the teachers among them where they were scored.
+
+    Args:
+        records: Every score of every arm and seed, and the teachers' own under ``row_of``.
         arms: What was run.
-        labels: What each of them, and the teacher, used.
+        labels: What each of them, and the teachers, used, by the names of their rows.
+        asked: The teacher about which the study asks, by its name in the study; None: there is none.
     """
     tables = arm_tables(records)
-    teacher = tables.get(TEACHER)
     account = {}
     for arm in arms:
-        own = tables[arm.name]
+        own, ruling = tables[arm.name], ruling_teacher(arm, asked)
+        teacher = None if ruling is None else tables.get(row_of(ruling, asked))
         other = baseline_of(arm, arms)
         baseline = None if other is None else tables[other.name][MAIN]
         account[arm.name] = ArmAccount(
@@ -129,16 +150,20 @@ def make_account(records: Sequence[Record], arms: Sequence[Arm], labels: Mapping
             gain=None if baseline is None else gain_of(own[MAIN], baseline),
             baseline=None if other is None else other.name,
             budget=arm.labels,
+            arm=arm,
             saved=_saved(arm, arms, tables, labels),
         )
-    if teacher is not None:
-        account[TEACHER] = _teacher(teacher, labels[TEACHER])
+    taught = {arm.teacher for arm in arms if arm.teacher is not None} | ({asked} if asked else set())
+    for name in sorted(taught, key=lambda name: (name != asked, name)):
+        row = row_of(name, asked)
+        if row in tables:
+            account[row] = _teacher(row, tables[row], labels[row])
     return account
 
 
-def _teacher(tables: Mapping[str, ScoreTable], labels: Labels) -> ArmAccount:
+def _teacher(name: str, tables: Mapping[str, ScoreTable], labels: Labels) -> ArmAccount:
     return ArmAccount(
-        name=TEACHER,
+        name=name,
         role="teacher",
         tables=tables,
         labels=labels,
@@ -147,6 +172,7 @@ def _teacher(tables: Mapping[str, ScoreTable], labels: Labels) -> ArmAccount:
         gain=None,
         baseline=None,
         budget=None,
+        arm=None,
         saved=None,
     )
 
@@ -155,17 +181,19 @@ def baseline_of(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     """Return the arm without a teacher that has the same labels; None for such an arm itself.
 
     Of several, the one with the same other terms: nothing but the teacher should differ. Of an arm without a
-    teacher that was pre-trained, it is one that was not.
+    teacher that was pre-trained, it is one that was not; of a rival, one that learns from no other channel.
     """
     same = [other for other in arms if other.labels == arm.labels]
-    if arm.teacher is None:
-        return None if arm.encoder_weights is None else _closest(arm, same)
+    if arm.teacher is None and arm.encoder_weights is None and not arm.helped:
+        return None
     return _closest(arm, same)
 
 
 def _closest(arm: Arm, others: Sequence[Arm]) -> Arm | None:
     begun = {None} if arm.teacher is None else {None, arm.encoder_weights}
-    untaught = [other for other in others if other.teacher is None and other.encoder_weights in begun]
+    untaught = [
+        other for other in others if other.teacher is None and not other.helped and other.encoder_weights in begun
+    ]
     return min(untaught, key=lambda other: _unlike(arm, other)) if untaught else None
 
 

@@ -86,11 +86,14 @@ def role_of(study: Study, plan: StudyArm, labels: int | None) -> Role:
     """Return what an arm stands for in the account.
 
     An arm without a teacher is a baseline, or the reference where it has all labels and others have
-    fewer; or pre-trained, where it begins with an encoder of its own. A teacher that sees no channel
+    fewer; or pre-trained, where it begins with an encoder of its own; or a rival, where it learns from
+    channels that the student lacks. A teacher that sees no channel
     beyond the student's, or a shuffled one, makes a control; not one that is asked by boxes, which hand
     it from the labels what it cannot see.
     """
     fewer = any(budget != "all" for budget in study.labels)
+    if plan.teacher is None and (plan.dropped_channels or plan.predicted_channels):
+        return "rival"
     if plan.teacher is None and plan.encoder_weights is not None:
         return "pretrained"
     if plan.teacher is None:

@@ -65,11 +65,14 @@ CLAIMS = (
     ),
     Claim(P1, "Students of all four sizes gain, by about as much.", None, "a study of the four students"),
     Claim(P1, "SAM is the better teacher than CellSAM.", None, "a study with both teachers"),
-    Claim(P2, "Several teachers give a better encoder than one.", None, "agglomeration, which is not built yet"),
-    Claim(P2, "Balancing by attention works best.", None, "agglomeration, which is not built yet"),
+    Claim(P2, "Several teachers give a better encoder than one.", None,
+          "a study of encoders that `segdistill agglomerate` made of one teacher and of several"),
+    Claim(P2, "Balancing by attention works best.", None,
+          "a study of encoders that were agglomerated with each balancing"),
     Claim(P3, "Task-specific distillation beats task-agnostic, and pre-training without a teacher.", None,
-          "the six arms of pre-training, which are not built yet"),
-    Claim(P3, "Larger transfer sets help more.", None, "synthetic transfer sets, which are not built yet"),
+          "a study of encoders that `segdistill pretrain` made in each way"),
+    Claim(P3, "Larger transfer sets help more.", None,
+          "a study of encoders pre-trained on sets that `segdistill synthesize` enlarged"),
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Every comparison of arms that a study makes: one family for each metric, corrected together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from segdistill.evaluation import Comparison, compare, holm
@@ -9,11 +9,24 @@ from segdistill.study.account import MAIN, STUDENT, ArmAccount
 
 WORDS = {
     "pretrained": "the pre-training, beside the same labels",
+    "rival": "the other channels without a teacher, beside the same labels",
     "student": "the teacher's targets, beside the same labels",
     "control": "targets of a teacher that knows no more than the student's channels",
     "all-labels student": "the teacher's targets, beside all labels",
 }
 """What an arm less its baseline speaks of, by the arm's role."""
+
+BESIDE = {
+    "control": "what the teacher sees and the student does not",
+    "rival": "the teacher, against another way to learn from the other channels",
+}
+"""What a student less an arm of this role, with as many labels, speaks of."""
+
+TERMS = (
+    ("boundary", False, "the boundary term, all else equal"),
+    ("weighting", "fixed", "weights that are learnt, against fixed ones"),
+)
+"""A term of the objective, what it is without, and what the difference speaks of."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +91,9 @@ def comparisons_of(
 def pairs_of(account: Mapping[str, ArmAccount], student: str = STUDENT) -> tuple[Pair, ...]:
     """Return which arms are compared, the question of the study first.
 
-    Every arm with a teacher stands against the same without one; every student against the controls of
-    its budget and against all labels without a teacher; targets alone against the fewest labels.
+    Every arm with a teacher stands against the same without one; every student against the controls and rivals of
+    its budget and against all labels without a teacher; targets alone against the fewest labels; and arms that differ
+    in the boundary term or in the weighting alone against each other.
     """
     pairs: dict[tuple[str, str], Pair] = {}
     for pair in sorted(_pairs(account, student), key=lambda pair: not pair.asked):
@@ -92,21 +106,52 @@ def _pairs(account: Mapping[str, ArmAccount], student: str) -> Iterator[Pair]:
     for arm in account.values():
         if arm.baseline is not None:
             yield Pair(arm.name, arm.baseline, WORDS.get(arm.role, arm.role), asked=arm.name == student)
+    for arm in (*of_role(account, "student"), *of_role(account, "all-labels student")):
+        for role, words in BESIDE.items():
+            yield from (Pair(arm.name, each.name, words) for each in _beside(arm, of_role(account, role)))
     for arm in of_role(account, "student"):
         yield from (
-            Pair(arm.name, control.name, "what the teacher sees and the student does not")
-            for control in of_role(account, "control")
-            if control.budget == arm.budget
-        )
-        yield from (
-            Pair(arm.name, each.name, "the student, against all labels without a teacher") for each in references
+            Pair(arm.name, each.name, "the student, against all labels without a teacher")
+            for each in _same_terms(arm, references)
         )
     if baselines:
         fewest = min(baselines, key=lambda each: each.labels.training)
         for arm in of_role(account, "targets alone"):
             yield Pair(arm.name, fewest.name, "targets without one label, against labels without targets")
     for reference in references:
-        yield from (Pair(reference.name, each.name, "all labels, against fewer; no teacher") for each in baselines)
+        yield from (
+            Pair(reference.name, each.name, "all labels, against fewer; no teacher")
+            for each in _same_terms(reference, baselines)
+        )
+    yield from _terms(account)
+
+
+def _beside(arm: ArmAccount, others: Sequence[ArmAccount]) -> list[ArmAccount]:
+    return _same_terms(arm, [other for other in others if other.budget == arm.budget])
+
+
+def _same_terms(arm: ArmAccount, others: Sequence[ArmAccount]) -> list[ArmAccount]:
+    """Return those that have the same boundary term and weighting; all, where none has."""
+    same = [other for other in others if _terms_of(other) == _terms_of(arm)]
+    return same or list(others)
+
+
+def _terms_of(arm: ArmAccount) -> tuple[bool, str] | None:
+    return None if arm.arm is None else (arm.arm.boundary, arm.arm.weighting)
+
+
+def _terms(account: Mapping[str, ArmAccount]) -> Iterator[Pair]:
+    """Yield the arms that differ in one term of the objective alone: what that term earns."""
+    arms = [arm.arm for arm in account.values() if arm.arm is not None]
+    for term, plain, words in TERMS:
+        without = [arm for arm in arms if getattr(arm, term) == plain]
+        for arm in arms:
+            alike = arm.model_copy(update={term: plain})
+            yield from (
+                Pair(arm.name, other.name, words)
+                for other in without
+                if getattr(arm, term) != plain and other == alike.model_copy(update={"name": other.name})
+            )
 
 
 def of_role(account: Mapping[str, ArmAccount], role: str) -> list[ArmAccount]:

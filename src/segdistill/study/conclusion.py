@@ -17,7 +17,16 @@ from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, ShiftRow, write_report
 from segdistill.settings import Settings
-from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount, Labels, make_account
+from segdistill.study.account import (
+    MAIN,
+    STUDENT,
+    TEACHER,
+    ArmAccount,
+    Labels,
+    make_account,
+    row_of,
+    ruling_teacher,
+)
 from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.by_column import group_scores
 from segdistill.study.by_structure import structure_rows
@@ -98,13 +107,17 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         question: What is asked of them.
     """
     folder = bench.folder
-    teacher = score_teacher(bench, question.teacher)
-    records = [*teacher, *(record for run in runs for record in run.records)]
+    arms = list(dict.fromkeys(run.arm for run in runs))
     labels = {run.arm.name: run.labels for run in runs}
-    if question.teacher is not None:
-        contract = bench.teachings[question.teacher].contract
-        labels[TEACHER] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
-    account = make_account(records, list(dict.fromkeys(run.arm for run in runs)), labels)
+    records: list[Record] = []
+    ruling = dict.fromkeys(ruling_teacher(arm, question.teacher) for arm in arms)
+    for name in dict.fromkeys([question.teacher, *ruling]):
+        if name is not None:
+            row, contract = row_of(name, question.teacher), bench.teachings[name].contract
+            records += score_teacher(bench, name, row)
+            labels[row] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
+    records += [record for run in runs for record in run.records]
+    account = make_account(records, arms, labels, asked=question.teacher)
     verdict = verdict_on(account, simulated=question.simulated, margin=question.margin, student=question.student)
     ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
     shifted = {each.name: score_elsewhere(bench, runs, each) for each in question.elsewhere}
@@ -169,13 +182,13 @@ def look(
     )
 
 
-def score_teacher(bench: Bench, name: str | None) -> list[Record]:
-    """Return a teacher's own scores on the test fields, where it gives every map that the student gives.
+def score_teacher(bench: Bench, name: str, row: str) -> list[Record]:
+    """Return a teacher's own scores on the test fields under a row's name, where it gives every map of the students.
 
     How its objects are told apart is tuned on the validation fields, as for every student.
     """
     outputs = output_names(bench.structures)
-    if name is None or any(output not in bench.teachings[name].contract.outputs for output in outputs):
+    if any(output not in bench.teachings[name].contract.outputs for output in outputs):
         return []
     teaching, chosen_on = bench.teachings[name], bench.prepared.labelled("validation")
     seen = [(teaching.maps(sample.name, outputs), sample) for sample in chosen_on if sample.known.all()]
@@ -184,7 +197,7 @@ def score_teacher(bench: Bench, name: str | None) -> list[Record]:
     records: list[Record] = []
     for sample in bench.prepared.labelled("test"):
         maps = teaching.maps(sample.name, outputs)
-        records += score_maps(bench.prepared, sample, maps, thresholds, TEACHER, seed=0)
+        records += score_maps(bench.prepared, sample, maps, thresholds, row, seed=0)
     return records
 
 

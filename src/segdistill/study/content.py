@@ -42,12 +42,13 @@ from segdistill.study.energy import energy_of
 from segdistill.study.saved import saved_words
 from segdistill.study.verdict import Verdict
 
-ROLES = {"all-labels student": "student", "targets alone": "student", "pretrained": "student"}
+ROLES = {"all-labels student": "student", "targets alone": "student", "pretrained": "student", "rival": "control"}
 """Roles of arms that the report draws as another."""
 
 DESCRIPTIONS = {
     "baseline": "the student's own network, taught by the labels alone",
     "pretrained": "the same network, its encoder pre-trained, taught by the labels alone",
+    "rival": "no teacher: learns from the other channels themselves",
     "student": "the same network, taught by labels and teacher",
     "control": "the same, its teacher sees only the student's channels",
     "all-labels": "no teacher, every label there is",
@@ -231,11 +232,11 @@ def comparison_row(metric: str, compared: Compared) -> ComparisonRow:
 def ladders(account: Mapping[str, ArmAccount], regime: str, student: str = STUDENT) -> tuple[Ladder, ...]:
     """Return the ladder of the regime that was asked for and, where it was run, that with all labels."""
     own = account[student]
-    roles = {"baseline", "control", "student"}
+    roles = {"baseline", "rival", "control", "student"}
     few = [arm for arm in account.values() if arm.role in roles and arm.budget == own.budget]
     few += of_role(account, "targets alone")
     every = [arm for arm in account.values() if arm.role in {"all-labels", "all-labels student"}]
-    teacher = [account[TEACHER]] if TEACHER in account else []
+    teacher = of_role(account, "teacher")
     made = [_ladder([*few, *teacher], regime, own)]
     if every:
         taught = next((arm for arm in every if arm.role == "all-labels student"), None)

@@ -22,6 +22,9 @@ from segdistill.study.shift import Elsewhere, read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, Teaching, teach
 
+NAMED = frozenset({"arm.role"})
+"""What a run was called in an account; it may change between two calls, as nothing is trained by it."""
+
 Notice = Callable[[str], None]
 
 MAY_CHANGE = frozenset(
@@ -112,7 +115,7 @@ def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
                     " is another study. Add them, or choose a new folder for --out."
                 )
         for cell in cells:
-            refuse_others(folder_of(settings, cell), cell.settings(settings), defaults=cell.defaults())
+            refuse_others(folder_of(settings, cell), cell.settings(settings), ignoring=NAMED, defaults=cell.defaults())
         write_json(settings.out / SETTINGS_FILE, whole)
 
 
@@ -200,14 +203,14 @@ def _run(settings: Study, bench: Bench, cell: Cell) -> None:
     own = replace(bench, protocol=cell.protocol, notice=lambda text: bench.notice(f"{place}: {text}"))
     folder = folder_of(settings, cell)
     try:
-        with open_run(folder, cell.settings(settings), defaults=cell.defaults()):
+        with open_run(folder, cell.settings(settings), ignoring=NAMED, defaults=cell.defaults()):
             try:
                 run_arm(own, cell.arm, cell.seed)
                 return
             except DamagedRun as error:
                 own.notice(f"{error} It is begun anew; what was there is kept beside it.")
         _set_aside(folder)
-        with open_run(folder, cell.settings(settings), defaults=cell.defaults()):
+        with open_run(folder, cell.settings(settings), ignoring=NAMED, defaults=cell.defaults()):
             run_arm(own, cell.arm, cell.seed)
     except FolderInUse:
         own.notice("another process is at it.")

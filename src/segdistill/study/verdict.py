@@ -62,7 +62,7 @@ def verdict_on(
     asked = next((each for each in compared if each.pair.asked), None)
     if asked is None:
         answer: Answer = "untested"
-        untaught = own.role in {"baseline", "all-labels"}
+        untaught = own.role in {"baseline", "all-labels", "rival"}
         first = [
             f"The network reaches {score} Dice{where}. No teacher taught it, so there was nothing to test."
             if untaught
