@@ -1,6 +1,6 @@
 """Task-specific distillation with few labels (P3, arXiv:2503.06976) on one of the paper's five data sets.
 
-    segdistill datasets fetch kidney-us --out data        # or what it tells you to do by hand
+    segdistill datasets fetch kidney-us --folder data     # or what it tells you to do by hand
     segdistill datasets manifest kidney-us --source data/kidney-us --out data/kidney-us
     python examples/p3.py kidney-us --data data/kidney-us/manifest.csv --sam weights/sam_vit_b.pth --runs runs/kidney-us
 

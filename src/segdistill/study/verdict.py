@@ -81,7 +81,7 @@ def verdict_on(
     remarks = _margin_sentences(account, student, margin)
     if own.saved is not None:
         remarks.append(saved_sentence(own.saved))
-        sentences += [] if own.saved.labels is None else [f"Labels saved: {saved_words(own.saved)}."]
+        sentences.append(f"Labels saved: {saved_words(own.saved)}.")
     return Verdict(answer, tuple(sentences), tuple(remarks))
 
 
