@@ -241,6 +241,14 @@ def test_benchmarks_say_both_sides_and_whether_they_hold():
                 "pixels, maps and mask in memory whole, bytes": 4 * 10**9,
                 "wanted below, bytes": 2 * 10**9,
             },
+            "objects": {
+                "machine": machine,
+                "StarDist, 8,000 objects, s": 100.0,
+                "segdistill, 500,000 objects, s": 2.5,
+                "segdistill, 500,000 objects, s of the core": 1.5,
+                "wanted": {"seconds": 10},
+            },
+            "demo": {"machine": machine, "seconds": 330.0, "wanted": {"seconds": 300}},
             "own": {"machine": {}, "sizes": [1, 2]},
         }
     )
@@ -256,6 +264,8 @@ def test_benchmarks_say_both_sides_and_whether_they_hold():
     assert rows["data_wait"][3:6] == ["0.02", "≤ 0.05", "yes"]
     assert rows["start"][5] == "not kept"
     assert rows["large_image"][2:6] == ["0.25", "1,000,000,000", "≤ 2,000,000,000", "yes"]
+    assert rows["objects"][2:6] == ["0.025", "2.5", "≤ 10", "yes"]
+    assert rows["demo"][1:6] == ["seconds 330", "–", "330", "≤ 300", "**no**"]
     assert not any("Not run yet" in part for part in parts)
     assert "| sizes | [1, 2] |" in "\n".join(parts)
 
@@ -355,7 +365,11 @@ def finished_job(folder):
     ]
     labels = {"baseline": Labels(3, 1, 0), "student": Labels(3, 1, 10), "teacher": Labels(0, 0, 10)}
     account = make_account(records, settings.arms(), labels)
-    arms = [{"arm": {"name": arm}, "seed": seed, "seconds": 30.0} for arm in ("baseline", "student") for seed in (0, 1)]
+    arms = [
+        {"arm": {"name": arm}, "seed": seed, "seconds": 30.0, "best_step": 7}
+        for arm in ("baseline", "student")
+        for seed in (0, 1)
+    ]
     write_json(folder / "run.json", {"split": {"test": ["a", "b"]}, "student": {"parameters": 5}, "arms": arms})
     return settings, SimpleNamespace(folder=folder, account=account, verdict=verdict_on(account, simulated=False))
 
