@@ -32,3 +32,8 @@ def test_without_a_baseline_or_what_is_not_built_nothing_is_said(account):
     assert {row.state for row in rows} == {"untested"}
     assert all(row.here.startswith("would need ") for row in rows)
     assert len({row.claim for row in rows}) == len(rows) == len(CLAIMS)
+
+
+def test_a_claim_on_few_seeds_says_so(account):
+    (here,) = (row.here for row in claim_rows(account({"baseline": 0.6, "student": 0.7}, seeds=2), "student")[:1])
+    assert here.endswith("), on 2 seeds")

@@ -142,3 +142,11 @@ def test_an_arm_may_have_another_name(account):
     assert verdict.answer == "yes"
     assert "10." in verdict.sentences[0] or "9." in verdict.sentences[0]
     assert np.isclose(found["all-labels-student"].gain.mean, 0.1, atol=0.01)
+
+
+def test_a_yes_on_few_seeds_says_so(account):
+    means = {"baseline": 0.6, "student": 0.7}
+    few, enough = (verdict_on(account(means, seeds=seeds), simulated=False) for seeds in (3, 5))
+    assert (few.answer, few.reserve, enough.answer, enough.reserve) == ("yes", "on 3 seeds", "yes", "")
+    unclear = verdict_on(account({"baseline": 0.6, "student": 0.6}, seeds=3), simulated=False)
+    assert (unclear.answer, unclear.reserve) == ("unclear", "")

@@ -7,6 +7,7 @@ from segdistill.report import ClaimRow
 from segdistill.report.wording import as_points
 from segdistill.study.account import ArmAccount
 from segdistill.study.comparisons import Compared, comparisons_of
+from segdistill.study.verdict import on_few_seeds
 
 P1, P2, P3 = "arXiv:2606.00928", "arXiv:2504.02351", "arXiv:2503.06976"
 """Cross-modal distillation; agglomeration of several encoders; task-specific distillation with few labels."""
@@ -96,6 +97,6 @@ def _row(claim: Claim, compared: Sequence[Compared], account: Mapping[str, ArmAc
     ends = "" if interval is None else f" (95 % interval {as_points(interval.low)} to {as_points(interval.high)})"
     state = "not decided" if not found.claimed else "borne out" if gain.mean > 0 else "contradicted"
     pair = f"{found.pair.first} − {found.pair.second}"
-    return ClaimRow(
-        claim=claim.words, source=claim.source, state=state, here=f"{pair}: {as_points(gain.mean)} points of Dice{ends}"
-    )
+    few = on_few_seeds(found.comparison) if found.claimed else ""
+    here = ", ".join(filter(None, [f"{pair}: {as_points(gain.mean)} points of Dice{ends}", few]))
+    return ClaimRow(claim=claim.words, source=claim.source, state=state, here=here)

@@ -40,7 +40,7 @@ from segdistill.study.claims import claim_rows
 from segdistill.study.comparisons import Compared, comparisons_of, of_role
 from segdistill.study.energy import energy_of
 from segdistill.study.saved import saved_words
-from segdistill.study.verdict import Verdict
+from segdistill.study.verdict import Verdict, on_few_seeds
 
 ROLES = {"all-labels student": "student", "targets alone": "student", "pretrained": "student", "rival": "control"}
 """Roles of arms that the report draws as another."""
@@ -139,6 +139,7 @@ def make_content(
         run_id=told.run_id,
         made=told.made,
         answer=verdict.answer,
+        reserve=verdict.reserve,
         verdict=verdict.sentences,
         headlines=headlines(account[student]),
         ladders=ladders(account, told.regime, student),
@@ -208,7 +209,9 @@ def comparison_rows(account: Mapping[str, ArmAccount], student: str = STUDENT) -
 def comparison_row(metric: str, compared: Compared) -> ComparisonRow:
     """Return one comparison as the report shows it."""
     found, pair = compared.comparison, compared.pair
-    claim = ("better" if found.gain.mean > 0 else "worse") if compared.claimed else "none"
+    claim = "none"
+    if compared.claimed:
+        claim = ", ".join(filter(None, ["better" if found.gain.mean > 0 else "worse", on_few_seeds(found)]))
     return ComparisonRow(
         metric=metric,
         first=pair.first,

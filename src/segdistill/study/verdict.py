@@ -39,6 +39,9 @@ class Verdict:
     remarks: tuple[str, ...] = ()
     """What else the comparisons say, for readers who go on."""
 
+    reserve: str = ""
+    """What stands behind a yes or a no: that fewer seeds were run than a claim should rest on. Empty: nothing."""
+
 
 def verdict_on(
     account: Mapping[str, ArmAccount], *, simulated: bool, margin: float = MARGIN, student: str = STUDENT
@@ -82,7 +85,13 @@ def verdict_on(
     if own.saved is not None:
         remarks.append(saved_sentence(own.saved))
         sentences.append(f"Labels saved: {saved_words(own.saved)}.")
-    return Verdict(answer, tuple(sentences), tuple(remarks))
+    reserve = "" if asked is None or answer == "unclear" else on_few_seeds(asked.comparison)
+    return Verdict(answer, tuple(sentences), tuple(remarks), reserve)
+
+
+def on_few_seeds(found: Comparison) -> str:
+    """Return on how many seeds a difference rests, where a claim should rest on more; else nothing."""
+    return f"on {as_count(found.seeds, 'seed')}" if found.seeds < SEEDS else ""
 
 
 def _on_question(found: Comparison, score: str, where: str, what: str) -> tuple[Answer, list[str]]:

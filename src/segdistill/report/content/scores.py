@@ -189,7 +189,7 @@ class ComparisonRow:
     """The difference that so many fields and seeds would mostly have shown, fraction; None: too few fields for any."""
 
     claim: str
-    """"better", "worse", or "none"."""
+    """"better", "worse", or "none"; with how many seeds it rests on, where they are few."""
 
 
 @dataclass(frozen=True, kw_only=True)

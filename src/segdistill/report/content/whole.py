@@ -35,6 +35,9 @@ class ReportContent:
     answer: Answer
     """Whether distillation helped."""
 
+    reserve: str = ""
+    """Stands behind a yes or a no, such as the number of seeds where it is small; empty: nothing."""
+
     verdict: tuple[str, ...]
     """Plain sentences; the first is set large."""
 
