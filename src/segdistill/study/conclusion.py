@@ -4,7 +4,7 @@ import csv
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segdistill.data.labels import output_names
@@ -88,6 +88,9 @@ class Finished:
     shift: tuple[ShiftRow, ...] = ()
     """Each arm on other data sets, where there are any."""
 
+    prompting: Mapping[str, str] = field(default_factory=dict)
+    """Arm to how its teacher was asked, the teacher's own row among them; without those whose teacher has none."""
+
 
 def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finished:
     """Write the scores, the chosen model, the record of the runs and the report into the runs' folder.
@@ -108,7 +111,8 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
     verdict = verdict_on(account, simulated=question.simulated, margin=question.margin, student=question.student)
     ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
     shifted = {each.name: score_elsewhere(bench, runs, each) for each in question.elsewhere}
-    write_scores(folder / "scores.csv", {OWN: records, **shifted})
+    prompting = promptings(bench, runs, question.teacher)
+    write_scores(folder / "scores.csv", {OWN: records, **shifted}, prompting=prompting)
     write_conventions(folder / "scores.csv", unit=ruler.unit, tolerance=ruler.tolerance)
     asked = [run for run in runs if run.arm.name == question.student]
     model = keep_best(folder / "model", asked)
@@ -122,7 +126,8 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         notes=(*question.notes, *(note for each in question.elsewhere for note in each.notes)),
         command=command_line(question.settings, sys.argv[1:]),
     )
-    told = replace(told, provenance=(*told.provenance, cost_facts(runs, folder, model)))
+    words = f"prompting {prompting[TEACHER]}" if TEACHER in prompting else ""
+    told = replace(told, provenance=(*told.provenance, cost_facts(runs, folder, model)), asked=words)
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"
     shift = tuple(row for name, there in shifted.items() for row in shift_rows(name, there, records, account))
@@ -132,7 +137,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         structures=structure_rows(records, student=question.student),
     )
     write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
-    return Finished(folder, account, verdict, model, report, shift)
+    return Finished(folder, account, verdict, model, report, shift, prompting)
 
 
 def look(
@@ -197,19 +202,34 @@ def keep_best(folder: Path, runs: Sequence[ArmRun]) -> Path:
     return folder
 
 
-def write_scores(path: Path, scores: Mapping[str, Sequence[Record]]) -> None:
+def promptings(bench: Bench, runs: Sequence[ArmRun], teacher: str | None) -> dict[str, str]:
+    """Return how the teacher of each arm was asked, by the arm's name; without those whose teacher has no prompting.
+
+    Args:
+        bench: What the runs shared.
+        runs: Every arm and seed.
+        teacher: The teacher of the ladder, by its name in the study; its row is called ``TEACHER``.
+    """
+    taught_by = {run.arm.name: run.arm.teacher for run in runs} | {TEACHER: teacher}
+    found = {arm: bench.teachings[name].contract.prompting for arm, name in taught_by.items() if name is not None}
+    return {arm: prompting for arm, prompting in found.items() if prompting is not None}
+
+
+def write_scores(path: Path, scores: Mapping[str, Sequence[Record]], *, prompting: Mapping[str, str]) -> None:
     """Write one row per data set, arm, seed, unit, structure and metric.
 
     Args:
         path: Of the CSV file.
         scores: Name of the data set, ``OWN`` for the run's own test fields, to the scores on it.
+        prompting: Arm to how its teacher was asked. Of arms that are not among them nothing is said.
     """
-    columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty", "data"]
+    columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty", "data", "prompting"]
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(columns)
         for data, record in ((data, record) for data, records in scores.items() for record in records):
-            cells = ({"unit": SHARE, **record, "data": data}[column] for column in columns)
+            asked = prompting.get(record["arm"], "")
+            cells = ({"unit": SHARE, **record, "data": data, "prompting": asked}[column] for column in columns)
             writer.writerow([neutral_cell(cell) if isinstance(cell, str) else cell for cell in cells])
 
 
