@@ -55,3 +55,10 @@ def test_names_cannot_break_the_table_or_bring_markup():
     assert "`a/b'c`" in text
     assert "<script>" not in text
     assert "\n## Heading" not in text
+
+
+def test_the_page_says_how_the_teacher_was_asked_where_it_was():
+    asked = page(card(teacher="sam-vit-h", provenance={"prompting": "grid"}), parameters=1)
+    assert "| teacher | `sam-vit-h`, prompting `grid` |" in asked
+    unasked = page(card(teacher="maps:tool"), parameters=1)
+    assert "| teacher | `maps:tool` |" in unasked

@@ -61,3 +61,12 @@ def test_an_arm_has_its_ratios_with_intervals_and_no_length_among_its_percents(a
     assert row.gap_closed_ends[0] < row.gap_closed < row.gap_closed_ends[1]
     assert "interval" in row.labels_saved
     assert arm_row(found["teacher"], [], SIZE).labels_saved == ""
+
+
+def test_how_the_teacher_was_asked_is_said_in_its_rows_alone(account):
+    found, asked = account(EVERY), {"teacher": "prompting grid"}
+    for ladder in ladders(found, "3 labels", asked=asked):
+        assert [rung.name for rung in ladder.rungs if rung.description.endswith(", prompting grid")] == ["teacher"]
+    assert arm_row(found["teacher"], [], SIZE, asked=asked).setting == "0 labels, prompting grid"
+    assert arm_row(found["student"], [], SIZE, asked=asked).setting == "3 labels"
+    assert arm_row(found["teacher"], [], SIZE).setting == "0 labels"

@@ -162,6 +162,14 @@ def test_the_embedding_of_a_sam_is_learnt_and_further_images_take_part(tissue, t
     assert made.losses is not None
 
 
+def test_its_teacher_is_asked_at_the_size_and_precision_asked_for(tissue, tmp_path):
+    sam = {"how": "features", "teacher": "sam-tiny-tissue", "teacher_channels": ("nucleus", "membrane"), "views": 1}
+    pretrain(settings_of(tissue, tmp_path / "e", teacher_size=80, teacher_precision="bfloat16", **sam))
+    (header,) = (tmp_path / "e" / "targets").glob("*/header.json")
+    (contract,) = json.loads(header.read_text(encoding="utf-8"))["contracts"]
+    assert (contract["size"], contract["precision"]) == (80, "bfloat16")
+
+
 @pytest.mark.parametrize("as_what", ["the same file", "another file of the same pixels"])
 def test_validation_and_test_images_among_further_ones_are_refused_by_content(as_what, tissue, tmp_path):
     leak = tmp_path / "leak" / "images"

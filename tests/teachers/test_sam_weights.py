@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled, RemoteEntryNotFoundError
 from safetensors.torch import save_file
 
 from segdistill.errors import ConfigError, DataError, EnvironmentFault
-from segdistill.teachers import sam_weights
+from segdistill.teachers import load_teacher, sam_weights
 from segdistill.teachers.sam import encode
 from segdistill.teachers.sam_sizes import resize_positions
 from segdistill.teachers.sam_weights import (
@@ -194,3 +194,91 @@ def test_position_tables_are_interpolated_and_windows_kept(sam):
     assert table.mean().item() == pytest.approx(3.5)
     assert resized["vision_encoder.layers.0.attn.rel_pos_h"].shape == (5, 16)  # window of 3
     assert resized["vision_encoder.layers.1.attn.rel_pos_h"].shape == (31, 16)  # 16 cells
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """A cache of the hub in which nothing is; returns what puts a file into it."""
+    place = tmp_path / "hub"
+    place.mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place))
+    monkeypatch.setattr(sam_weights, "hf_hub_download", lambda *_: pytest.fail("the hub was asked"))
+    monkeypatch.chdir(tmp_path)
+
+    def put(repository, source, *names):
+        owner, name = repository.split("/")
+        repo = place / f"models--{owner}--{name}"
+        (repo / "refs").mkdir(parents=True)
+        (repo / "refs/main").write_text("abc")
+        (repo / "snapshots/abc").mkdir(parents=True)
+        for file in names:
+            (repo / "snapshots/abc" / file).write_bytes((source / file).read_bytes())
+
+    return put
+
+
+FILES = ("model.safetensors", "config.json")
+
+
+def test_a_repository_is_found_in_the_local_cache(cache, sam_folder):
+    cache("somebody/their-sam", sam_folder, *FILES)
+    path = find_weights("sam-vit-b", Path("somebody/their-sam"), download=False)
+    assert path.read_bytes() == (sam_folder / "model.safetensors").read_bytes()
+
+
+def test_a_repository_is_a_whole_sam(cache, sam_folder, sam, picture):
+    cache("somebody/their-sam", sam_folder, *FILES)
+    teacher = load_teacher("sam:somebody/their-sam", channels=("red", "green", "blue"))
+    assert torch.equal(encode(teacher.model, picture).embedding, encode(sam, picture).embedding)
+
+
+def test_what_is_on_disk_comes_before_the_cache(cache, sam_folder, tmp_path):
+    cache("somebody/their-sam", sam_folder, *FILES)
+    own = tmp_path / "somebody/their-sam"
+    own.mkdir(parents=True)
+    (own / "model.safetensors").touch()
+    assert find_weights("sam-vit-b", Path("somebody/their-sam"), download=False) == Path(
+        "somebody/their-sam/model.safetensors"
+    )
+
+
+@pytest.mark.usefixtures("cache")
+def test_where_a_repository_was_looked_for_is_told(tmp_path):
+    with pytest.raises(EnvironmentFault) as refusal:
+        find_weights("sam-vit-b", Path("somebody/their-sam"), download=False)
+    message = str(refusal.value)
+    assert "no file or folder somebody/their-sam" in message
+    assert f"({tmp_path / 'hub'}) has neither model.safetensors nor pytorch_model.bin" in message
+    assert "hf download somebody/their-sam model.safetensors config.json" in message
+    assert "segdistill weights fetch sam-vit-b" in message  # it may have been meant for a folder
+    with pytest.raises(EnvironmentFault, match=r"'sam:somebody/their-sam': there is no file .*hub\) has neither"):
+        load_teacher("sam:somebody/their-sam", channels=("red", "green", "blue"))
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("place", ["weights.pth", "../weights", "a/b/c", "a--b/c", "a/b.git"])
+def test_what_is_no_name_of_a_repository_is_a_path(place):
+    with pytest.raises(EnvironmentFault) as refusal:
+        find_weights("sam-vit-b", Path(place), download=False)
+    assert f"{place} holds none" in str(refusal.value)
+
+
+class Absent(RemoteEntryNotFoundError):
+    def __init__(self):
+        """Need no answer of a server."""
+
+
+@pytest.mark.usefixtures("cache")
+def test_an_older_repository_is_downloaded_as_its_pickle(monkeypatch):
+    asked = []
+
+    def fetch(repository, file):
+        asked.append(file)
+        if file != "pytorch_model.bin":
+            raise Absent
+        return f"/cache/{repository}/{file}"
+
+    monkeypatch.setattr(sam_weights, "hf_hub_download", fetch)
+    path = find_weights("medsam", Path("somebody/old-sam"), download=True)
+    assert path == Path("/cache/somebody/old-sam/pytorch_model.bin")
+    assert asked == ["config.json", "model.safetensors", "pytorch_model.bin"]

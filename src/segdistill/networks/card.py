@@ -26,6 +26,9 @@ FORMAT = 1
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
 
+PROMPTING = "prompting"
+"""Name in a card's provenance of how a promptable teacher was asked; not there where the teacher has none."""
+
 _STRICT = ConfigDict(extra="forbid")
 
 

@@ -1,6 +1,6 @@
 """A model's page for people: README.md beside its weights."""
 
-from segdistill.networks.card import CARD_FILE, WEIGHTS_FILE, ModelCard
+from segdistill.networks.card import CARD_FILE, PROMPTING, WEIGHTS_FILE, ModelCard
 
 PAGE_FILE = "README.md"
 
@@ -21,7 +21,7 @@ def page(card: ModelCard, *, parameters: int) -> str:
         ("pixel size", size),
         ("trained on crops of", f"{card.crop} × {card.crop} px"),
         ("context of a tile", f"exact {exact}; fast {card.halo['fast']} px"),
-        ("teacher", "none (baseline)" if card.teacher is None else _code(card.teacher)),
+        ("teacher", _teacher(card)),
         ("labelled images used anywhere", str(card.labels_used)),
         ("licences", ", ".join(_code(name) for name in card.licences) or "none recorded"),
     ]
@@ -44,6 +44,13 @@ def page(card: ModelCard, *, parameters: int) -> str:
             "",
         ]
     )
+
+
+def _teacher(card: ModelCard) -> str:
+    if card.teacher is None:
+        return "none (baseline)"
+    prompting = card.provenance.get(PROMPTING)
+    return _code(card.teacher) + ("" if prompting is None else f", prompting {_code(str(prompting))}")
 
 
 def _structure(card: ModelCard, name: str, instances: bool) -> str:

@@ -10,7 +10,7 @@ from segdistill.settings.adaptation import Adaptation
 from segdistill.settings.base import Settings
 from segdistill.settings.shift import Shift
 from segdistill.settings.source import Fraction, Scored
-from segdistill.settings.teacher import TeacherChoice, TeacherSpec
+from segdistill.settings.teacher import TeacherChoice, TeacherSpec, refuse_void
 from segdistill.settings.training import Positive, Training
 
 Role = Literal[
@@ -154,10 +154,11 @@ class Distill(TeacherChoice, Trained, Scored):
     other folds; the control's likewise. None asks it as it is. `segdistill adapt` fits one for many runs."""
 
     control: str | None = None
-    """A teacher for the control arm, given only the student's channels. None runs no control."""
+    """A teacher for the control arm, given only the student's channels and asked as the teacher is: with its prompting,
+    size and precision. None runs no control."""
 
     control_weights: Path | None = None
-    """File or folder of the control teacher's weights, for teachers that are not embedded."""
+    """As teacher_weights, for the control teacher."""
 
     student: str = "unet-resnet18"
     """Name of the student; `segdistill models` lists them."""
@@ -205,6 +206,15 @@ class Distill(TeacherChoice, Trained, Scored):
             )
         return self
 
+    @model_validator(mode="after")
+    def _computes_as_they_can(self) -> "Distill":
+        for name in (self.teacher, self.control):
+            if name is not None:
+                refuse_void(
+                    name, self.adapt, size=self.teacher_size, precision=self.teacher_precision, prefix="teacher_"
+                )
+        return self
+
     def teachers(self) -> dict[str, TeacherSpec]:
         """Return the teachers by the names that arms call them by."""
         teachers = {"teacher": self.first_teacher.model_copy(update={"adapt": self.adapt})}
@@ -214,6 +224,8 @@ class Distill(TeacherChoice, Trained, Scored):
                 channels=self.student_channels,
                 weights=self.control_weights,
                 prompting=self.prompting,
+                size=self.teacher_size,
+                precision=self.teacher_precision,
                 adapt=self.adapt,
             )
         return teachers

@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from segdistill.settings.pretraining import Contrast, Masked, Pretraining, TaskSpecific, Way
 from segdistill.settings.source import Source
+from segdistill.settings.teacher import Precision
 from segdistill.settings.training import Positive, Training
 
 _VIEWS = 4
@@ -52,10 +53,15 @@ class Pretrain(Source):
     """Channels the teacher sees, by name."""
 
     teacher_weights: Path | None = None
-    """File or folder of the teacher's weights, for teachers that are not embedded."""
+    """File or folder of the teacher's weights, for teachers that are not embedded; or, for a published SAM, a
+    repository of the Hugging Face hub that lies in its local cache, as OWNER/NAME."""
 
     teacher_size: Positive | None = None
     """Side of the square that the teacher sees, pixels. None is the side that it was made for, or fitted at."""
+
+    teacher_precision: Precision | None = None
+    """Number format in which a SAM or a vision encoder computes; bfloat16 is faster where the device has it, and
+    coarser. None is float32."""
 
     views: Positive | None = None
     """With a teacher: how many views of each image it is shown and the student learns from, the whole image and parts
@@ -98,6 +104,5 @@ class Pretrain(Source):
 
     def _void(self) -> Iterator[str]:
         if not self.taught:
-            for name in ("teacher", "teacher_channels", "teacher_weights", "teacher_size", "views", "targets"):
-                if getattr(self, name) is not None:
-                    yield name
+            about = ("teacher", "teacher_channels", "teacher_weights", "teacher_size", "teacher_precision")
+            yield from (name for name in (*about, "views", "targets") if getattr(self, name) is not None)

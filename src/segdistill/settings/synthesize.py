@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from segdistill.settings.base import Settings
 from segdistill.settings.source import Fraction, Source
+from segdistill.settings.teacher import Precision
 from segdistill.settings.training import Optimisation, Positive
 
 SIDES = (32, 64, 128, 256)
@@ -144,7 +145,16 @@ class Synthesize(Source):
     """Channels the teacher sees, by name."""
 
     teacher_weights: Path | None = None
-    """File or folder of the teacher's weights, for teachers that are not embedded."""
+    """File or folder of the teacher's weights, for teachers that are not embedded; or, for a published SAM, a
+    repository of the Hugging Face hub that lies in its local cache, as OWNER/NAME."""
+
+    teacher_size: Positive | None = None
+    """Side of the square that the teacher, a SAM, sees, pixels, a multiple of its patch. None is the side that it was
+    made for."""
+
+    teacher_precision: Precision | None = None
+    """Number format in which a SAM computes; bfloat16 is faster where the device has it, and coarser. None is
+    float32."""
 
     least_certain: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the images that is set aside as those of which the teacher is least certain. None is 0.1."""
@@ -192,6 +202,5 @@ class Synthesize(Source):
 
     def _void(self) -> Iterator[str]:
         if self.teacher is None:
-            for name in ("teacher_channels", "teacher_weights", "least_certain"):
-                if getattr(self, name) is not None:
-                    yield name
+            about = ("teacher_channels", "teacher_weights", "teacher_size", "teacher_precision")
+            yield from (name for name in (*about, "least_certain") if getattr(self, name) is not None)

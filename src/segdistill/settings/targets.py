@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from segdistill.settings.shard import Shard
 from segdistill.settings.source import Images
-from segdistill.settings.teacher import TeacherChoice
+from segdistill.settings.teacher import TeacherChoice, refuse_void
 from segdistill.settings.tokens import TokenViews
 from segdistill.settings.workers import Workers
 
@@ -49,6 +49,11 @@ class Targets(Workers, TokenViews, TeacherChoice, Images):
                 f"private hides the names by which {self.teacher} finds its files, and the store would name their"
                 " folder. Store them without it; `distill --private` may use that store, whose names stay in it alone"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _computes_as_it_can(self) -> "Targets":
+        refuse_void(self.teacher, None, size=self.teacher_size, precision=self.teacher_precision, prefix="teacher_")
         return self
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ from segdistill.inference.features import appearance_of
 from segdistill.inference.halo import measure_fast_halo, measure_reach
 from segdistill.inference.instances import segment
 from segdistill.networks.build import build_student
-from segdistill.networks.card import Familiar, ModelCard
+from segdistill.networks.card import PROMPTING, Familiar, ModelCard
 from segdistill.networks.model import Model, save_model
 from segdistill.objectives import distillation_term
 from segdistill.settings import Arm, Protocol
@@ -304,7 +304,13 @@ def make_card(
         teacher=None if teaching is None else teaching.contract.name,
         licences=licences_of(bench, teaching),
         labels_used=labels.total or labels.training + labels.validation,
-        provenance={"arm": arm.name, "seed": seed, "agreement_at_fast_halo": agreement, **began_with(bench)},
+        provenance={
+            "arm": arm.name,
+            "seed": seed,
+            "agreement_at_fast_halo": agreement,
+            **asked_as(teaching),
+            **began_with(bench),
+        },
         notes=(
             *card_notes(labels, teaching),
             *(() if bench.encoder is None else bench.encoder.notes(bench.student)),
@@ -339,6 +345,12 @@ def licences_of(bench: Bench, teaching: Teaching | None) -> tuple[str, ...]:
     before = () if bench.start is None else bench.start.card.licences
     encoder = () if bench.encoder is None else bench.encoder.licences
     return tuple(dict.fromkeys([*own, *before, *encoder]))
+
+
+def asked_as(teaching: Teaching | None) -> dict[str, Any]:
+    """Return how a student's teacher was asked; nothing where there is none, or where it has no prompting."""
+    prompting = None if teaching is None else teaching.contract.prompting
+    return {} if prompting is None else {PROMPTING: prompting}
 
 
 def began_with(bench: Bench) -> dict[str, Any]:

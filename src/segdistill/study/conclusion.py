@@ -4,7 +4,7 @@ import csv
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segdistill.data.labels import output_names
@@ -16,7 +16,7 @@ from segdistill.files import neutral_cell, whole_file
 from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, ShiftRow, write_report
-from segdistill.settings import Settings
+from segdistill.settings import Arm, Settings
 from segdistill.study.account import (
     MAIN,
     STUDENT,
@@ -97,6 +97,9 @@ class Finished:
     shift: tuple[ShiftRow, ...] = ()
     """Each arm on other data sets, where there are any."""
 
+    prompting: Mapping[str, str] = field(default_factory=dict)
+    """Arm to how its teacher was asked, the teacher's own row among them; without those whose teacher has none."""
+
 
 def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finished:
     """Write the scores, the chosen model, the record of the runs and the report into the runs' folder.
@@ -110,18 +113,18 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
     arms = list(dict.fromkeys(run.arm for run in runs))
     labels = {run.arm.name: run.labels for run in runs}
     records: list[Record] = []
-    ruling = dict.fromkeys(ruling_teacher(arm, question.teacher) for arm in arms)
-    for name in dict.fromkeys([question.teacher, *ruling]):
-        if name is not None:
-            row, contract = row_of(name, question.teacher), bench.teachings[name].contract
-            records += score_teacher(bench, name, row)
-            labels[row] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
+    teachers = teacher_rows(arms, question.teacher)
+    for row, name in teachers.items():
+        contract = bench.teachings[name].contract
+        records += score_teacher(bench, name, row)
+        labels[row] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
     records += [record for run in runs for record in run.records]
     account = make_account(records, arms, labels, asked=question.teacher)
     verdict = verdict_on(account, simulated=question.simulated, margin=question.margin, student=question.student)
     ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
     shifted = {each.name: score_elsewhere(bench, runs, each) for each in question.elsewhere}
-    write_scores(folder / "scores.csv", {OWN: records, **shifted})
+    prompting = promptings(bench, runs, teachers)
+    write_scores(folder / "scores.csv", {OWN: records, **shifted}, prompting=prompting)
     write_conventions(folder / "scores.csv", unit=ruler.unit, tolerance=ruler.tolerance)
     asked = [run for run in runs if run.arm.name == question.student]
     model = keep_best(folder / "model", asked)
@@ -135,7 +138,11 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         notes=(*question.notes, *(note for each in question.elsewhere for note in each.notes)),
         command=command_line(question.settings, sys.argv[1:]),
     )
-    told = replace(told, provenance=(*told.provenance, cost_facts(runs, folder, model)))
+    told = replace(
+        told,
+        provenance=(*told.provenance, cost_facts(runs, folder, model)),
+        asked={row: f"prompting {prompting[row]}" for row in teachers if row in prompting},
+    )
     write_run(folder / "run.json", question.settings, bench, runs, told)
     report = folder / "report.html"
     shift = tuple(row for name, there in shifted.items() for row in shift_rows(name, there, records, account))
@@ -145,7 +152,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         structures=structure_rows(records, student=question.student),
     )
     write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
-    return Finished(folder, account, verdict, model, report, shift)
+    return Finished(folder, account, verdict, model, report, shift, prompting)
 
 
 def look(
@@ -210,19 +217,40 @@ def keep_best(folder: Path, runs: Sequence[ArmRun]) -> Path:
     return folder
 
 
-def write_scores(path: Path, scores: Mapping[str, Sequence[Record]]) -> None:
+def teacher_rows(arms: Sequence[Arm], asked: str | None) -> dict[str, str]:
+    """Return the teachers by which arms are measured, by their rows' names; first the one that the study asks about."""
+    names = dict.fromkeys([asked, *(ruling_teacher(arm, asked) for arm in arms)])
+    return {row_of(name, asked): name for name in names if name is not None}
+
+
+def promptings(bench: Bench, runs: Sequence[ArmRun], teachers: Mapping[str, str]) -> dict[str, str]:
+    """Return how the teacher of each arm was asked, by the arm's name; without those whose teacher has no prompting.
+
+    Args:
+        bench: What the runs shared.
+        runs: Every arm and seed.
+        teachers: From ``teacher_rows``.
+    """
+    taught_by = {run.arm.name: run.arm.teacher for run in runs} | dict(teachers)
+    found = {arm: bench.teachings[name].contract.prompting for arm, name in taught_by.items() if name is not None}
+    return {arm: prompting for arm, prompting in found.items() if prompting is not None}
+
+
+def write_scores(path: Path, scores: Mapping[str, Sequence[Record]], *, prompting: Mapping[str, str]) -> None:
     """Write one row per data set, arm, seed, unit, structure and metric.
 
     Args:
         path: Of the CSV file.
         scores: Name of the data set, ``OWN`` for the run's own test fields, to the scores on it.
+        prompting: Arm to how its teacher was asked. Of arms that are not among them nothing is said.
     """
-    columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty", "data"]
+    columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty", "data", "prompting"]
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(columns)
         for data, record in ((data, record) for data, records in scores.items() for record in records):
-            cells = ({"unit": SHARE, **record, "data": data}[column] for column in columns)
+            asked = prompting.get(record["arm"], "")
+            cells = ({"unit": SHARE, **record, "data": data, "prompting": asked}[column] for column in columns)
             writer.writerow([neutral_cell(cell) if isinstance(cell, str) else cell for cell in cells])
 
 

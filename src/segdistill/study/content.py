@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ DESCRIPTIONS = {
 """Arms in plain words, by role."""
 
 
+NOT_ASKED: Mapping[str, str] = MappingProxyType({})
+
 COMPARED = {MAIN: "Dice", "ap50": "AP@0.5"}
 """Metrics in which arms are compared, and how they are called. Each is a family of tests by itself."""
 
@@ -78,6 +81,8 @@ class Told:
     licences: tuple[Licence, ...]
     dropped: tuple[Dropped, ...]
     size: StudentFacts
+    asked: Mapping[str, str] = NOT_ASKED
+    """How each teacher was asked, in words, by the name of its row; without those that have no prompting."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,12 +147,12 @@ def make_content(
         reserve=verdict.reserve,
         verdict=verdict.sentences,
         headlines=headlines(account[student]),
-        ladders=ladders(account, told.regime, student),
+        ladders=ladders(account, told.regime, student, asked=told.asked),
         notes=told.notes,
         comparisons=comparison_rows(account, student),
         remarks=verdict.remarks,
         claims=claim_rows(account, student),
-        arms=tuple(arm_row(arm, runs, told.size) for arm in account.values()),
+        arms=tuple(arm_row(arm, runs, told.size, asked=told.asked) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,
         structures=looked.structures,
@@ -232,27 +237,36 @@ def comparison_row(metric: str, compared: Compared) -> ComparisonRow:
     )
 
 
-def ladders(account: Mapping[str, ArmAccount], regime: str, student: str = STUDENT) -> tuple[Ladder, ...]:
-    """Return the ladder of the regime that was asked for and, where it was run, that with all labels."""
+def ladders(
+    account: Mapping[str, ArmAccount], regime: str, student: str = STUDENT, *, asked: Mapping[str, str] = NOT_ASKED
+) -> tuple[Ladder, ...]:
+    """Return the ladder of the regime that was asked for and, where it was run, that with all labels.
+
+    Args:
+        account: By arm.
+        regime: In words.
+        student: Name of the arm that the verdict is on.
+        asked: How each teacher was asked, in words, by the name of its row. Of others nothing is said.
+    """
     own = account[student]
     roles = {"baseline", "rival", "control", "student"}
     few = [arm for arm in account.values() if arm.role in roles and arm.budget == own.budget]
     few += of_role(account, "targets alone")
     every = [arm for arm in account.values() if arm.role in {"all-labels", "all-labels student"}]
     teacher = of_role(account, "teacher")
-    made = [_ladder([*few, *teacher], regime, own)]
+    made = [_ladder([*few, *teacher], regime, own, asked)]
     if every:
         taught = next((arm for arm in every if arm.role == "all-labels student"), None)
-        made.append(_ladder([*every, *teacher], "all labels", taught))
+        made.append(_ladder([*every, *teacher], "all labels", taught, asked))
     return tuple(made)
 
 
-def _ladder(arms: Sequence[ArmAccount], title: str, taught: ArmAccount | None) -> Ladder:
+def _ladder(arms: Sequence[ArmAccount], title: str, taught: ArmAccount | None, asked: Mapping[str, str]) -> Ladder:
     names = [arm.name for arm in arms]
     gap = None if taught is None else taught.gap
     return Ladder(
         title=title,
-        rungs=tuple(_rung(arm) for arm in arms),
+        rungs=tuple(_rung(arm, asked) for arm in arms),
         baseline=taught.baseline if taught is not None and taught.baseline in names else None,
         student=taught.name if taught is not None and taught.name in names else None,
         teacher=TEACHER if TEACHER in names else None,
@@ -262,13 +276,15 @@ def _ladder(arms: Sequence[ArmAccount], title: str, taught: ArmAccount | None) -
     )
 
 
-def _rung(arm: ArmAccount) -> Rung:
+def _rung(arm: ArmAccount, asked: Mapping[str, str]) -> Rung:
     table = arm.tables[MAIN]
     summary = summarise(table)
     return Rung(
         name=arm.name,
         role=role_of(arm),
-        description=DESCRIPTIONS["oracle" if arm.labels.oracle and arm.role == "teacher" else arm.role],
+        description=_with_asked(
+            DESCRIPTIONS["oracle" if arm.labels.oracle and arm.role == "teacher" else arm.role], arm, asked
+        ),
         score=Spread(mean=summary.mean, sd=summary.sd),
         per_seed={}
         if arm.role == "teacher"
@@ -278,10 +294,23 @@ def _rung(arm: ArmAccount) -> Rung:
     )
 
 
-def arm_row(arm: ArmAccount, runs: Sequence[ArmRun], size: StudentFacts) -> ArmRow:
+def _with_asked(words: str, arm: ArmAccount, asked: Mapping[str, str]) -> str:
+    """Return words about an arm; of a teacher's with how it was asked."""
+    return f"{words}, {asked[arm.name]}" if arm.name in asked else words
+
+
+def arm_row(
+    arm: ArmAccount, runs: Sequence[ArmRun], size: StudentFacts, *, asked: Mapping[str, str] = NOT_ASKED
+) -> ArmRow:
     """Return an arm's row of the table; the teacher's has no size, which is not the student's.
 
     It has the usual scores; all others, lengths among them, are in scores.csv.
+
+    Args:
+        arm: The arm, or the teacher.
+        runs: Every arm and seed.
+        size: Of the student.
+        asked: How each teacher was asked, in words, by the name of its row. Of others nothing is said.
     """
     own = [run for run in runs if run.arm.name == arm.name]
     summaries = {metric: summarise(table) for metric, table in arm.tables.items() if metric in USUAL}
@@ -290,7 +319,7 @@ def arm_row(arm: ArmAccount, runs: Sequence[ArmRun], size: StudentFacts) -> ArmR
     return ArmRow(
         name=arm.name,
         role=role_of(arm),
-        setting=f"{arm.labels.training} labels",
+        setting=_with_asked(f"{arm.labels.training} labels", arm, asked),
         scores={metric: Spread(mean=summary.mean, sd=summary.sd) for metric, summary in summaries.items()},
         recovery=None if arm.recovery is None else arm.recovery.value,
         recovery_ends=None if arm.recovery is None else _ends(arm.recovery.interval),

@@ -140,7 +140,7 @@ def _teacher(settings: Pretrain, transfer: TransferSet, device: str) -> tuple[Te
         structures=transfer.prepared.dataset.structures,
         weights=settings.teacher_weights,
         device=device,
-        options=TeacherOptions(size=settings.teacher_size),
+        options=TeacherOptions(size=settings.teacher_size, precision=settings.teacher_precision or "float32"),
     )
     if settings.how == "features":
         if EMBEDDING not in teacher.contract.tokens:

@@ -17,6 +17,7 @@ from segdistill.data.sample import Sample
 from segdistill.data.tiling import padded, tiles
 from segdistill.errors import ConfigError
 from segdistill.settings import TeacherSpec
+from segdistill.study.asking import options_of
 from segdistill.study.fitted import FOLDS, SEED, divide
 from segdistill.study.preparation import Prepared
 from segdistill.targets.look import field_of
@@ -58,7 +59,7 @@ def fit_probes(
     Raises:
         ConfigError: The teacher is no SAM, or fewer than two groups of training images are labelled in full.
     """
-    base = load_sam(spec.teacher, channels=spec.channels, weights=spec.weights, device=device)
+    base = load_sam(spec.teacher, channels=spec.channels, weights=spec.weights, device=device, options=options_of(spec))
     structures = prepared.dataset.structures
     labelled = [sample for sample in prepared.labelled("train") if sample.known.all()]
     groups = prepared.groups

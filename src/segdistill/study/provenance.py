@@ -16,6 +16,7 @@ from segdistill.report import Dropped, Facts, Licence
 from segdistill.settings import Settings, Source
 from segdistill.settings.teacher import called
 from segdistill.study.arms import ArmRun, Bench
+from segdistill.study.asking import asked_facts, asked_words
 from segdistill.study.content import Told
 from segdistill.study.same_data import field_hashes
 from segdistill.study.surroundings import machine, versions
@@ -60,6 +61,7 @@ def tell(
                     part: f"{len(split[part])} images, {len(bench.prepared.labelled(part))} labelled" for part in split
                 },
             ),
+            *teacher_facts(bench),
             Facts(title="Protocol", values={name: str(value) for name, value in bench.protocol.resolved().items()}),
             Facts(title="Hashes of the images", values=data),
         ),
@@ -67,6 +69,12 @@ def tell(
         dropped=dropped(bench),
         size=size,
     )
+
+
+def teacher_facts(bench: Bench) -> tuple[Facts, ...]:
+    """Return which teachers were asked, and how; nothing where there are none."""
+    asked = {role: asked_words(teaching.contract) for role, teaching in bench.teachings.items()}
+    return (Facts(title="Teachers", values=asked),) if asked else ()
 
 
 def regime(bench: Bench, labels: int | None) -> str:
@@ -156,6 +164,7 @@ def write_run(path: Path, settings: Settings, bench: Bench, runs: Sequence[ArmRu
         "command": told.command,
         "settings": settings.resolved(),
         "facts": {facts.title: dict(facts.values) for facts in told.provenance},
+        "teachers": {role: dict(asked_facts(teaching.contract)) for role, teaching in bench.teachings.items()},
         "files": {} if private else file_names(bench),
         "split": {part: list(names) for part, names in bench.prepared.split.items()},
         "licences": {licence.subject: licence.licence for licence in told.licences},

@@ -23,10 +23,10 @@ from segdistill.study.study_job import StudyState
 
 COLUMNS = (
     *("student", "parameters", "arm", "role", "label budget", "labels used", "seeds", "fields"),
-    *("dice", "sd over seeds", "gain", "gain from", "gain to"),
+    *("dice", "sd over seeds", "gain", "gain from", "gain to", "prompting"),
 )
 """Of summary.csv; behind them "dice on NAME" for each other data set. The gain is over the baseline of the same budget,
-with its 95 % interval."""
+with its 95 % interval; prompting is that of the arm's teacher, empty where it has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +65,7 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
             writer.writerows(
                 [
                     *_row(student, size["parameters"], arm),
+                    done.prompting.get(arm.name, ""),
                     *(_dice_on(each.name, arm.name, done.shift) for each in state.elsewhere),
                 ]
                 for arm in done.account.values()

@@ -24,6 +24,7 @@ from segdistill.synthesis.drawing import numbers_of
 from segdistill.targets.look import field_of, look
 from segdistill.teachers.contract import Teacher
 from segdistill.teachers.load import load_teacher
+from segdistill.teachers.request import TeacherOptions
 from segdistill.training.entries import make_entry
 
 CERTAINTY = "certainty.jsonl"
@@ -47,6 +48,7 @@ def judging_teacher(settings: Synthesize, structures: Sequence[Structure], *, de
         structures=structures,
         weights=settings.teacher_weights,
         device=device,
+        options=TeacherOptions(size=settings.teacher_size, precision=settings.teacher_precision or "float32"),
     )
     if teacher.contract.needs or not teacher.contract.outputs:
         raise ConfigError(

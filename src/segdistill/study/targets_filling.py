@@ -13,6 +13,7 @@ from segdistill.errors import ConfigError
 from segdistill.settings import Targets
 from segdistill.settings.tokens import TokenViews
 from segdistill.study.adapting import known_to
+from segdistill.study.asking import options_of
 from segdistill.study.fitted import is_fitted
 from segdistill.study.preparation import read_field, read_privately
 from segdistill.study.probing import PROMPTING
@@ -65,6 +66,7 @@ def filling_of(
         prompting=settings.prompting,
         weights=settings.teacher_weights,
         device=str(select_device(settings.device, notice=notice, index=layout(os.environ).local_rank)),
+        options=options_of(settings.first_teacher),
     )
     if settings.tokens:
         teacher = features_alone(teacher)

@@ -13,6 +13,7 @@ from segdistill.data.sample import Sample
 from segdistill.errors import ConfigError
 from segdistill.settings import Adaptation, Protocol, TeacherSpec
 from segdistill.study.adapting import Task, file_hashes, fit_folds, known_in
+from segdistill.study.asking import options_of
 from segdistill.study.fitted import Fitting, fit_teachers, is_fitted
 from segdistill.study.preparation import Prepared
 from segdistill.study.probing import PROMPTING, fit_probes
@@ -241,6 +242,7 @@ def _teachers(asked: Asked, prepared: Prepared) -> tuple[list[Teacher], Mapping[
         prompting=spec.prompting,
         weights=spec.weights,
         device=device,
+        options=options_of(spec),
     )
     return [teacher], None, known
 
@@ -264,7 +266,13 @@ def _adapted(
     folds, fitted_on = fit_folds(task, prepared, folder=asked.run / "teachers" / asked.name)
     loaded: list[Teacher] = [
         Renamed(
-            load_teacher(f"adapter:{fold.folder}", channels=spec.channels, weights=spec.weights, device=asked.device),
+            load_teacher(
+                f"adapter:{fold.folder}",
+                channels=spec.channels,
+                weights=spec.weights,
+                device=asked.device,
+                options=options_of(spec),
+            ),
             spec.teacher,
         )
         for fold in folds

@@ -74,7 +74,7 @@ _KINDS = (
     ),
     KnownTeacher(
         name="sam:PATH",
-        what="any SAM on disk, tuned or not: .safetensors, .pth, or a folder in the hub's layout",
+        what="any SAM on disk, tuned or not: .safetensors, .pth, or a folder in the hub's layout; also sam:OWNER/NAME",
         channels="its card's, or as sam-vit-b",
         size=None,
         licence="its card's",

@@ -35,6 +35,9 @@ from segdistill.teachers.sam_weights import (
     build_sam,
     config_beside,
     find_weights,
+    from_hub,
+    hub_name,
+    not_in_hub,
     read_state,
     weights_file,
     weights_hash,
@@ -64,22 +67,30 @@ def build_published(request: Request) -> Teacher:
 
 
 def build_local(request: Request) -> Teacher:
-    """Return the SAM at ``sam:PATH``: a file, or a folder in the hub's layout.
+    """Return the SAM at ``sam:PATH``: a file, a folder in the hub's layout, or what the hub's cache has of OWNER/NAME.
 
     A file that carries a card is a tuned SAM and is asked without prompts.
     """
-    missing = (
-        f"Teacher {request.name!r}: there is no file of SAM weights at {request.path}, nor a folder with"
-        " model.safetensors. Name a safetensors file, an original .pth, or a folder in the hub's layout."
-    )
     if request.weights is not None:
         raise ConfigError(f"Teacher {request.name!r} names its weights itself. Leave out --teacher-weights.")
-    path = weights_file(request.path, missing=missing)
+    path = _local_file(request)
     card = _card(path)
     if card is not None:
         return _from_card(request, path, card)
     state = read_state(path)
     return _from_weights(request, path, config_beside(path, state), state, licence="unknown")
+
+
+def _local_file(request: Request) -> Path:
+    repository = hub_name(request.path)
+    if repository is not None:
+        missing = f"Teacher {request.name!r}: {not_in_hub(repository)}. Nothing is downloaded without being asked for."
+        return from_hub(repository, download=request.options.download, missing=missing)
+    missing = (
+        f"Teacher {request.name!r}: there is no file of SAM weights at {request.path}, nor a folder with"
+        " model.safetensors. Name a safetensors file, an original .pth, or a folder in the hub's layout."
+    )
+    return weights_file(request.path, missing=missing)
 
 
 def build_embedded(request: Request) -> Teacher:

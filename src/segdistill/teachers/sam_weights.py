@@ -2,11 +2,15 @@
 
 import json
 import pickle
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -27,25 +31,88 @@ def find_weights(name: str, weights: Path | None, *, download: bool) -> Path:
 
     Args:
         name: One of ``PUBLISHED``.
-        weights: A file, or a folder in the hub's layout. None looks into the hub's local cache.
+        weights: A file, a folder in the hub's layout, or where neither is there a repository of the hub as
+            OWNER/NAME, looked for in its local cache. None looks there for the teacher's own repository.
         download: Whether the hub may be asked if the cache has nothing.
 
     Raises:
-        EnvironmentFault: The weights are not here; the message says how to get them.
+        EnvironmentFault: The weights are not here; the message says where they were looked for and how to get them.
     """
-    if weights is not None:
-        return weights_file(weights, missing=_how_to_get(name, weights), others=(PUBLISHED[name].original,))
     source = PUBLISHED[name]
+    if weights is None:
+        return from_hub(source.hub, wanted=(source.file,), download=download, missing=_how_to_get(name, None))
+    repository = hub_name(weights)
+    if repository is None:
+        return weights_file(weights, missing=_how_to_get(name, weights), others=(source.original,))
+    return from_hub(repository, download=download, missing=_how_to_get(name, weights))
+
+
+def hub_name(path: Path) -> str | None:
+    """Return the repository of the Hugging Face hub that a path stands for: OWNER/NAME, where no such path exists.
+
+    >>> hub_name(Path("facebook/sam-vit-base")), hub_name(Path("weights.pth")), hub_name(Path("../weights"))
+    ('facebook/sam-vit-base', None, None)
+    """
+    name = path.as_posix()
+    if path.exists() or not re.fullmatch(r"[^/]+/[^/]+", name):
+        return None
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return None
+    return name
+
+
+def not_in_hub(repository: str) -> str:
+    """Return where a repository was looked for in vain, and how to get it, to go on a sentence.
+
+    Args:
+        repository: From ``hub_name``.
+    """
+    return (
+        f"there is no file or folder {repository}, and {_cache()} has neither {' nor '.join(_FILES)} of a repository of"
+        f" that name. Correct the path; or, for the repository, run `hf download {repository} {_FILES[0]} config.json`"
+        f" ({_FILES[1]} where it has no {_FILES[0]})"
+    )
+
+
+def _cache() -> str:
+    return f"the local cache of the Hugging Face hub ({constants.HF_HUB_CACHE})"
+
+
+def from_hub(repository: str, *, wanted: Sequence[str] = _FILES, download: bool, missing: str) -> Path:
+    """Return a repository's file of weights in the hub's local cache.
+
+    Args:
+        repository: As OWNER/NAME.
+        wanted: Names that the file may have, the first that the repository has is downloaded. At least one.
+        download: Whether the hub may be asked if the cache has nothing.
+        missing: What to tell the user if there is none.
+
+    Raises:
+        EnvironmentFault: There is none, or its download failed.
+    """
     for file in _FILES:
-        cached = try_to_load_from_cache(source.hub, file)
+        cached = try_to_load_from_cache(repository, file)
         if isinstance(cached, str):
             return Path(cached)
     if not download:
-        raise EnvironmentFault(_how_to_get(name, None))
+        raise EnvironmentFault(missing)
     try:
-        return Path(hf_hub_download(source.hub, source.file))
+        return _downloaded(repository, wanted)
     except OSError as error:  # no network, offline mode, no such repository: all are OSErrors there
-        raise EnvironmentFault(f"{_how_to_get(name, None)} The download failed: {error}") from error
+        raise EnvironmentFault(f"{missing} The download failed: {error}") from error
+
+
+def _downloaded(repository: str, files: Sequence[str]) -> Path:
+    """Return the first of these files that a repository has; its config.json comes to lie beside it."""
+    with suppress(RemoteEntryNotFoundError):
+        hf_hub_download(repository, "config.json")
+    *others, last = files
+    for file in others:
+        with suppress(RemoteEntryNotFoundError):
+            return Path(hf_hub_download(repository, file))
+    return Path(hf_hub_download(repository, last))
 
 
 def weights_file(path: Path, *, missing: str, others: tuple[str, ...] = ()) -> Path:
@@ -70,9 +137,13 @@ def weights_file(path: Path, *, missing: str, others: tuple[str, ...] = ()) -> P
 def _how_to_get(name: str, wanted: Path | None) -> str:
     source = PUBLISHED[name]
     sha256 = f" (SHA-256 {source.original_sha256})" if source.original_sha256 else ""
-    target = wanted or Path("weights") / name
+    repository = None if wanted is None else hub_name(wanted)
+    target = wanted if wanted is not None and repository is None else Path("weights") / name
     folder = target.parent if target.suffix else target
-    where = f"{wanted} holds none" if wanted else "none are in the local cache of the Hugging Face hub"
+    if wanted is None:
+        where = f"none are in {_cache()}"
+    else:
+        where = f"{wanted} holds none" if repository is None else not_in_hub(repository)
     return (
         f"Teacher {name!r} needs its weights, about {source.megabytes} MB, and {where}."
         f" Run `{fetch_command(name)}`; or get https://huggingface.co/{source.hub}: run"

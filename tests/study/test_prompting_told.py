@@ -1,0 +1,85 @@
+"""How a teacher was asked stands in everything that a run leaves; of one that has no prompting nothing is said."""
+
+import csv
+import json
+
+import pytest
+from study_usual import job, plan
+
+from segdistill.study.main_job import distill
+from segdistill.study.study_account import conclude_study
+from segdistill.study.study_job import study
+
+
+@pytest.fixture(scope="module")
+def asked(tissue, tmp_path_factory):
+    """A run whose settings leave it to the teacher how it is asked: this one was tuned to answer without a prompt."""
+    settings = job(tissue, tmp_path_factory.mktemp("asked") / "run")
+    assert settings.prompting is None
+    return distill(settings).folder
+
+
+@pytest.fixture(scope="module")
+def unasked(tissue, tmp_path_factory):
+    """A run whose teacher gives maps by itself."""
+    return distill(job(tissue, tmp_path_factory.mktemp("unasked") / "run", teacher="blurred:2")).folder
+
+
+def content(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def rows_of(path):
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def test_the_record_says_it_though_the_settings_do_not(asked):
+    record = content(asked / "run.json")
+    assert record["settings"]["prompting"] is None
+    assert record["teachers"] == {"teacher": {"name": "sam-tiny-tissue", "prompting": "tuned", "size": 160}}
+    assert record["facts"]["Teachers"] == {"teacher": "sam-tiny-tissue, prompting tuned, size 160 px"}
+
+
+def test_the_report_says_it_in_provenance_and_where_the_teacher_is_scored(asked):
+    page = (asked / "report.html").read_text(encoding="utf-8")
+    assert "sam-tiny-tissue, prompting tuned, size 160 px" in page[page.index('id="provenance"') :]
+    arms = page[page.index('id="arms"') : page.index('id="curves"')]
+    assert "0 labels, prompting tuned" in arms
+    assert "the network that sees every channel, prompting tuned" in page[: page.index('id="arms"')]
+
+
+def test_the_model_says_it_to_programs_and_to_people(asked):
+    assert content(asked / "model" / "model.json")["provenance"]["prompting"] == "tuned"
+    page = (asked / "model" / "README.md").read_text(encoding="utf-8")
+    assert "| teacher | `sam-tiny-tissue`, prompting `tuned` |" in page
+    assert "prompting" not in content(asked / "arms/baseline/0/model/model.json")["provenance"]
+
+
+def test_scores_say_it_of_the_teacher_and_of_who_learnt_from_it(asked):
+    told = {row["arm"]: row["prompting"] for row in rows_of(asked / "scores.csv")}
+    assert told == {"teacher": "tuned", "student": "tuned", "baseline": ""}
+
+
+def test_of_a_teacher_without_a_prompting_nothing_is_said(unasked):
+    record = content(unasked / "run.json")
+    assert record["teachers"] == {"teacher": {"name": "blurred:2"}}
+    assert record["facts"]["Teachers"] == {"teacher": "blurred:2"}
+    assert "prompting" not in content(unasked / "model" / "model.json")["provenance"]
+    page = (unasked / "model" / "README.md").read_text(encoding="utf-8")
+    assert "| teacher | `blurred:2` |" in page
+    assert {row["prompting"] for row in rows_of(unasked / "scores.csv")} == {""}
+    report = (unasked / "report.html").read_text(encoding="utf-8")
+    assert "prompting tuned" not in report
+    assert "prompting None" not in report
+
+
+def test_the_table_of_a_study_says_it_of_each_arm(tissue, tmp_path):
+    teachers = {
+        "tuned": {"teacher": "sam-tiny-tissue", "channels": ("nucleus", "membrane")},
+        "boxes": {"teacher": "sam-tiny-tissue", "channels": ("nucleus", "membrane"), "prompting": "boxes"},
+    }
+    arms = ({"name": "baseline"}, {"name": "a", "teacher": "tuned"}, {"name": "b", "teacher": "boxes"})
+    settings = plan(tissue, tmp_path / "s", teachers=teachers, arms=arms, labels=(2,))
+    rows = rows_of(conclude_study(settings, study(settings)).summary)
+    found = {row["arm"]: row["prompting"] for row in rows}
+    assert found == {"baseline-2": "", "a-2": "tuned", "b-2": "boxes", "teacher": "tuned"}
