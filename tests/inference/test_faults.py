@@ -152,5 +152,6 @@ def test_progress_of_a_large_image_is_told(saved, tmp_path, monkeypatch):
         load_model(saved / "model"), [saved / "images" / "0.tif"], tmp_path / "out", options=options, notice=told.append
     )
     assert len(told) > 4
-    assert "% of its pixels" in told[0]
+    assert told[0].startswith("Halo 32 px, ")
+    assert "% of its pixels" in told[1]
     assert told[-2] == "[1/1] 0: 100% of its pixels, 0:00 left"

@@ -172,6 +172,16 @@ def test_a_halo_that_leaves_nothing_is_refused_before_anything_is_made(tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+def test_the_first_line_says_which_halo_is_used_and_what_it_costs(tmp_path, bright, discs, tif):
+    tif(tmp_path / "a.tif", discs(50, 71, PLACES))
+    model = bright("channel0", halo={"exact": None, "fast": 8, "agreement": 0.9876, "tile": 256})
+    told = []
+    predict_files(model, [tmp_path / "a.tif"], tmp_path / "out", options=CPU, notice=told.append)
+    assert told[0].startswith("Halo 8 px, the fast one; exact: none")
+    assert "Dice 0.9876 with those of uncut images (validation images, windows of 256 px)" in told[0]
+    assert sum(line.startswith("Halo") for line in told) == 1
+
+
 def test_one_array_in_memory(bright, discs):
     image = discs(50, 71, PLACES)
     model = bright("nucleus")

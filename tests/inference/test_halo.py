@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from segdistill.data.image import Image
-from segdistill.inference.halo import USUAL, measure_fast_halo, measure_reach
+from segdistill.inference.halo import USUAL, measure_fast_halo, measure_halo, measure_reach
 from segdistill.inference.windows import View
 from segdistill.networks import build_student
 
@@ -78,3 +78,47 @@ def test_where_nothing_is_larger_than_a_window_the_usual_halo_is_taken():
     network = nn.Conv2d(1, 1, 1)
     assert measure_fast_halo(network, [view(np.ones((60, 80)))], outputs=1, tile=128) == (USUAL, None)
     assert measure_fast_halo(network, [], outputs=1) == (USUAL, None)
+
+
+class AboveMean(nn.Module):
+    """Takes for foreground what is brighter than the mean of all that it is shown, as squeeze-excite might."""
+
+    def forward(self, image):
+        return image - image.mean(dim=(2, 3), keepdim=True)
+
+
+def ramp(length):
+    return np.broadcast_to(np.arange(length) / length, (32, length))
+
+
+def test_where_images_fit_into_a_window_the_usual_halo_is_measured_in_smaller_ones():
+    # Uncut, columns 128 to 255 are above the mean. Windows of 160 px, the smallest around a border of 64 px, begin at
+    # 0, 32, 64 and 96; of them 80 to 95, 112 to 127, 144 to 159 and 176 to 255 are: 128 columns, 96 of them the same.
+    found = measure_halo(AboveMean(), [view(ramp(256))], outputs=1, exact=None)
+    assert found == {"exact": None, "fast": USUAL, "agreement": 2 * 96 / (128 + 128), "tile": 160}
+
+
+def test_a_network_that_the_usual_halo_covers_agrees_in_smaller_windows():
+    network = nn.Conv2d(1, 1, 41, padding=20)
+    nn.init.constant_(network.weight, 1.0)
+    nn.init.constant_(network.bias, -0.5 * 41**2)
+    array = np.random.default_rng(0).uniform(0, 1, (96, 448))
+    found = measure_halo(network, [view(array[:, :100]), view(array)], outputs=1, exact=20)
+    assert found == {"exact": 20, "fast": USUAL, "agreement": 1.0, "tile": 224}  # half of the largest
+
+
+@pytest.mark.parametrize(("length", "tile"), [(160, None), (161, 160)])
+def test_what_is_too_small_to_be_cut_is_not_measured(length, tile):
+    found = measure_halo(nn.Conv2d(1, 1, 1), [view(ramp(length))], outputs=1, exact=0)
+    assert (found["fast"], found["tile"]) == (USUAL, tile)
+    assert (found["agreement"] is None) == (tile is None)
+
+
+def test_larger_images_are_measured_in_windows_of_the_usual_size():
+    found = measure_halo(nn.Conv2d(1, 1, 1), [view(ramp(600))], outputs=1, exact=0)
+    assert found == {"exact": 0, "fast": 16, "agreement": 1.0, "tile": 512}
+
+
+def test_without_validation_images_nothing_is_measured():
+    found = measure_halo(AboveMean(), [], outputs=1, exact=None)
+    assert found == {"exact": None, "fast": USUAL, "agreement": None, "tile": None}

@@ -61,6 +61,7 @@ def test_a_rule_is_written_out_in_full():
         ({"thresholds": {"cell": {"foreground": 1.5, "seed": 0.5, "minimum_size": 0}}}, "less than 1"),
         ({"thresholds": {"cell": {"foreground": 0.5, "seed": 0.5}}}, "Field required"),
         ({"halo": {"exact": -1, "fast": 4}}, "greater than or equal to 0"),
+        ({"halo": {"exact": 1, "fast": 4, "agreement": 1.1, "tile": 64}}, "less than or equal to 1"),
     ],
 )
 def test_a_card_that_cannot_be_right_is_refused(changes, message):

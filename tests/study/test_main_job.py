@@ -87,6 +87,19 @@ def test_labels_are_counted_once_in_the_card(finished):
     assert card["labels_used"] == 6
 
 
+def test_the_record_and_the_report_say_what_the_fast_halo_costs(finished):
+    halo = json.loads((finished.model / "model.json").read_text())["halo"]
+    assert halo["fast"] >= halo["exact"] > 0
+    assert (halo["agreement"], halo["tile"]) == (None, None)  # fields of 64 px cannot be cut with a border of 64 px
+    facts = json.loads((finished.folder / "run.json").read_text())["facts"]["Windows of the student"]
+    assert facts == {
+        "halo in use": "64 px, the fast one",
+        "exact halo": f"{halo['exact']} px",
+        "masks with the fast one": "those of uncut images, for it covers the exact one",
+    }
+    assert "for it covers the exact one" in (finished.folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_run_again_does_nothing_again(tissue, finished):
     before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("newest.ckpt")}
     again = distill(settings_of(tissue, finished.folder))

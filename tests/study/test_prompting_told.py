@@ -82,4 +82,4 @@ def test_the_table_of_a_study_says_it_of_each_arm(tissue, tmp_path):
     settings = plan(tissue, tmp_path / "s", teachers=teachers, arms=arms, labels=(2,))
     rows = rows_of(conclude_study(settings, study(settings)).summary)
     found = {row["arm"]: row["prompting"] for row in rows}
-    assert found == {"baseline-2": "", "a-2": "tuned", "b-2": "boxes", "teacher": "tuned"}
+    assert found == {"baseline-2": "", "a-2": "tuned", "b-2": "boxes", "teacher": "tuned", "teacher boxes": "boxes"}

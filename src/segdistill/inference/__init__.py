@@ -10,6 +10,7 @@ _WHERE = {
     "View": "windows",
     "load_model": "eager",
     "measure_fast_halo": "halo",
+    "measure_halo": "halo",
     "measure_reach": "halo",
     "predict": "api",
     "predict_files": "folder",

@@ -1,6 +1,6 @@
 """How far a student sees, and how much border a window needs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from torch import nn
 from segdistill.data.image import Image
 from segdistill.evaluation.overlap import dice
 from segdistill.inference.maps import predict_maps, stride_of
-from segdistill.inference.windows import View
+from segdistill.inference.windows import View, window_sides
+from segdistill.networks.card import Halo
 
 CANDIDATES = (16, 32, 48, 64, 96, 128)
 """Halos among which the fast one is sought, pixels."""
@@ -17,8 +18,14 @@ CANDIDATES = (16, 32, 48, 64, 96, 128)
 USUAL = 64
 """The fast halo where nothing could be measured, pixels."""
 
+WINDOW = 512
+"""Side of the windows in which it is sought: what `predict` takes, pixels."""
+
 _LARGEST = 1024
 """Of larger validation images the middle is looked at, pixels."""
+
+_MOST = 2
+"""So many of the validation images are looked at."""
 
 
 @torch.inference_mode()
@@ -63,9 +70,9 @@ def measure_fast_halo(
     views: Sequence[View],
     *,
     outputs: int,
-    tile: int = 512,
+    tile: int = WINDOW,
     agreement: float = 0.999,
-    most: int = 2,
+    most: int = _MOST,
 ) -> tuple[int, float | None]:
     """Return the smallest halo at which windowed masks agree with those of the uncut images.
 
@@ -81,21 +88,64 @@ def measure_fast_halo(
         The halo in pixels and the agreement measured at it (the worst map's); the largest
         candidate where none agrees enough; the usual halo and None where no image is larger than a window.
     """
-    larger = [_middle(view) for view in views if max(view.shape) > tile][:most]
-    if not larger:
+    comparison = _comparison(network, views, outputs=outputs, tile=tile, most=most)
+    if comparison is None:
         return USUAL, None
+    halo, measured = USUAL, 0.0
+    for halo in (halo for halo in CANDIDATES if 4 * halo <= tile):
+        measured = comparison(halo)
+        if measured >= agreement:
+            break
+    return halo, measured
+
+
+def measure_halo(network: nn.Module, views: Sequence[View], *, outputs: int, exact: int | None) -> Halo:
+    """Return what a model's card says of its halos.
+
+    The fast one is sought in windows of the usual size. Where no image is larger than those it is the usual one, and
+    what it costs is measured in smaller windows: half as wide as the largest image, or wider where so much would be
+    border. A network that pools over what it is shown differs more in those than in windows of the usual size.
+
+    Args:
+        network: In evaluation mode, on the CPU.
+        views: Validation images.
+        outputs: Number of the network's maps.
+        exact: From ``measure_reach``, pixels.
+    """
+    tile: int | None = WINDOW
+    fast, agreement = measure_fast_halo(network, views, outputs=outputs, tile=WINDOW)
+    if agreement is None:
+        tile = _cutting(views, halo=fast, stride=stride_of(network))
+    if agreement is None and tile is not None:
+        comparison = _comparison(network, views, outputs=outputs, tile=tile)
+        agreement = None if comparison is None else comparison(fast)
+    return {"exact": exact, "fast": fast, "agreement": agreement, "tile": tile}
+
+
+def _comparison(
+    network: nn.Module, views: Sequence[View], *, outputs: int, tile: int, most: int = _MOST
+) -> Callable[[int], float] | None:
+    """Return what tells, of a halo, the agreement of windowed masks with uncut ones; None where nothing is cut."""
+    larger = [_middle(view) for view in views if max(view.shape) > tile][:most]
 
     def masks(view: View, *, side: int, halo: int) -> np.ndarray:
         return predict_maps(network, view, outputs=outputs, tile=side, halo=halo) > 0.5
 
     whole = [masks(view, side=max(view.shape), halo=0) for view in larger]
-    halo, measured = USUAL, 0.0
-    for halo in (halo for halo in CANDIDATES if 4 * halo <= tile):
+
+    def agreement(halo: int) -> float:
         pairs = [(masks(view, side=tile, halo=halo), uncut) for view, uncut in zip(larger, whole, strict=True)]
-        measured = min(float(np.mean([dice(cut[k], uncut[k]) for cut, uncut in pairs])) for k in range(outputs))
-        if measured >= agreement:
-            break
-    return halo, measured
+        return min(float(np.mean([dice(cut[k], uncut[k]) for cut, uncut in pairs])) for k in range(outputs))
+
+    return agreement if larger else None
+
+
+def _cutting(views: Sequence[View], *, halo: int, stride: int) -> int | None:
+    """Return the side of windows into which the largest image is cut, pixels; None where it is too small for that."""
+    longest = max((max(view.shape) for view in views), default=0)
+    _, border = window_sides(side=8 * max(halo, stride), halo=halo, stride=stride)
+    side = max(2 * border + stride, longest // 2 // stride * stride)
+    return side if side < longest else None
 
 
 def _middle(view: View) -> View:

@@ -65,6 +65,13 @@ class Halo(TypedDict):
     fast: NonNegativeInt
     """The fewest with which masks hardly change."""
 
+    agreement: NotRequired[Annotated[float, Field(ge=0, le=1)] | None]
+    """Dice between masks of windows with the fast halo and of uncut validation images, of the worst map; None: none was
+    large enough to be cut. Cards of earlier versions do not name it."""
+
+    tile: NotRequired[PositiveInt | None]
+    """Side of the windows in which that was measured, pixels; None: it was not."""
+
 
 class Familiar(TypedDict):
     """How training images appeared to the model, to tell images that are unlike them; ``inference.familiarity``."""

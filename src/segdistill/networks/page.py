@@ -1,6 +1,7 @@
 """A model's page for people: README.md beside its weights."""
 
 from segdistill.networks.card import CARD_FILE, PROMPTING, WEIGHTS_FILE, ModelCard
+from segdistill.networks.halo_words import difference_in_words, exact_in_words
 
 PAGE_FILE = "README.md"
 
@@ -13,14 +14,14 @@ def page(card: ModelCard, *, parameters: int) -> str:
         parameters: Number of the network's weights.
     """
     size = "not known" if card.pixel_size is None else f"{card.pixel_size:g} µm"
-    exact = "none: the network sees without bound" if card.halo["exact"] is None else f"{card.halo['exact']} px"
     rows = [
         ("architecture", f"{_code(card.architecture)}, {parameters:,} parameters"),
         ("channels, in order", ", ".join(_code(name) for name in card.channels)),
         ("normalisation", _code(", ".join(f"{key} {value}" for key, value in card.normalisation.items()))),
         ("pixel size", size),
         ("trained on crops of", f"{card.crop} × {card.crop} px"),
-        ("context of a tile", f"exact {exact}; fast {card.halo['fast']} px"),
+        ("context of a tile", f"exact {exact_in_words(card)}; fast {card.halo['fast']} px"),
+        ("masks with the fast one", difference_in_words(card)),
         ("teacher", _teacher(card)),
         ("labelled images used anywhere", str(card.labels_used)),
         ("licences", ", ".join(_code(name) for name in card.licences) or "none recorded"),

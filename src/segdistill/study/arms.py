@@ -24,7 +24,7 @@ from segdistill.evaluation.summary import Record
 from segdistill.files import write_json
 from segdistill.inference.familiarity import FEWEST, chosen_of, familiar_of
 from segdistill.inference.features import appearance_of
-from segdistill.inference.halo import measure_fast_halo, measure_reach
+from segdistill.inference.halo import measure_halo, measure_reach
 from segdistill.inference.instances import segment
 from segdistill.networks.build import build_student
 from segdistill.networks.card import PROMPTING, Familiar, ModelCard
@@ -291,8 +291,7 @@ def make_card(
     teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
     sizes = {bench.prepared.samples[name].image.pixel_size for name in bench.prepared.split["train"]}
     views = [entry_view(view_in_use(bench, arm, name)) for name in bench.prepared.split["validation"]]
-    channels = channels_in_use(bench, arm)
-    fast, agreement = measure_fast_halo(fitted.network, views, outputs=len(output_names(bench.structures)), tile=512)
+    channels, outputs = channels_in_use(bench, arm), len(output_names(bench.structures))
     return ModelCard(
         architecture=bench.student,
         channels=channels,
@@ -304,20 +303,16 @@ def make_card(
         teacher=None if teaching is None else teaching.contract.name,
         licences=licences_of(bench, teaching),
         labels_used=labels.total or labels.training + labels.validation,
-        provenance={
-            "arm": arm.name,
-            "seed": seed,
-            "agreement_at_fast_halo": agreement,
-            **asked_as(teaching),
-            **began_with(bench),
-        },
+        provenance={"arm": arm.name, "seed": seed, **asked_as(teaching), **began_with(bench)},
         notes=(
             *card_notes(labels, teaching),
             *(() if bench.encoder is None else bench.encoder.notes(bench.student)),
             *inversion_note(bench.prepared, trained_on),
         ),
         familiar=familiar_with(bench, arm, fitted, trained_on),
-        halo={"exact": reach_of(bench.student, len(channels), len(output_names(bench.structures))), "fast": fast},
+        halo=measure_halo(
+            fitted.network, views, outputs=outputs, exact=reach_of(bench.student, len(channels), outputs)
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """What the report of a study is handed: numbers, words and pictures from the account."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -81,7 +81,7 @@ class Told:
     licences: tuple[Licence, ...]
     dropped: tuple[Dropped, ...]
     size: StudentFacts
-    asked: Mapping[str, str] = NOT_ASKED
+    asked: Mapping[str, str] = field(default_factory=dict)
     """How each teacher was asked, in words, by the name of its row; without those that have no prompting."""
 
 

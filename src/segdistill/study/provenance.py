@@ -11,7 +11,9 @@ from typing import Any
 from segdistill.data.case import image_files
 from segdistill.data.readers.planes import file_of
 from segdistill.files import sha256_array, write_json
+from segdistill.networks.card import read_card
 from segdistill.networks.describe import StudentFacts
+from segdistill.networks.halo_words import difference_in_words, exact_in_words
 from segdistill.report import Dropped, Facts, Licence
 from segdistill.settings import Settings, Source
 from segdistill.settings.teacher import called
@@ -75,6 +77,21 @@ def teacher_facts(bench: Bench) -> tuple[Facts, ...]:
     """Return which teachers were asked, and how; nothing where there are none."""
     asked = {role: asked_words(teaching.contract) for role, teaching in bench.teachings.items()}
     return (Facts(title="Teachers", values=asked),) if asked else ()
+
+
+def window_facts(model: Path) -> Facts:
+    """Return what a student's masks owe to the windows in which large images are predicted.
+
+    Args:
+        model: Folder of the student that was kept.
+    """
+    card = read_card(model)
+    values = {
+        "halo in use": f"{card.halo['fast']} px, the fast one",
+        "exact halo": exact_in_words(card),
+        "masks with the fast one": difference_in_words(card),
+    }
+    return Facts(title="Windows of the student", values=values)
 
 
 def regime(bench: Bench, labels: int | None) -> str:

@@ -1,0 +1,53 @@
+"""What a model's halos are and what the fast one costs, in words for people."""
+
+from segdistill.networks.card import ModelCard
+
+EARLIER = "agreement_at_fast_halo"
+"""Where in their provenance cards of earlier versions have the agreement."""
+
+EARLIER_TILE = 512
+"""Side of the windows in which that was measured, pixels."""
+
+
+def halo_in_words(card: ModelCard, *, used: int) -> str:
+    """Return in one line which halo is used, whether there is an exact one, and what the fast one costs.
+
+    Args:
+        card: The model's.
+        used: Border of a window that is computed and not kept, pixels.
+    """
+    fast = card.halo["fast"]
+    named = "the fast one" if used == fast else f"as asked; fast: {fast} px"
+    return (
+        f"Halo {used} px, {named}; exact: {exact_in_words(card)}. Masks with the fast one: {difference_in_words(card)}."
+    )
+
+
+def exact_in_words(card: ModelCard) -> str:
+    """Return the exact halo, or that there is none."""
+    exact = card.halo["exact"]
+    return "none: the network sees without bound" if exact is None else f"{exact} px"
+
+
+def difference_in_words(card: ModelCard) -> str:
+    """Return how masks of windows with the fast halo differ from those of uncut images."""
+    measured, exact = agreement_of(card), card.halo["exact"]
+    if measured is not None:
+        agreement, tile = measured
+        return f"Dice {agreement:.4f} with those of uncut images (validation images, windows of {tile} px)"
+    if exact is not None and exact <= card.halo["fast"]:
+        return "those of uncut images, for it covers the exact one"
+    why = ": no validation image was large enough to be cut" if "agreement" in card.halo else ""
+    return f"not compared with those of uncut images{why}"
+
+
+def agreement_of(card: ModelCard) -> tuple[float, int] | None:
+    """Return the Dice between masks with the fast halo and of uncut images, and the side of the windows, pixels.
+
+    None: it was not measured.
+    """
+    agreement, tile = card.halo.get("agreement"), card.halo.get("tile")
+    if agreement is not None and tile is not None:
+        return agreement, tile
+    earlier = card.provenance.get(EARLIER)
+    return None if earlier is None else (float(earlier), EARLIER_TILE)
