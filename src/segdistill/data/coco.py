@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Never
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -264,7 +264,7 @@ def runs_of(text: str) -> list[int]:
     return runs
 
 
-def _refuse(path: Path, name: str, what: str) -> Never:
+def _refuse(path: Path, name: str, what: str) -> NoReturn:
     raise DataError(
         f"{path}: {name} {what}. Labels are areas, one for each object: take it out of the file, or mark what counts"
         " for nothing in a mask in ignore/."

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float64
@@ -76,7 +76,7 @@ def _refuse_ignored(path: Path, name: str, classification: Any) -> None:
         _refuse(path, name, f"has the class {kind}, which marks pixels that count for nothing")
 
 
-def _refuse(path: Path, name: str, what: str) -> Never:
+def _refuse(path: Path, name: str, what: str) -> NoReturn:
     raise DataError(
         f"{path}: {name} {what}. Labels are polygons, one for each object: take it out of the export"
         " (regions that count for nothing go to ignore/, in a file of their own)."

@@ -8,7 +8,7 @@ belongs to the last. Rings of one part count by the even-odd rule, so that a rin
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Never
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
@@ -164,7 +164,7 @@ def _refuse_other_size(path: Path, shape: tuple[int, int]) -> None:
         )
 
 
-def _refuse_nothing(path: Path, outline: Outline | Stamp, shape: tuple[int, int]) -> Never:
+def _refuse_nothing(path: Path, outline: Outline | Stamp, shape: tuple[int, int]) -> NoReturn:
     if isinstance(outline, Stamp):
         raise DataError(f"{path}: {outline.name} covers no pixel: its mask is empty. Remove it or draw it again.")
     corners = np.concatenate([ring for part in outline.parts for ring in part])
@@ -176,7 +176,7 @@ def _refuse_nothing(path: Path, outline: Outline | Stamp, shape: tuple[int, int]
     )
 
 
-def _refuse_nested(path: Path, inner: Outline | Stamp, outer: Outline | Stamp) -> Never:
+def _refuse_nested(path: Path, inner: Outline | Stamp, outer: Outline | Stamp) -> NoReturn:
     raise DataError(
         f"{path}: {inner.name} lies within others such as {outer.name}, so it is unclear which of them is the object."
         " Export one kind of objects only (say, the cells without the region they were found in), or one file each."

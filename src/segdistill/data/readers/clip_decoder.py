@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from jaxtyping import Shaped
@@ -163,7 +163,7 @@ class _Decoder:
             )
         return frame.to_ndarray(format=self._index.pixels)
 
-    def _refuse(self, number: int) -> Never:
+    def _refuse(self, number: int) -> NoReturn:
         root = self._damaged[number]
         what = "is damaged" if root == number else f"builds on frame {root + 1}, which is damaged"
         raise DataError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -182,7 +182,7 @@ def _pixels(stored: "VideoFormat | None", path: Path) -> str:
     return "rgb24" if bits <= 8 else "rgb48le"
 
 
-def _refuse_short(path: Path, found: int, wanted: int) -> Never:
+def _refuse_short(path: Path, found: int, wanted: int) -> NoReturn:
     raise DataError(
         f"{path} is cut short: it holds {found} of the {wanted} frames that it says it has. Copy or export it again"
         f" from its source; or keep what is there: ffmpeg -i {path.name} -c copy {path.stem}.rest{path.suffix}"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from segdistill.data.readers.faults import reading, refuse_claim
 from segdistill.errors import DataError, MissingExtra
@@ -164,7 +164,7 @@ def _refuse_other(dataset: "Dataset", path: Path) -> None:
         raise DataError(f"{path} holds no picture: it is a {name}. Leave it out.")
 
 
-def _refuse_colours(path: Path, light: str, samples: int) -> Never:
+def _refuse_colours(path: Path, light: str, samples: int) -> NoReturn:
     raise DataError(
         f"{path} stores its colours as {light} of {samples} samples, but grey and RGB pictures can be used"
         f" ({', '.join(_LIGHTS)}). Convert it, for example with `gdcmconv` or `dcmconv`."

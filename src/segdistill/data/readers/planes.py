@@ -5,7 +5,7 @@ One image is one plane. What belongs to a plane is named by a path into its file
 """
 
 from pathlib import Path
-from typing import Never
+from typing import NoReturn
 
 from segdistill.errors import DataError
 
@@ -61,7 +61,7 @@ def chosen_plane(path: Path, count: int, *, what: str) -> int:
     return 0 if number is None else number - 1
 
 
-def _refuse_many(path: Path, count: int, what: str) -> Never:
+def _refuse_many(path: Path, count: int, what: str) -> NoReturn:
     raise DataError(
         f"{path} holds {count} {what}, but one image is one plane. In a data set and for `segdistill predict` each is"
         f" an image of its own; to read one, name it, as {plane_path(path, 1)}."
