@@ -154,8 +154,14 @@ def build_encoder(folder: Path, kind: Kind, description: Mapping[str, Any]) -> n
 
     Raises:
         DataError: The files are damaged, or the weights are not exactly those that the architecture wants.
+        EnvironmentFault: This version of transformers does not know the architecture.
     """
-    model = getattr(transformers, kind.model)
+    model = getattr(transformers, kind.model, None)
+    if model is None:
+        raise EnvironmentFault(
+            f"{folder} holds a {kind.model}, which transformers {transformers.__version__} does not know. Install a"
+            " newer one: pip install --upgrade transformers."
+        )
     part = description.get(kind.part) if kind.part else None
     try:
         config = model.config_class.from_dict(dict(part or description))
