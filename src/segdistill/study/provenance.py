@@ -20,6 +20,7 @@ from segdistill.settings.teacher import called
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.content import Told
 from segdistill.study.surroundings import machine, versions
+from segdistill.study.terms import terms_in_words
 
 
 def tell(
@@ -68,6 +69,11 @@ def tell(
         dropped=dropped(bench),
         size=size,
     )
+
+
+def term_facts(runs: Sequence[ArmRun]) -> Facts:
+    """Return what each arm learnt from, and how that was weighed."""
+    return Facts(title="Terms", values={run.arm.name: terms_in_words(run.arm) for run in runs})
 
 
 def window_facts(model: Path) -> Facts:
