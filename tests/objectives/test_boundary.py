@@ -10,9 +10,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch.testing import assert_close
 
-from segdistill.errors import ConfigError, ShapeError
-from segdistill.objectives import boundary_gradient, boundary_weights, signed_distance, surface_distance
+from segdistill.errors import ConfigError, ShapeError, UnknownName
+from segdistill.objectives import (
+    BOUNDARY,
+    boundary_gradient,
+    boundary_term,
+    boundary_weights,
+    signed_distance,
+    signed_distances,
+    surface_distance,
+)
 from segdistill.objectives.boundary import SQUEEZE, soft_border
+from segdistill.objectives.distances import distances_axis_by_axis
 
 masks = arrays.arrays(np.bool_, st.tuples(st.integers(1, 7), st.integers(1, 9)))
 
@@ -132,3 +141,51 @@ def test_surface_distance_is_least_on_the_label():
     assert exact < 0
     for shift in [(0, 1), (1, 0), (0, -2), (3, 3)]:
         assert total(np.roll(label, shift, axis=(0, 1))) > exact
+
+
+on_devices = pytest.mark.parametrize("distances", [signed_distances, distances_axis_by_axis])
+
+
+@on_devices
+@given(planes=arrays.arrays(np.bool_, st.tuples(st.just(4), st.integers(1, 7), st.integers(1, 9))))
+def test_distances_of_a_batch_are_those_of_each_label_by_itself(distances, planes):
+    labels, counts = planes[:2], planes[2:]
+    found = distances(*(torch.from_numpy(each)[None] for each in (labels, counts)))
+    expected = [signed_distance(label, known) for label, known in zip(labels, counts, strict=True)]
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6)
+
+
+@on_devices
+def test_a_pixel_that_does_not_count_is_neither_inside_nor_outside(distances):
+    # Inside, unknown, outside: what lies between the two that are known is not known, so they are two apart.
+    label = torch.tensor([[[[True, True, False], [True, False, False]]]])
+    counts = torch.tensor([[[[True, False, True], [True, False, True]]]])
+    expected = torch.tensor([[[[-1.5, 0, 1.5], [-1.5, 0, 1.5]]]])
+    assert_close(distances(label, counts), expected)
+
+
+@on_devices
+def test_a_label_that_is_full_as_far_as_it_is_known_has_no_border(distances):
+    label = torch.tensor([[[[True, True, False]]]])
+    assert distances(label, torch.tensor([[[[True, True, False]]]])).tolist() == [[[[0, 0, 0]]]]
+    assert distances(label, torch.zeros_like(label)).tolist() == [[[[0, 0, 0]]]]
+
+
+def test_terms_on_borders_by_name():
+    generator = torch.Generator().manual_seed(0)
+    scores, target = torch.randn(2, 1, 2, 8, 9, generator=generator)
+    ones = torch.ones_like(scores)
+    for size in (3, 5):
+        found = boundary_term(f"gradient_{size}")(scores, target.sigmoid(), ones)
+        assert_close(found, boundary_gradient(scores, target.sigmoid(), ones, size=size))
+    assert boundary_term("none") is None
+    assert [term.name for term in BOUNDARY.values()] == ["boundary", "boundary", "surface_distance"]
+    with pytest.raises(UnknownName, match="Did you mean 'gradient_5'"):
+        boundary_term("gradient_4")
+
+
+@pytest.mark.parametrize("name", BOUNDARY)
+def test_each_term_on_borders_has_its_weights(name):
+    scores = torch.randn(2, 3, 8, 9, generator=torch.Generator().manual_seed(0))
+    counts = torch.ones_like(scores)
+    assert BOUNDARY[name](scores, counts, counts).shape == BOUNDARY[name].weigh(counts).shape

@@ -55,6 +55,15 @@ def test_the_baseline_of_an_arm_differs_in_the_teacher_alone():
     assert baseline_of(plain, [ARMS[0]]) is None
 
 
+def test_the_baseline_of_an_arm_has_its_weights_but_for_the_teachers():
+    fixed = {"labels": 3, "weighting": "fixed"}
+    student = Arm(name="s", role="student", teacher="t", weights={"labels": 2.0, "distillation": 5.0}, **fixed)
+    same = Arm(name="same", role="baseline", weights={"labels": 2.0}, **fixed)
+    other = Arm(name="other", role="baseline", **fixed)
+    assert baseline_of(student, [other, same]) == same
+    assert baseline_of(student, [same, other]) == same
+
+
 def test_a_missing_score_is_refused_not_averaged_away():
     rows = records({"baseline": [[0.5, 0.6]], "student": [[0.5, 0.6], [0.5, 0.6]]})
     with pytest.raises(DataError, match="missing"):

@@ -100,6 +100,16 @@ def test_the_record_and_the_report_say_what_the_fast_halo_costs(finished):
     assert "for it covers the exact one" in (finished.folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_the_record_the_card_and_the_report_say_what_a_student_learnt_from(finished):
+    said = "labels; distillation by probability_mse; boundary by gradient_3; weights learnt by uncertainty"
+    facts = json.loads((finished.folder / "run.json").read_text())["facts"]["Terms"]
+    assert facts["student"] == said
+    assert facts["baseline"] == "labels; boundary by gradient_3; weights learnt by uncertainty"
+    assert json.loads((finished.model / "model.json").read_text())["provenance"]["terms"] == said
+    assert f"It learnt from {said}." in (finished.model / "README.md").read_text(encoding="utf-8")
+    assert said in (finished.folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_run_again_does_nothing_again(tissue, finished):
     before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("newest.ckpt")}
     again = distill(settings_of(tissue, finished.folder))
@@ -110,7 +120,8 @@ def test_run_again_does_nothing_again(tissue, finished):
 def test_a_run_of_before_a_setting_existed_goes_on_and_is_left_as_it_is(tissue, finished):
     path = finished.folder / "settings.json"
     kept = json.loads(path.read_text(encoding="utf-8"))
-    older = {name: value for name, value in kept.items() if name not in {"private", "start", "targets_alone"}}
+    later = {"private", "start", "targets_alone", "objective"}
+    older = {name: value for name, value in kept.items() if name not in later}
     path.write_text(json.dumps(older), encoding="utf-8")
     assert distill(settings_of(tissue, finished.folder)).verdict == finished.verdict
     with pytest.raises(ConfigError, match="targets_alone: False there, True here"):
@@ -167,3 +178,37 @@ def test_killed_while_a_student_trains_it_goes_on_to_the_same_weights(tissue, tm
     ours, theirs = (load_file(run.out / "model" / "model.safetensors") for run in (broken, whole))
     assert all((ours[name] == theirs[name]).all() for name in theirs)
     assert (broken.out / "scores.csv").read_bytes() == (whole.out / "scores.csv").read_bytes()
+
+
+def test_other_terms_reach_the_student_and_are_logged_with_their_weights(tissue, tmp_path):
+    objective = {
+        "distillation": "prototype_matching",
+        "temperature": 3.0,
+        "boundary": "surface_distance",
+        "weighting": "fixed",
+        "weights": {"distillation": 2.0},
+    }
+    settings = settings_of(tissue, tmp_path / "run", objective=objective)
+    finished = distill(settings)
+    log = (finished.folder / "arms/student/0/log.jsonl").read_text(encoding="utf-8").splitlines()
+    steps = [line for line in map(json.loads, log) if "terms" in line]
+    for line in steps:
+        assert {name.partition(".")[0] for name in line["terms"]} == {"labels", "distillation", "surface_distance"}
+        assert line["weights"] == {"w_labels": 1.0, "w_distillation": 2.0, "w_surface_distance": 0.01}
+        total = sum(line["weights"][f"w_{name.partition('.')[0]}"] * value for name, value in line["terms"].items())
+        assert line["loss"] == pytest.approx(total, rel=1e-4)
+    assert steps
+    said = json.loads((finished.model / "model.json").read_text())["provenance"]["terms"]
+    assert said == (
+        "labels; distillation by prototype_matching at temperature 3; boundary by surface_distance;"
+        " weights fixed: labels 1, distillation 2, surface_distance 0.01"
+    )
+    with pytest.raises(ConfigError, match=r"objective\.boundary: surface_distance there, gradient_3 here"):
+        distill(settings_of(tissue, tmp_path / "run", objective={**objective, "boundary": "gradient_3"}))
+
+
+def test_a_term_that_cannot_say_where_to_cut_is_refused_before_the_teacher_is_asked(tissue, tmp_path):
+    settings = settings_of(tissue, tmp_path / "run", labels=0, objective={"distillation": "channel_kl"})
+    with pytest.raises(ConfigError, match="Arm student: Without labels, channel_kl cannot teach where to cut"):
+        distill(settings)
+    assert not (tmp_path / "run").exists()

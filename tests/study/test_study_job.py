@@ -87,15 +87,38 @@ def test_a_study_of_before_some_settings_existed_goes_on(tissue, tmp_path):
     settings = plan(tissue, tmp_path / "s", labels=(2,))
     study(settings)
     before = times(settings)
-    without(settings.out / "settings.json", "private", "start", "fill_missing")
+    without(settings.out / "settings.json", "private", "start", "fill_missing", "objective")
     without(settings.out / "teachers" / "full" / "settings.json", "teacher.shuffled")
     for cell in cells_of(settings):
-        without(folder_of(settings, cell) / "settings.json", "arm.dropped_channels", "protocol.turns", "start")
+        gone = "arm.dropped_channels", "arm.temperature", "arm.weights", "protocol.turns", "start"
+        without(folder_of(settings, cell) / "settings.json", *gone)
     assert not study(settings).missing
     assert times(settings) == before  # read back, nothing was run
     other = {"steps": 2, "batch_size": 2, "crop": 32, "validations": 1, "turns": False}
     with pytest.raises(ConfigError, match=r"protocol\.turns: True there, False here"):
         study(plan(tissue, tmp_path / "s", labels=(2,), protocol=other))
+
+
+def test_arms_may_override_the_terms_of_the_study_and_their_runs_are_told_apart(tissue, tmp_path):
+    plain = {"name": "plain", "teacher": "full", "boundary": False, "weighting": "uncertainty"}
+    objective = {"distillation": "binary_kl", "temperature": 3, "weighting": "fixed", "weights": {"labels": 2}}
+    cells = cells_of(plan(tissue, tmp_path / "s", arms=(*ARMS, plain), labels=(2,), objective=objective))
+    baseline, student, own = (cell.arm for cell in cells)
+    assert (student.distillation, student.temperature, student.weights.given) == ("binary_kl", 3, {"labels": 2})
+    assert (baseline.distillation, baseline.temperature, baseline.weights.given) == (
+        "probability_mse",
+        None,
+        {"labels": 2},
+    )
+    assert (own.distillation, own.boundary, own.weighting, own.weights.given) == (
+        "binary_kl",
+        "none",
+        "uncertainty",
+        {},
+    )
+    study(plan(tissue, tmp_path / "s", labels=(2,)))
+    with pytest.raises(ConfigError, match=r"arm\.weights\.labels: None there, 2\.0 here"):
+        study(plan(tissue, tmp_path / "s", labels=(2,), objective=objective))
 
 
 def test_shards_do_their_part_and_together_everything(tissue, tmp_path):

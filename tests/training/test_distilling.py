@@ -9,9 +9,12 @@ from segdistill.data.labels import Structure
 from segdistill.engine import Problem
 from segdistill.errors import ConfigError
 from segdistill.networks.build import build_student
-from segdistill.objectives import DISTILLATION, build_weighting
+from segdistill.objectives import BOUNDARY, DISTILLATION, binary_kl, build_weighting
+from segdistill.objectives.distillation import logits_of
+from segdistill.settings import Arm
 from segdistill.training.distilling import Distilling, Drawing, Taught
 from segdistill.training.entries import Entry
+from segdistill.training.fit import make_objective, make_weighting
 from segdistill.training.objective import Objective
 
 CELL = (Structure("cell", True),)
@@ -34,7 +37,7 @@ def entry(name, *, labelled=True, target=True, shape=(20, 31), seed=0):
 
 
 def problem(entries, *, batch_size=4, share=0.5, jitter=None, seed=3):
-    objective = Objective(CELL, (0, 1), True, DISTILLATION["probability_mse"], True)
+    objective = Objective(CELL, (0, 1), True, DISTILLATION["probability_mse"], BOUNDARY["gradient_3"])
     torch.manual_seed(0)
     module = Taught(build_student("unet-tiny", channels=1, outputs=2), build_weighting("uncertainty", objective.terms))
     drawing = Drawing(
@@ -125,7 +128,7 @@ def test_a_crop_larger_than_its_field_counts_only_the_field():
 
 def test_channels_are_left_blank_in_half_of_the_crops_whoever_draws_them():
     both = [replace(entry(name), image=np.ones((2, 20, 31), np.float32)) for name in "abc"]
-    objective = Objective(CELL, (0, 1), True, DISTILLATION["probability_mse"], True)
+    objective = Objective(CELL, (0, 1), True, DISTILLATION["probability_mse"], BOUNDARY["gradient_3"])
     module = Taught(build_student("unet-tiny", channels=2, outputs=2), build_weighting("fixed", objective.terms))
     drawing = replace(problem([entry("a")]).drawing, dropped=1)
     made = Distilling(module, objective, training=both, validation=[], drawing=drawing, weight_decay=0.1)
@@ -138,3 +141,25 @@ def test_channels_are_left_blank_in_half_of_the_crops_whoever_draws_them():
         for place, crop in enumerate(crops):  # alone or among others, a crop is the same
             assert torch.equal(made.collate([crop], step, CPU).image[0], image[place])
     assert 70 <= sum(blank) <= 130  # of 200, one in two
+
+
+def test_what_an_arm_says_of_its_terms_reaches_them():
+    arm = Arm(name="a", role="student", teacher="t", distillation="binary_kl", temperature=7.0, boundary="gradient_5")
+    aim, made = make_objective(arm, CELL, [entry("a")]), problem([entry("a")])
+    batch = made.collate(made.batch(0, 0, 1), 0, CPU)
+    scores = torch.randn(batch.label.shape, generator=torch.Generator().manual_seed(0))
+    found = aim.values(scores, batch)["distillation"]
+    torch.testing.assert_close(found, binary_kl(scores, logits_of(batch.target), temperature=7.0))
+    assert aim.boundary is BOUNDARY["gradient_5"]
+    assert make_objective(arm.model_copy(update={"boundary": "none"}), CELL, [entry("a")]).boundary is None
+
+
+def test_the_weights_of_an_arm_enter_the_sum():
+    # 2 · 1 + 3 · 10 + 1 · 100; of the surface distance, 0.01 · 100.
+    arm = Arm(name="a", role="student", teacher="t", weighting="fixed", weights={"labels": 2.0, "distillation": 3.0})
+    terms = {"labels": torch.tensor(1.0), "distillation": torch.tensor(10.0), "boundary": torch.tensor(100.0)}
+    assert make_weighting(arm, tuple(terms))(terms, 1.0) == 132
+    terms["surface_distance"] = terms.pop("boundary")
+    assert make_weighting(arm, tuple(terms))(terms, 1.0) == 33
+    del terms["distillation"]  # nothing was taught by a teacher
+    assert make_weighting(arm, tuple(terms)).scalars() == {"w_labels": 2.0, "w_surface_distance": 0.01}

@@ -5,7 +5,16 @@ from hypothesis import strategies as st
 
 from segdistill.data.labels import Structure
 from segdistill.engine import weighted_mean
-from segdistill.objectives import DISTILLATION, LearnedWeighting, prototype_matching, teacher_classes
+from segdistill.objectives import (
+    BOUNDARY,
+    DISTILLATION,
+    LearnedWeighting,
+    boundary_gradient,
+    build_weighting,
+    prototype_matching,
+    signed_distances,
+    teacher_classes,
+)
 from segdistill.training.objective import Batch, Objective, grouped, taught_outputs
 
 CELL = (Structure("cell", True),)
@@ -35,7 +44,7 @@ def objective(**changes):
         "taught": (0, 1),
         "labels": True,
         "distillation": DISTILLATION["probability_mse"],
-        "boundary": True,
+        "boundary": BOUNDARY["gradient_3"],
     }
     return Objective(**(usual | changes))
 
@@ -127,7 +136,8 @@ def test_taught_outputs_are_in_the_students_order():
     [
         ({}, ("labels", "distillation", "boundary")),
         ({"labels": False}, ("distillation", "boundary")),
-        ({"distillation": None, "boundary": False}, ("labels",)),
+        ({"distillation": None, "boundary": None}, ("labels",)),
+        ({"boundary": BOUNDARY["surface_distance"]}, ("labels", "distillation", "surface_distance")),
     ],
 )
 def test_terms_that_are_off_are_not_there(changes, terms):
@@ -171,3 +181,65 @@ def test_an_image_of_which_the_teacher_said_nothing_has_no_prototypes():
     weight = aim.weights(batch)["distillation.prototypes"]
     assert weight[0].sum() == 3 * batch.counts[0].sum()
     assert weight[1].sum() == 0
+
+
+def test_soft_borders_of_five_pixels_are_those_of_the_objective_and_not_of_three():
+    batch, scores = make_batch(), torch.randn(4, 2, 6, 9)
+    five, three = (objective(boundary=BOUNDARY[name]) for name in ("gradient_5", "gradient_3"))
+    found = five.values(scores, batch)["boundary"]
+    expected = boundary_gradient(scores[:, :1], batch.label[:, :1], batch.counts[:, None], size=5)
+    torch.testing.assert_close(found, expected)
+    assert (found != three.values(scores, batch)["boundary"]).any()
+    assert found.shape == five.weights(batch)["boundary"].shape
+
+
+def test_the_surface_distance_is_probability_times_distance_where_pixels_count():
+    # One image of 1 x 4 pixels, the first ignored, the last two inside; every probability is one half. As the first
+    # is neither inside nor outside, the distances are 0, 1/2, -1/2, -3/2: the mean over three is (1/2)(-3/2) / 3.
+    batch = make_batch(1)
+    row = {name: getattr(batch, name)[..., :1, :4] for name in ("image", "target", "stains", "similarity")} | {
+        "label": torch.tensor([[[[1.0, 0, 1, 1]], [[0, 0, 0, 0]]]]),
+        "counts": torch.tensor([[[0.0, 1, 1, 1]]]),
+    }
+    aim = objective(boundary=BOUNDARY["surface_distance"])
+    found = reduced(aim, torch.zeros(1, 2, 1, 4), Batch(**(vars(batch) | row)))["surface_distance"]
+    torch.testing.assert_close(found, torch.tensor(-0.25))
+
+
+def test_without_labels_distances_are_to_where_the_teacher_passes_one_half_and_without_either_nothing_counts():
+    batch = make_batch(2, known=torch.zeros(2, 2), taught=torch.tensor([1.0, 0.0]))
+    aim = objective(boundary=BOUNDARY["surface_distance"])
+    value = aim.values(torch.zeros(2, 2, 6, 9), batch)["surface_distance"]
+    weight = aim.weights(batch)["surface_distance"]
+    distance = signed_distances(batch.target[:1, :1] > 0.5, batch.counts[:1, None] > 0)
+    torch.testing.assert_close(value[:1], 0.5 * distance)
+    torch.testing.assert_close(weight[:1], batch.counts[:1, None])
+    assert weight[1].sum() == 0
+    assert value.isfinite().all()
+
+
+@given(seed=st.integers(0, 50))
+def test_what_is_ignored_changes_no_surface_distance(seed):
+    batch, aim = make_batch(2, seed=seed), objective(boundary=BOUNDARY["surface_distance"])
+    other = torch.where(batch.counts[:, None] > 0, batch.label, 1 - batch.label)
+    scores = torch.randn(2, 2, 6, 9, generator=torch.Generator().manual_seed(seed))
+    changed = Batch(**(vars(batch) | {"label": other}))
+    before, after = (reduced(aim, scores, each)["surface_distance"] for each in (batch, changed))
+    torch.testing.assert_close(after, before)
+
+
+def test_an_empty_mask_has_no_border_to_be_far_from():
+    batch = make_batch(1)
+    batch = Batch(**(vars(batch) | {"label": torch.zeros(1, 2, 6, 9)}))
+    scores = torch.randn(1, 2, 6, 9, requires_grad=True)
+    value = reduced(objective(boundary=BOUNDARY["surface_distance"]), scores, batch)["surface_distance"]
+    value.backward()
+    assert value == 0
+    assert scores.grad is not None
+    assert scores.grad.abs().sum() == 0
+
+
+def test_a_surface_distance_that_is_negative_enters_a_fixed_sum_with_its_usual_weight():
+    terms = {"labels": torch.tensor(2.0), "surface_distance": torch.tensor(-3.0)}
+    total = build_weighting("fixed", ["labels", "surface_distance"])(terms, 1.0)
+    torch.testing.assert_close(total, torch.tensor(2 - 0.03))

@@ -12,7 +12,7 @@ from segdistill.data.labels import Structure
 from segdistill.networks.build import build_student
 from segdistill.networks.last_layer import WithFeatures
 from segdistill.networks.stain_head import WithStains
-from segdistill.objectives import DISTILLATION, build_weighting
+from segdistill.objectives import BOUNDARY, DISTILLATION, build_weighting
 from segdistill.settings import Protocol
 from segdistill.training.distilling import Distilling, Drawing, Taught
 from segdistill.training.entries import Entry
@@ -72,13 +72,20 @@ def no_generator(monkeypatch):
 @pytest.mark.parametrize("term", [name for name, each in DISTILLATION.items() if not each.exclusive])
 def test_every_term_is_computed_where_the_student_is(term):
     classes = 4 if DISTILLATION[term].prototypes else 0
-    objective = Objective(ORGANS, (0, 1, 2), True, DISTILLATION[term], True)
+    objective = Objective(ORGANS, (0, 1, 2), True, DISTILLATION[term], BOUNDARY["gradient_3"])
     entries = [entry(name, labelled=name < "c", seed=seed, classes=classes) for seed, name in enumerate("abcd")]
     assert loss_on_a_gpu(objective, entries).device == GPU
 
 
+@pytest.mark.parametrize("term", BOUNDARY)
+def test_borders_are_compared_where_the_student_is(term):
+    objective = Objective(ORGANS, (0, 1, 2), True, DISTILLATION["probability_mse"], BOUNDARY[term])
+    entries = [entry(name, labelled=name < "c", seed=seed) for seed, name in enumerate("abcd")]
+    assert loss_on_a_gpu(objective, entries, weighting="fixed").device == GPU
+
+
 def test_blank_channels_and_stains_too():
-    objective = Objective(ORGANS, (0, 1, 2), True, DISTILLATION["probability_mse"], True, stains=1)
+    objective = Objective(ORGANS, (0, 1, 2), True, DISTILLATION["probability_mse"], BOUNDARY["gradient_3"], stains=1)
     entries = [entry(name, labelled=True, seed=seed, stains=1) for seed, name in enumerate("ab")]
     assert loss_on_a_gpu(objective, entries, weighting="bounded", stains=1, dropped=1).device == GPU
 
@@ -90,7 +97,7 @@ def test_the_plan_knows_the_kind_of_device_alone(device):
 
 
 def test_a_tensor_that_is_left_on_the_cpu_is_found():
-    objective = Objective(ORGANS, (0, 1, 2), True, DISTILLATION["probability_mse"], True)
+    objective = Objective(ORGANS, (0, 1, 2), True, DISTILLATION["probability_mse"], BOUNDARY["gradient_3"])
     entries = [entry(name, labelled=True, seed=seed) for seed, name in enumerate("ab")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Distilling, "_with_blanks", lambda self, image, samples, step: image.cpu())  # noqa: ARG005

@@ -26,7 +26,9 @@ from segdistill.plugins import lazy_exports
 
 _WHERE = {
     "BALANCINGS": "balancing",
+    "BOUNDARY": "borders",
     "Balancing": "balancing",
+    "BoundaryTerm": "borders",
     "Collapse": "collapse",
     "DISTILLATION": "distillation",
     "Distillation": "distillation",
@@ -44,6 +46,7 @@ _WHERE = {
     "binary_cross_entropy": "pixel",
     "binary_kl": "divergence",
     "boundary_gradient": "boundary",
+    "boundary_term": "borders",
     "boundary_weights": "boundary",
     "bounded_uncertainty": "weighting",
     "build_balancing": "balancing",
@@ -79,6 +82,7 @@ _WHERE = {
     "save_moments": "moments",
     "save_standardisation": "standardise",
     "signed_distance": "distance",
+    "signed_distances": "distances",
     "soft_dice": "pixel",
     "standardisation": "standardise",
     "standardised_kl": "divergence",

@@ -98,7 +98,7 @@ def surface_distance(scores: Float[Tensor, "b k y x"], distance: Float[Tensor, "
 
     Args:
         scores: The student's logits. Gradients flow here only.
-        distance: Pixels to the label's border, negative inside: ``signed_distance`` of the label
+        distance: Pixels to the label's border, negative inside: ``signed_distances`` of the labels
             on this grid. 0 everywhere for an empty or a full label, for which this says nothing.
 
     Returns:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 
 import torch
@@ -28,8 +27,8 @@ class Distillation:
     """One interchangeable term between student and teacher."""
 
     value: Callable[..., Tensor]
-    """From ``(scores, target, counts)`` to an unreduced map: the student's logits, the teacher's
-    probabilities and how much each pixel counts, all ``b k y x``."""
+    """From ``(scores, target, counts)``, and ``temperature`` where the term has one, to an unreduced map: the student's
+    logits, the teacher's probabilities and how much each pixel counts, all ``b k y x``."""
 
     weigh: Callable[[Tensor], Tensor]
     """From counts to the weights of that map; needs no forward pass."""
@@ -40,8 +39,8 @@ class Distillation:
     exclusive: bool = False
     """Whether the outputs must be exclusive classes, two or more, rather than independent sigmoids."""
 
-    softened: bool = False
-    """Whether the term takes a temperature."""
+    temperature: float | None = None
+    """Divides the logits of both, > 0, no unit. None: the term takes none."""
 
     prototypes: bool = False
     """Whether similarity of features to prototypes is matched beside the value, with the same weight: see
@@ -60,44 +59,46 @@ class Distillation:
         Raises:
             ShapeError: The grids differ.
         """
-        return self.value(scores, target, counts)
+        if self.temperature is None:
+            return self.value(scores, target, counts)
+        return self.value(scores, target, counts, temperature=self.temperature)
 
 
 def _probability_mse(scores: Tensor, target: Tensor, counts: Tensor) -> Tensor:  # noqa: ARG001
     return probability_mse(scores, target)
 
 
-def _binary_kl(scores: Tensor, target: Tensor, counts: Tensor, *, temperature: float = 2.0) -> Tensor:  # noqa: ARG001
+def _binary_kl(scores: Tensor, target: Tensor, counts: Tensor, *, temperature: float) -> Tensor:  # noqa: ARG001
     return divergence.binary_kl(scores, logits_of(target), temperature=temperature)
 
 
-def _channel_kl(scores: Tensor, target: Tensor, counts: Tensor, *, temperature: float = 4.0) -> Tensor:
+def _channel_kl(scores: Tensor, target: Tensor, counts: Tensor, *, temperature: float) -> Tensor:
     return divergence.channel_kl(scores, logits_of(target), counts, temperature=temperature)
 
 
-def _pixel_kl(scores: Tensor, target: Tensor, counts: Tensor, *, temperature: float = 2.0) -> Tensor:  # noqa: ARG001
+def _pixel_kl(scores: Tensor, target: Tensor, counts: Tensor, *, temperature: float) -> Tensor:  # noqa: ARG001
     return divergence.pixel_kl(scores, log_of(target), temperature=temperature)
 
 
-def _standardised_kl(scores: Tensor, target: Tensor, counts: Tensor, *, temperature: float = 2.0) -> Tensor:
+def _standardised_kl(scores: Tensor, target: Tensor, counts: Tensor, *, temperature: float) -> Tensor:
     return divergence.standardised_kl(scores, log_of(target), counts, temperature=temperature)
 
 
 DISTILLATION: Mapping[str, Distillation] = MappingProxyType(
     {
         "probability_mse": Distillation(value=_probability_mse, weigh=pixel_weights, anchored=True),
-        "binary_kl": Distillation(value=_binary_kl, weigh=pixel_weights, anchored=True, softened=True),
+        "binary_kl": Distillation(value=_binary_kl, weigh=pixel_weights, anchored=True, temperature=2.0),
         "soft_dice": Distillation(value=soft_dice, weigh=image_weights, anchored=True),
-        "channel_kl": Distillation(value=_channel_kl, weigh=image_weights, anchored=False, softened=True),
-        "pixel_kl": Distillation(value=_pixel_kl, weigh=joint_weights, anchored=True, exclusive=True, softened=True),
+        "channel_kl": Distillation(value=_channel_kl, weigh=image_weights, anchored=False, temperature=4.0),
+        "pixel_kl": Distillation(value=_pixel_kl, weigh=joint_weights, anchored=True, exclusive=True, temperature=2.0),
         "standardised_kl": Distillation(
-            value=_standardised_kl, weigh=joint_weights, anchored=False, exclusive=True, softened=True
+            value=_standardised_kl, weigh=joint_weights, anchored=False, exclusive=True, temperature=2.0
         ),
         "dist_intra": Distillation(value=dist_intra, weigh=image_weights, anchored=False),
         # ProtoKD (arXiv:2303.09830) matches outputs too; its code weighs the two 10 and 0.1 at temperature 10 without
         # the square of it, which with the square is one to one.
         "prototype_matching": Distillation(
-            value=_binary_kl, weigh=pixel_weights, anchored=True, softened=True, prototypes=True
+            value=_binary_kl, weigh=pixel_weights, anchored=True, temperature=2.0, prototypes=True
         ),
     }
 )
@@ -122,10 +123,10 @@ def distillation_term(name: str, *, temperature: float | None = None) -> Distill
     term = DISTILLATION[name]
     if temperature is None:
         return term
-    if not term.softened:
-        takers = ", ".join(known for known, other in DISTILLATION.items() if other.softened)
+    if term.temperature is None:
+        takers = ", ".join(known for known, other in DISTILLATION.items() if other.temperature is not None)
         raise ConfigError(f"temperature is {temperature}, but {name} has none. Drop it, or choose one of {takers}.")
-    return replace(term, value=partial(term.value, temperature=temperature))
+    return replace(term, temperature=temperature)
 
 
 def check_anchored(terms: Collection[str], labels: bool) -> None:

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_serializer, model_validator
 
 from segdistill.settings.adaptation import Adaptation
 from segdistill.settings.base import Settings
+from segdistill.settings.objective import Boundary, ObjectiveTerms
 from segdistill.settings.shift import Shift
 from segdistill.settings.source import Fraction, Scored
 from segdistill.settings.teacher import TeacherChoice, TeacherSpec, refuse_void
@@ -60,6 +61,9 @@ class Trained(Settings):
     protocol: Protocol = Protocol()
     """How the students are trained."""
 
+    objective: ObjectiveTerms = ObjectiveTerms()
+    """What the students learn from beside their labels. Teachers that are fitted here have the usual terms."""
+
     start: Annotated[Path | None, Field(alias="from")] = None
     """Folder of a segdistill model that the students of every arm begin with. None: random weights."""
 
@@ -94,7 +98,7 @@ class Trained(Settings):
         return self.protocol.model_copy(update={"steps": self.teacher_steps})
 
 
-class Arm(Settings):
+class Arm(ObjectiveTerms):
     """One way of making a student."""
 
     name: str
@@ -108,15 +112,6 @@ class Arm(Settings):
 
     labels: Annotated[int, Field(ge=0)] | None = None
     """How many labelled training images it may use. None is all of them."""
-
-    distillation: str = "probability_mse"
-    """The term between student and teacher."""
-
-    boundary: bool = True
-    """Whether the boundary term is on."""
-
-    weighting: Literal["uncertainty", "bounded", "fixed"] = "uncertainty"
-    """How the terms are weighed: learnt, learnt in the bounded form, or one each."""
 
     dropped_channels: tuple[str, ...] = ()
     """Channels that the network sees too, left blank at random while it trains and always in use."""
@@ -132,6 +127,11 @@ class Arm(Settings):
     def helped(self) -> bool:
         """Whether it learns from channels that its student is not shown in use, without a teacher: a rival does."""
         return self.teacher is None and bool(self.dropped_channels or self.predicted_channels)
+
+    @field_serializer("boundary", when_used="json")
+    def _as_before(self, boundary: Boundary) -> bool | str:
+        """Return what records of arms said when there was one boundary term: yes or no."""
+        return {"gradient_3": True, "none": False}.get(boundary, boundary)
 
     @model_validator(mode="after")
     def _learns_something(self) -> "Arm":
@@ -215,6 +215,14 @@ class Distill(TeacherChoice, Trained, Scored):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _weighs_what_there_is(self) -> "Distill":
+        if self.objective.weights.stains is not None:
+            raise ValueError(
+                "objective.weights.stains is void: only arms of a study with predicted_channels have such a term"
+            )
+        return self
+
     def teachers(self) -> dict[str, TeacherSpec]:
         """Return the teachers by the names that arms call them by."""
         teachers = {"teacher": self.first_teacher.model_copy(update={"adapt": self.adapt})}
@@ -232,15 +240,16 @@ class Distill(TeacherChoice, Trained, Scored):
 
     def arms(self) -> tuple[Arm, ...]:
         """Return the arms that these settings ask for, baseline first."""
+        taught, untaught = dict(self.objective), dict(self.objective.untaught())
         arms: list[Arm] = []
         if self.baseline and self.labels != 0:
-            arms.append(Arm(name="baseline", role="baseline", labels=self.labels))
-        arms.append(Arm(name="student", role="student", teacher="teacher", labels=self.labels))
+            arms.append(Arm(name="baseline", role="baseline", labels=self.labels, **untaught))
+        arms.append(Arm(name="student", role="student", teacher="teacher", labels=self.labels, **taught))
         if self.control is not None:
-            arms.append(Arm(name="control", role="control", teacher="control", labels=self.labels))
+            arms.append(Arm(name="control", role="control", teacher="control", labels=self.labels, **taught))
         if self.targets_alone and self.labels != 0:
-            arms.append(Arm(name="targets-alone", role="targets alone", teacher="teacher", labels=0))
+            arms.append(Arm(name="targets-alone", role="targets alone", teacher="teacher", labels=0, **taught))
         if self.all_labels and self.labels is not None:
-            arms.append(Arm(name="all-labels", role="all-labels"))
-            arms.append(Arm(name="all-labels-student", role="all-labels student", teacher="teacher"))
+            arms.append(Arm(name="all-labels", role="all-labels", **untaught))
+            arms.append(Arm(name="all-labels-student", role="all-labels student", teacher="teacher", **taught))
         return tuple(arms)

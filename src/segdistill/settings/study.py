@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from segdistill.settings.base import Settings
 from segdistill.settings.distill import Name, Protocol, Trained
+from segdistill.settings.objective import Boundary, Distilled, ObjectiveTerms, Temperature, Weighed, Weights
 from segdistill.settings.shard import Shard
 from segdistill.settings.source import Scored
 from segdistill.settings.teacher import TeacherSpec
@@ -27,14 +28,20 @@ class StudyArm(Settings):
     labels: tuple[Budget, ...] | None = None
     """Label budgets of this arm. None takes the study's; 0 is the teacher alone."""
 
-    distillation: str = "probability_mse"
-    """The term between student and teacher. prototype_matching compares features too: a rival (ProtoKD)."""
+    distillation: Distilled | None = None
+    """The term between student and teacher. None is the study's ``objective``, as for the next four."""
 
-    boundary: bool = True
-    """Whether the boundary term is on."""
+    temperature: Temperature = None
+    """Of the term between student and teacher. None is the term's own where this arm names its term."""
 
-    weighting: Literal["uncertainty", "bounded", "fixed"] = "uncertainty"
-    """How the terms are weighed: learnt, learnt in the bounded form, or one each."""
+    boundary: Boundary | None = None
+    """The boundary term; true is gradient_3, false none."""
+
+    weighting: Weighed | None = None
+    """How the terms are weighed."""
+
+    weights: Weights | None = None
+    """Fixed weights. None are the usual ones where the study's weighting is not fixed."""
 
     dropped_channels: tuple[str, ...] = ()
     """Channels that the network sees too, left blank at random while it trains and always in use: a rival."""
@@ -61,10 +68,18 @@ class StudyArm(Settings):
             )
         if self.why and not self.protocol:
             raise ValueError(f"arm {self.name!r} says why its protocol differs, but it does not differ")
-        if self.teacher is None and "distillation" in self.model_fields_set:
+        of_teacher = {
+            "distillation": self.distillation,
+            "temperature": self.temperature,
+            "weights.distillation": None if self.weights is None else self.weights.distillation,
+        }
+        given = [name for name, value in of_teacher.items() if value is not None]
+        if self.teacher is None and given:
             raise ValueError(
-                f"arm {self.name!r} has a distillation, but no teacher: there is nothing to learn it from. Leave it out"
+                f"arm {self.name!r} has a {given[0]}, but no teacher: there is nothing to learn it from. Leave it out"
             )
+        if self.weights is not None and self.weights.stains is not None and not self.predicted_channels:
+            raise ValueError(f"arm {self.name!r} has weights.stains, but no predicted_channels. Leave it out")
         if self.teacher is None and self.labels is not None and 0 in self.labels:
             raise ValueError(f"arm {self.name!r} has neither labels nor a teacher: it has nothing to learn from")
         return self
@@ -133,6 +148,18 @@ class Study(Trained, Scored):
         return self
 
     @model_validator(mode="after")
+    def _terms_go_together(self) -> "Study":
+        for arm in self.arms:
+            try:
+                self.objective_of(arm)
+            except ValidationError as error:
+                reasons = "; ".join(str(each["msg"]).removeprefix("Value error, ") for each in error.errors())
+                raise ValueError(f"arm {arm.name!r}: {reasons}") from error
+        if self.objective.weights.stains is not None and not any(arm.predicted_channels for arm in self.arms):
+            raise ValueError("objective.weights.stains is void: no arm has predicted_channels")
+        return self
+
+    @model_validator(mode="after")
     def _begins_once(self) -> "Study":
         for arm in self.arms:
             if arm.encoder_weights is None:
@@ -150,3 +177,24 @@ class Study(Trained, Scored):
         """Return the protocol of an arm."""
         own = {} if arm.encoder_weights is None else {"encoder_weights": arm.encoder_weights}
         return Protocol.model_validate({**self.protocol.model_dump(), **own, **arm.protocol})
+
+    def objective_of(self, arm: StudyArm) -> ObjectiveTerms:
+        """Return the terms of an arm: its own, and the study's where it says nothing.
+
+        A temperature belongs to its term and weights to their terms: an arm that has another term does not take them
+        from the study.
+        """
+        shared = self.objective
+        boundary, weighting = arm.boundary or shared.boundary, arm.weighting or shared.weighting
+        temperature, weights = arm.temperature, arm.weights
+        if temperature is None and arm.distillation in {None, shared.distillation}:
+            temperature = shared.temperature
+        if weights is None:
+            weights = shared.weights.beside(boundary) if weighting == "fixed" else Weights()
+        return ObjectiveTerms(
+            distillation=arm.distillation or shared.distillation,
+            temperature=temperature,
+            boundary=boundary,
+            weighting=weighting,
+            weights=weights,
+        )

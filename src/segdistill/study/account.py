@@ -198,8 +198,9 @@ def _closest(arm: Arm, others: Sequence[Arm]) -> Arm | None:
 
 
 def _unlike(arm: Arm, other: Arm) -> int:
-    terms = (arm.boundary != other.boundary) + (arm.weighting != other.weighting)
-    return terms + 3 * (arm.teacher is not None and arm.encoder_weights != other.encoder_weights)
+    first, second = arm.untaught(), other.untaught()
+    terms = sum(getattr(first, each) != getattr(second, each) for each in ("boundary", "weighting", "weights"))
+    return terms + 4 * (arm.teacher is not None and arm.encoder_weights != other.encoder_weights)
 
 
 def _saved(

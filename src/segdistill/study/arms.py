@@ -37,6 +37,7 @@ from segdistill.study.metering import metered
 from segdistill.study.preparation import Prepared, budget_seed, labelled_budget
 from segdistill.study.starting import Start
 from segdistill.study.teaching import Teaching
+from segdistill.study.terms import terms_in_words
 from segdistill.targets import load_tokens
 from segdistill.training.entries import Entry, make_entry, taught, unlabelled, with_stains
 from segdistill.training.fit import Fitted, Recipe, fit
@@ -303,8 +304,15 @@ def make_card(
         teacher=None if teaching is None else teaching.contract.name,
         licences=licences_of(bench, teaching),
         labels_used=labels.total or labels.training + labels.validation,
-        provenance={"arm": arm.name, "seed": seed, **asked_as(teaching), **began_with(bench)},
+        provenance={
+            "arm": arm.name,
+            "seed": seed,
+            "terms": terms_in_words(arm),
+            **asked_as(teaching),
+            **began_with(bench),
+        },
         notes=(
+            f"It learnt from {terms_in_words(arm)}.",
             *card_notes(labels, teaching),
             *(() if bench.encoder is None else bench.encoder.notes(bench.student)),
             *inversion_note(bench.prepared, trained_on),

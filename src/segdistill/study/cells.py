@@ -68,17 +68,16 @@ def arms_of(study: Study) -> Iterator[tuple[StudyArm, Arm]]:
 
 
 def _arm(study: Study, plan: StudyArm, labels: int | None) -> Arm:
+    terms = study.objective_of(plan)
     return Arm(
         name=f"{plan.name}-{'all' if labels is None else labels}",
         role=role_of(study, plan, labels),
         teacher=plan.teacher,
         labels=labels,
-        distillation=plan.distillation,
-        boundary=plan.boundary,
-        weighting=plan.weighting,
         dropped_channels=plan.dropped_channels,
         predicted_channels=plan.predicted_channels,
         encoder_weights=plan.encoder_weights,
+        **dict(terms if plan.teacher is not None else terms.untaught()),
     )
 
 

@@ -23,7 +23,7 @@ BESIDE = {
 """What a student less an arm of this role, with as many labels, speaks of."""
 
 TERMS = (
-    ("boundary", False, "the boundary term, all else equal"),
+    ("boundary", "none", "the boundary term, all else equal"),
     ("weighting", "fixed", "weights that are learnt, against fixed ones"),
 )
 """A term of the objective, what it is without, and what the difference speaks of."""
@@ -136,7 +136,7 @@ def _same_terms(arm: ArmAccount, others: Sequence[ArmAccount]) -> list[ArmAccoun
     return same or list(others)
 
 
-def _terms_of(arm: ArmAccount) -> tuple[bool, str] | None:
+def _terms_of(arm: ArmAccount) -> tuple[str, str] | None:
     return None if arm.arm is None else (arm.arm.boundary, arm.arm.weighting)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from segdistill.engine import check_at_once, select_device
+from segdistill.objectives import distillation_term
 from segdistill.settings import Distill, open_run
 from segdistill.settings.teacher import called
 from segdistill.study.arms import RULE, Bench, make_entries
@@ -14,6 +15,7 @@ from segdistill.study.same_data import claim_data, field_hashes
 from segdistill.study.shift import read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, teach
+from segdistill.study.terms import check_terms
 
 SAME_RESULT = frozenset({"at_once", "by", "device", "seeds", "margin", "shift"})
 """Settings that may change between two calls on one folder: what is there stays true. Seeds may be added, and other
@@ -39,6 +41,7 @@ def distill(
         SegdistillError: Anything that cannot be done as asked; see ``segdistill.errors``.
     """
     check_at_once(settings.at_once)
+    check_terms(settings.arms())
     with open_run(settings.out, settings.resolved(), ignoring=SAME_RESULT, defaults=Distill.defaults()):
         prepared = prepare(settings, notice=notice)
         elsewhere = read_elsewhere(
@@ -72,9 +75,11 @@ def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
     )
     device = str(select_device(settings.device, notice=notice))
     claim_data(settings.out, field_hashes(prepared))
+    compares = distillation_term(settings.objective.distillation).prototypes
     teachings = {
         name: teach(
-            Asked(name, spec, settings.out, settings.teachers_protocol, device, notice, settings.targets), prepared
+            Asked(name, spec, settings.out, settings.teachers_protocol, device, notice, settings.targets, compares),
+            prepared,
         )
         for name, spec in settings.teachers().items()
     }

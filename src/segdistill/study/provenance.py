@@ -22,6 +22,7 @@ from segdistill.study.asking import asked_facts, asked_words
 from segdistill.study.content import Told
 from segdistill.study.same_data import field_hashes
 from segdistill.study.surroundings import machine, versions
+from segdistill.study.terms import terms_in_words
 
 
 def tell(
@@ -77,6 +78,11 @@ def teacher_facts(bench: Bench) -> tuple[Facts, ...]:
     """Return which teachers were asked, and how; nothing where there are none."""
     asked = {role: asked_words(teaching.contract) for role, teaching in bench.teachings.items()}
     return (Facts(title="Teachers", values=asked),) if asked else ()
+
+
+def term_facts(runs: Sequence[ArmRun]) -> Facts:
+    """Return what each arm learnt from, and how that was weighed."""
+    return Facts(title="Terms", values={run.arm.name: terms_in_words(run.arm) for run in runs})
 
 
 def window_facts(model: Path) -> Facts:

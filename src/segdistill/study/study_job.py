@@ -21,6 +21,7 @@ from segdistill.study.same_data import claim_data, field_hashes
 from segdistill.study.shift import Elsewhere, read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, Teaching, teach
+from segdistill.study.terms import check_terms
 
 NAMED = frozenset({"arm.role"})
 """What a run was called in an account; it may change between two calls, as nothing is trained by it."""
@@ -35,6 +36,7 @@ MAY_CHANGE = frozenset(
         "students",
         "teachers",
         "labels",
+        "objective",
         "seeds",
         "protocol",
         "margin",
@@ -84,6 +86,7 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
     """
     check_at_once(settings.at_once)
     cells = cells_of(settings)
+    check_terms([cell.arm for cell in cells])
     claim(settings, cells, notice=notice)
     prepared = prepare(settings, notice=notice)
     with my_turn(settings.out, notice=notice):
@@ -132,7 +135,9 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
             check_encoder(weights, prepared, student=student, channels=settings.student_channels, rule=RULE)
     device = str(select_device(settings.device, notice=notice))
     asked = {arm.teacher for arm in settings.arms}
-    compared = {arm.teacher for arm in settings.arms if distillation_term(arm.distillation).prototypes}
+    compared = {
+        arm.teacher for arm in settings.arms if distillation_term(settings.objective_of(arm).distillation).prototypes
+    }
     teachings: dict[str, Teaching] = {}
     for name, spec in settings.teachers.items():
         if name in asked:

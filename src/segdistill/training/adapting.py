@@ -159,7 +159,7 @@ def make_crops(fit: SamFit, training: Sequence[Entry], validation: Sequence[Entr
     """
     return Distilling(
         Taught(fit.learner, CrossEntropyAndDice()),
-        Objective(fit.structures, (), labels=True, distillation=None, boundary=False),
+        Objective(fit.structures, (), labels=True, distillation=None, boundary=None),
         training=training,
         validation=validation,
         drawing=make_drawing(fit.protocol, crop=crop_side(fit.protocol, fit.contract, training), seed=seed),

@@ -16,8 +16,9 @@ from segdistill.networks.last_layer import WithFeatures
 from segdistill.networks.layer_rates import layer_factors
 from segdistill.networks.model import load_model
 from segdistill.networks.stain_head import WithStains
+from segdistill.objectives.borders import boundary_term
 from segdistill.objectives.distillation import check_anchored, check_exclusive, distillation_term
-from segdistill.objectives.weighting import build_weighting
+from segdistill.objectives.weighting import Weighting, build_weighting
 from segdistill.settings import Arm, Optimisation, Protocol, Training
 from segdistill.training.distilling import Distilling, Drawing, Taught
 from segdistill.training.entries import Entry
@@ -103,7 +104,7 @@ def fit(
     stained = WithStains(network, outputs) if objective.stains else network
     student = WithFeatures(stained) if objective.classes else stained
     problem = Distilling(
-        Taught(student, build_weighting(arm.weighting, objective.terms)),
+        Taught(student, make_weighting(arm, objective.terms)),
         objective,
         training=training,
         validation=validation,
@@ -138,10 +139,21 @@ def make_objective(arm: Arm, structures: Sequence[Structure], training: Sequence
         tuple(structures),
         taught,
         labels,
-        distillation_term(arm.distillation) if terms else None,
-        arm.boundary,
+        distillation_term(arm.distillation, temperature=arm.temperature) if terms else None,
+        boundary_term(arm.boundary),
         len(arm.predicted_channels),
     )
+
+
+def make_weighting(arm: Arm, terms: Sequence[str]) -> Weighting:
+    """Return how an arm's terms are weighed; a weight of a term that its images do not let it have is void.
+
+    Args:
+        arm: Which.
+        terms: Names of the terms that are on.
+    """
+    given = {name: weight for name, weight in arm.weights.given.items() if name in terms}
+    return build_weighting(arm.weighting, terms, weights=given)
 
 
 def make_drawing(protocol: Training, *, crop: int, seed: int, labelled_share: float = 1.0, dropped: int = 0) -> Drawing:

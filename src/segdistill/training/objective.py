@@ -1,8 +1,8 @@
 """The objective of the main job: labels, teacher and boundary, as maps and weights.
 
 P1's objective as docs/science.md fixes it: L_seg = cross-entropy + soft Dice on the labels; L_kd
-between the student's and the teacher's probabilities; L_bnd between soft morphological gradients,
-against the labels or, where there are none, against the teacher.
+between the student's and the teacher's probabilities; L_bnd on borders, usually between soft
+morphological gradients, against the labels or, where there are none, against the teacher.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,9 @@ from torch import Tensor
 
 from segdistill.data.labels import Structure, output_names
 from segdistill.objectives import (
+    BoundaryTerm,
     Distillation,
     binary_cross_entropy,
-    boundary_gradient,
-    boundary_weights,
     image_weights,
     pixel_weights,
     probability_mse,
@@ -69,7 +68,7 @@ class Objective:
         taught: Positions of the student's outputs that the teacher also gives, in the order of its maps.
         labels: Whether the term on labels is on.
         distillation: The term between student and teacher. None: there is no teacher.
-        boundary: Whether the boundary term is on.
+        boundary: The term on borders of masks. None: there is none.
         stains: How many channels the student predicts; its scores have them behind its own, and before the
             features where ``classes`` is not 0.
     """
@@ -78,19 +77,18 @@ class Objective:
     taught: tuple[int, ...]
     labels: bool
     distillation: Distillation | None
-    boundary: bool
+    boundary: BoundaryTerm | None
     stains: int = 0
 
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the terms that are on."""
-        on = {
-            "labels": self.labels,
-            "distillation": self.distillation is not None,
-            "boundary": self.boundary,
-            "stains": self.stains > 0,
-        }
-        return tuple(name for name, used in on.items() if used)
+        return (
+            *(("labels",) if self.labels else ()),
+            *(("distillation",) if self.distillation is not None else ()),
+            *((self.boundary.name,) if self.boundary is not None else ()),
+            *(("stains",) if self.stains else ()),
+        )
 
     @property
     def classes(self) -> int:
@@ -113,8 +111,8 @@ class Objective:
             parts["distillation"] = self.distillation.weigh(_taught(batch))
         if self.classes:
             parts["distillation.prototypes"] = prototype_weights(teacher_classes(batch.target), _told(batch))
-        if self.boundary:
-            parts["boundary"] = boundary_weights(self._border(batch)[1])
+        if self.boundary is not None:
+            parts[self.boundary.name] = self.boundary.weigh(self._border(batch)[1])
         if self.stains:
             parts["stains"] = pixel_weights(batch.counts[:, None].expand_as(batch.stains))
         return parts
@@ -140,9 +138,9 @@ class Objective:
         if self.classes:
             classes = teacher_classes(batch.target)
             parts["distillation.prototypes"] = prototype_matching(features, batch.similarity, classes, _told(batch))
-        if self.boundary:
+        if self.boundary is not None:
             target, counts = self._border(batch)
-            parts["boundary"] = boundary_gradient(scores[:, list(self.foreground)], target, counts)
+            parts[self.boundary.name] = self.boundary(scores[:, list(self.foreground)], target, counts)
         return parts
 
     def _border(self, batch: Batch) -> tuple[Tensor, Tensor]:
