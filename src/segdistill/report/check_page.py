@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segdistill.data.drawing import YELLOW, false_colour, hatched, outline, tint
@@ -16,6 +14,7 @@ from segdistill.files import whole_file
 from segdistill.report import wording
 from segdistill.report.check_content import ChannelHistograms, CheckContent
 from segdistill.report.encoding import fitted_labels, fitted_view, picture_uri
+from segdistill.report.frame import framed
 from segdistill.report.svg import drawing, element
 from segdistill.report.tables import Download, csv_download
 
@@ -59,7 +58,7 @@ def write_check(path: Path, content: CheckContent) -> None:
     """
     refuse_other_files(path)
     with whole_file(path) as partial:
-        partial.write_bytes(_rendered(content).encode("utf-8", errors="backslashreplace"))
+        partial.write_bytes(_rendered(content))
 
 
 def refuse_other_files(path: Path) -> None:
@@ -84,22 +83,12 @@ class _Histogram:
     csv: Download
 
 
-def _rendered(content: CheckContent) -> str:
-    environment = Environment(
-        loader=PackageLoader("segdistill.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(vars(wording))
-    style = "\n".join(
-        files("segdistill.report").joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "check.css")
-    )
-    return environment.get_template("check.html").render(
+def _rendered(content: CheckContent) -> bytes:
+    return framed(
+        "check.html",
+        styles=("report.css", "check.css"),
         content=content,
         mark=Markup(MARK),  # noqa: S704 (written above)
-        style=Markup(style),  # noqa: S704 (files of this package)
         histograms=[_histogram(each) for each in content.histograms],
         images_csv=csv_download("images", ["image", "size", "type", "pixel size", "channels"], content.images),
         balance_csv=csv_download(

@@ -2,19 +2,17 @@
 
 import base64
 import hashlib
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segdistill.files import whole_file
-from segdistill.report import wording
 from segdistill.report.content import ReportContent
 from segdistill.report.curves import view_curves, view_legend
 from segdistill.report.encoding import LARGEST
 from segdistill.report.fields import view_fields
+from segdistill.report.frame import framed, resource
 from segdistill.report.gallery import pictures_of, view_case
 from segdistill.report.ladder import shared_axis, view_ladder
 from segdistill.report.paired import view_paired
@@ -52,22 +50,19 @@ def rendered(content: ReportContent) -> bytes:
     """
     code = b""
     for side in SIDES:
-        code = _page(content, side).encode("utf-8", errors="backslashreplace")
+        code = _page(content, side)
         if len(code) < MOST_BYTES:
             break
     return code
 
 
-def _page(content: ReportContent, side: int) -> str:
-    loader = PackageLoader("segdistill.report", "")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals.update(vars(wording) | {"key": key})
-    style, script = _resource("report.css"), _resource("report.js")
-    return environment.get_template("report.html").render(
+def _page(content: ReportContent, side: int) -> bytes:
+    script = resource("report.js")
+    return framed(
+        "report.html",
+        styles=("report.css",),
+        names={"key": key},
         content=content,
-        style=Markup(style),  # noqa: S704 (a file of this package)
         script=Markup(script),  # noqa: S704 (a file of this package)
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         **_views(content, side),
@@ -231,7 +226,3 @@ def _comparisons_csv(content: ReportContent) -> Download:
 
 def _ends(ends: tuple[float, float] | None) -> tuple[float | None, float | None]:
     return (None, None) if ends is None else ends
-
-
-def _resource(name: str) -> str:
-    return files("segdistill.report").joinpath(name).read_text(encoding="utf-8")
