@@ -126,6 +126,22 @@ def test_a_learning_rate_that_explodes_stops_the_run(tmp_path, notices):
     assert all(value.isfinite().all() for value in checkpoint(tmp_path)["module"].values())
 
 
+def test_a_learning_rate_of_a_thousand_stops_the_run_with_the_last_good_weights_and_the_files(tmp_path, notices):
+    # The loss becomes infinite here, not NaN: step 1 moves the log-variances s by 1000, and exp(1000) is no float.
+    problem = Toy()
+    high = plan(learning_rate=1e3, warmup=0.0, log_every=1)
+    with pytest.raises(TrainingStopped, match="learning rate below 1000") as caught:
+        train(problem, tmp_path, high, notice=notices.append)
+    message = str(caught.value)
+    assert "step 4/8: the loss (inf" in message
+    assert "bad step 3 in a row" in message
+    assert all(f"field_{index}.tif" in message for index, _ in problem.batch(3, 0, 1))
+    kept = checkpoint(tmp_path)
+    assert (kept["step"], kept["bad"]) == (1, 0)
+    assert all(value.isfinite().all() for value in kept["module"].values())
+    assert [line["loss"] is None for line in read_log(tmp_path) if "loss" in line] == [False, True, True, True]
+
+
 class Narrow(Toy):
     """Memory for a few samples at once; the rest fails as a GPU or the host would."""
 

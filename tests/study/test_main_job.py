@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,16 @@ def test_a_training_image_is_described_by_a_teacher_that_never_saw_it(finished):
     described = {note["case"]: note["teacher"] for note in notes}
     assert set(described) == {name for part in record["split"].values() for name in part}
     assert all((described[name] > 0) == (name in train) for name in described)
+
+
+def test_the_record_of_a_run_has_what_that_of_earlier_versions_had(finished):
+    old = Path(__file__).parents[1] / "old_files" / "run_1" / "run.json"
+    before, now = (json.loads(path.read_text(encoding="utf-8")) for path in (old, finished.folder / "run.json"))
+    assert set(before) <= set(now)
+    assert set(before["settings"]) <= set(now["settings"])
+    assert set(before["arms"][0]) <= set(now["arms"][-1])
+    assert set(before["arms"][0]["labels"]) <= set(now["arms"][-1]["labels"])
+    assert set(before["split"]) == set(now["split"])
 
 
 def test_both_arms_differ_in_the_teacher_alone(finished):

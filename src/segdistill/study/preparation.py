@@ -97,7 +97,11 @@ def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
     held_cases = [case for case in found.cases if case.name in held]
     refuse_seen(origins(found.cases), held_cases, found.samples, private=source.private)
     groups = {case.name: case.group for case in found.cases}
-    prepared = Prepared(found.dataset, found.samples, split, groups, found.dropped, found.notes, by)
+    nothing = tuple(_without_objects(found)) if tested else ()
+    for note in nothing:
+        notice(note)
+    notes = (*found.notes, *nothing)
+    prepared = Prepared(found.dataset, found.samples, split, groups, found.dropped, notes, by)
     if tested and not prepared.labelled("test"):
         raise ConfigError(
             f"None of the {len(split['test'])} test images in {source.data} is labelled, so nothing could be said"
@@ -134,6 +138,17 @@ def _inversions(samples: Mapping[str, Sample], source: Images) -> Iterator[str]:
         turned = [name for name, sample in samples.items() if sample.image.inverted]
         names = f": {shown(turned)}" if turned else ""
         yield f"Turned from dark on bright to bright on dark: {len(turned)} of {len(samples)} images{names}."
+
+
+def _without_objects(found: Readable) -> Iterator[str]:
+    """Yield a sentence for each structure of which no image shows anything, though somebody looked for it."""
+    for place, structure in enumerate(found.dataset.structures):
+        looked = [sample for sample in found.samples.values() if sample.known[place]]
+        if looked and not any(sample.planes[place][sample.counts].any() for sample in looked):
+            yield (
+                f"None of the {len(looked)} images that are labelled for {structure.name} shows any: students learn"
+                " that there is none, and scores say whether they find none, not how well they find it."
+            )
 
 
 def open_dataset(source: Images) -> Dataset:
