@@ -22,7 +22,7 @@ from segdistill.settings import Agglomerate, Protocol, validated
 from segdistill.study import agglomerate_job
 from segdistill.study.agglomerate_job import agglomerate
 from segdistill.study.main_job import distill
-from segdistill.study.token_stores import short_names
+from segdistill.study.token_stores import load_encoder_teacher, short_names
 from segdistill.targets import open_store
 from segdistill.teachers.hf import HfTeacher
 
@@ -263,6 +263,14 @@ def test_what_cannot_be_done_is_refused(tissue, encoders, tmp_path):
         ({"teachers": []}, "teachers"),
         ({"teachers": ["medsam", "medsam"]}, "teachers names one twice"),
         ({"teacher_weights": {"sam": "x"}}, "teacher_weights names sam, which is none of the teachers"),
+        ({"teacher_sizes": {"sam": 64}}, "teacher_sizes names sam, which is none of the teachers"),
+        ({"teacher_precisions": {"sam": "bfloat16"}}, "teacher_precisions names sam, which is none of the teachers"),
+        ({"teacher_sizes": {"medsam": "wide"}}, "sizes are whole numbers of pixels from 1, but 'wide' is none"),
+        ({"teacher_sizes": {"medsam": 0}}, "sizes are whole numbers of pixels from 1, but '0' is none"),
+        (
+            {"teachers": ["model:m"], "teacher_sizes": {"model:m": 64}},
+            "teacher_size 64 is void",
+        ),
         ({"terms": ["gram"]}, "terms names gram alone"),
         ({"balancing": "fixed"}, "shares belongs to balancing fixed"),
         ({"shares": [1, 2]}, "shares belongs to balancing fixed"),
@@ -279,6 +287,14 @@ def test_settings_that_would_do_nothing_are_refused(changes, words):
     }  # fmt: skip
     with pytest.raises(ConfigError, match=words):
         validated(Agglomerate, plain | changes)
+
+
+def test_each_teacher_is_asked_at_its_own_size_and_precision(tissue, encoders, tmp_path):
+    dino, vit = (f"hf:{encoders / name}" for name in ("dino", "vit"))
+    asked = {"teachers": (dino, vit), "teacher_sizes": {dino: 42}, "teacher_precisions": {dino: "bfloat16"}}
+    settings = settings_of(tissue, encoders, tmp_path / "run", **asked)
+    found = [load_encoder_teacher(settings, name, device="cpu").contract for name in settings.teachers]
+    assert [(each.size, each.precision) for each in found] == [(42, "bfloat16"), (32, "float32")]
 
 
 def test_short_names_have_no_dots_and_are_different():

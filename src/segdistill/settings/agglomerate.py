@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segdistill.settings.base import Settings
 from segdistill.settings.source import Fraction, Source
+from segdistill.settings.teacher import Precision, refuse_void
 from segdistill.settings.tokens import TokenViews
 from segdistill.settings.training import Optimisation
 
@@ -22,6 +23,20 @@ Term = Literal[
     "pairwise",
     "attention_map",
 ]
+
+
+def _by_text(sizes: Any) -> Any:
+    """Return numbers as the text that a command line would hold."""
+    return {name: str(side) for name, side in sizes.items()} if isinstance(sizes, Mapping) else sizes
+
+
+def _sides(sizes: dict[str, str]) -> dict[str, str]:
+    """Refuse what is no side of a square; the command line has no dictionaries of anything but plain text."""
+    wrong = [side for side in sizes.values() if not (side.isascii() and side.isdigit() and int(side))]
+    if wrong:
+        raise ValueError(f"sizes are whole numbers of pixels from 1, but {', '.join(map(repr, wrong))} is none")
+    return sizes
+
 
 _RELATIONS = frozenset({"gram", "pairwise", "attention_map"})
 _LEARNT = frozenset({"mlp", "attention"})
@@ -73,7 +88,18 @@ class Agglomerate(Balance, TokenViews, Source):
     """Channels that the teachers see, by name."""
 
     teacher_weights: dict[str, str] = Field(default_factory=dict)
-    """File or folder of weights by the name of the teacher, for those whose names do not say it, as medsam."""
+    """File or folder of weights by the name of the teacher, for those whose names do not say it, as medsam; or for a
+    published SAM a repository of the Hugging Face hub that lies in its local cache, as OWNER/NAME."""
+
+    teacher_sizes: Annotated[dict[str, str], BeforeValidator(_by_text), AfterValidator(_sides)] = Field(
+        default_factory=dict
+    )
+    """Side of the square that a SAM or a vision encoder sees, by the name of the teacher: pixels, a multiple of its
+    patch. Those not named see the side that they were made for."""
+
+    teacher_precisions: dict[str, Precision] = Field(default_factory=dict)
+    """Number format in which a SAM or a vision encoder computes, by the name of the teacher: float32, or bfloat16,
+    which is faster where the device has it, and coarser. Those not named compute in float32."""
 
     student: str
     """The network whose encoder is trained: a student's name, or that of a timm encoder; `segdistill models` lists
@@ -114,9 +140,10 @@ class Agglomerate(Balance, TokenViews, Source):
         for what, names in (("teachers", self.teachers), ("terms", self.terms)):
             if len(set(names)) < len(names):
                 raise ValueError(f"{what} names one twice: {', '.join(names)}")
-        strange = sorted(set(self.teacher_weights) - set(self.teachers))
-        if strange:
-            raise ValueError(f"teacher_weights names {', '.join(strange)}, which is none of the teachers")
+        for what in ("teacher_weights", "teacher_sizes", "teacher_precisions"):
+            strange = sorted(set(getattr(self, what)) - set(self.teachers))
+            if strange:
+                raise ValueError(f"{what} names {', '.join(strange)}, which is none of the teachers")
         if set(self.terms) <= _RELATIONS:
             raise ValueError(
                 f"terms names {', '.join(self.terms)} alone, which compares how tokens relate and leaves open what they"
@@ -134,6 +161,21 @@ class Agglomerate(Balance, TokenViews, Source):
         if given and self.balancing not in _LEARNT:
             raise ValueError(f"{', '.join(given)} is void with balancing {self.balancing}, which learns no shares")
         return self
+
+    @model_validator(mode="after")
+    def _computes_as_they_can(self) -> "Agglomerate":
+        for name in self.teachers:
+            refuse_void(name, None, size=self.sizes.get(name), precision=self.precision_of(name), prefix="teacher_")
+        return self
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Side of the square that a teacher sees, pixels, by name, for those that see another than their own."""
+        return {name: int(side) for name, side in self.teacher_sizes.items()}
+
+    def precision_of(self, teacher: str) -> Precision:
+        """Return the number format in which a teacher computes."""
+        return self.teacher_precisions.get(teacher, "float32")
 
     @property
     def weights(self) -> Mapping[str, Path]:

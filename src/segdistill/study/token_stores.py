@@ -25,6 +25,7 @@ from segdistill.targets import Filling, Key, TargetStore, create_store, image_ke
 from segdistill.teachers.contract import Contract
 from segdistill.teachers.features_alone import FeaturesAlone, features_alone
 from segdistill.teachers.load import load_teacher
+from segdistill.teachers.request import TeacherOptions
 from segdistill.training.stored_teacher import StoredTeacher
 
 Notice = Callable[[str], None]
@@ -74,8 +75,14 @@ def load_encoder_teacher(settings: Agglomerate, name: str, *, device: str) -> Fe
             f"Teacher {name!r} is fitted within a run of `distill`. Name a teacher that is fitted already, such as"
             " model:FOLDER."
         )
-    weights = settings.weights.get(name)
-    return features_alone(load_teacher(name, channels=settings.teacher_channels, weights=weights, device=device))
+    teacher = load_teacher(
+        name,
+        channels=settings.teacher_channels,
+        weights=settings.weights.get(name),
+        device=device,
+        options=TeacherOptions(size=settings.sizes.get(name), precision=settings.precision_of(name)),
+    )
+    return features_alone(teacher)
 
 
 def cases_of(prepared: Prepared, *, tested: bool) -> list[str]:
