@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import to_jsonable_python
 
 from segdistill.errors import ConfigError, nearest
 
@@ -38,12 +37,14 @@ class Settings(BaseModel):
         >>> Job.defaults()
         {'crop': {'side': 256}}
         """
-        values: dict[str, Any] = {}
+        given = {
+            name: field.get_default(call_default_factory=True, validated_data={})
+            for name, field in cls.model_fields.items()
+            if not field.is_required()
+        }
+        values = cls.model_construct(**given).model_dump(mode="json", include=set(given))
         for name, field in cls.model_fields.items():
-            if not field.is_required():
-                default = field.get_default(call_default_factory=True, validated_data={})
-                values[name] = to_jsonable_python(default, by_alias=False)
-            elif isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            if field.is_required() and isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
                 values[name] = field.annotation.defaults()
         return values
 
