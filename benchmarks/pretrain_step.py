@@ -18,7 +18,7 @@ from segdistill.data.labels import Structure
 from segdistill.data.normalisation import PercentileRule
 from segdistill.networks.build import build_student
 from segdistill.networks.matched import MatchedStudent
-from segdistill.objectives import build_weighting
+from segdistill.objectives import BOUNDARY, build_weighting
 from segdistill.settings import TaskSpecific
 from segdistill.targets import Key, TargetStore, create_store, drawn_views, new_header
 from segdistill.targets.quantise import store_maps, store_tokens
@@ -78,7 +78,7 @@ def stored(folder: Path, fields: list[Entry], side: int, views: int) -> TargetSt
 
 def with_labels(student: str, fields: list[Entry]) -> Distilling:
     """Return a supervised step: cross-entropy, Dice and boundary."""
-    objective = Objective(LESION, (), True, None, True)
+    objective = Objective(LESION, (), True, None, BOUNDARY["gradient_3"])
     module = Taught(build_student(student, channels=1, outputs=1), build_weighting("uncertainty", objective.terms))
     drawing = Drawing(
         seed=0, batch_size=BATCH, labelled_share=0.5, crop=CROP, scale=(0.75, 1.25), flips=True, turns=True, jitter=None

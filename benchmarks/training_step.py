@@ -15,7 +15,7 @@ import torch
 from common import keep, step
 from segdistill.data.labels import Structure
 from segdistill.networks.build import build_student
-from segdistill.objectives import DISTILLATION, build_weighting
+from segdistill.objectives import BOUNDARY, DISTILLATION, build_weighting
 from segdistill.training.distilling import Distilling, Drawing, Taught
 from segdistill.training.entries import Entry
 from segdistill.training.objective import Objective
@@ -46,7 +46,11 @@ def entries(count: int, folder: Path) -> list[Entry]:
 def problem(student: str, fields: list[Entry], *, taught: bool) -> Distilling:
     """Return one side: the same in all but the distillation term and the targets it reads."""
     objective = Objective(
-        CELL, (0, 1) if taught else (), True, DISTILLATION["probability_mse"] if taught else None, True
+        CELL,
+        (0, 1) if taught else (),
+        True,
+        DISTILLATION["probability_mse"] if taught else None,
+        BOUNDARY["gradient_3"],
     )
     torch.manual_seed(0)
     module = Taught(build_student(student, channels=1, outputs=2), build_weighting("uncertainty", objective.terms))

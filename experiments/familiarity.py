@@ -112,7 +112,7 @@ def trained(data: Path, runs: Path) -> tuple[Judge, dict[str, list[Any]], dict[s
     cases, _ = keep_together([case for case in dataset.cases if case.name in alike])
     split = split_cases(cases, fractions=(0.5, 0.0, 0.5), seed=0)
     entries = [make_entry(read_sample(case, dataset), channels=CHANNELS, rule=RULE) for case in split["train"]]
-    objective = Objective(dataset.structures, (), True, None, False)
+    objective = Objective(dataset.structures, (), True, None, None)
     torch.manual_seed(0)
     network = build_student(STUDENT, channels=1, outputs=2)
     problem = LastWeights(

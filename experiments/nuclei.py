@@ -33,6 +33,7 @@ from segdistill.evaluation.instances import average_precision, match
 from segdistill.files import write_json
 from segdistill.inference.instances import grown, instances, without_small
 from segdistill.networks.build import build_student
+from segdistill.objectives.borders import BOUNDARY
 from segdistill.objectives.distillation import distillation_term
 from segdistill.objectives.weighting import build_weighting
 from segdistill.settings import Protocol
@@ -124,7 +125,7 @@ def train_one(
     term = distillation_term("probability_mse") if distance else None
     # The distance is one more output, of which no field has a label and every field says itself what it is.
     structures = (*dataset.structures, Structure(DISTANCE, instances=False)) if distance else dataset.structures
-    objective = Objective(structures, (2,) if distance else (), True, term, True)
+    objective = Objective(structures, (2,) if distance else (), True, term, BOUNDARY["gradient_3"])
     torch.manual_seed(seed)
     network = build_student(STUDENT, channels=1, outputs=2 + distance)
     problem = LastWeights(

@@ -47,7 +47,7 @@ def test_a_sample_has_every_object_under_its_own_number(sample):
 
 def test_crops_keep_neighbours_apart_whose_numbers_differ_by_65536(sample):
     structures, field = sample
-    objective = Objective(structures, (), False, DISTILLATION["probability_mse"], False)
+    objective = Objective(structures, (), False, DISTILLATION["probability_mse"], None)
     module = Taught(build_student("unet-tiny", channels=1, outputs=2), build_weighting("fixed", objective.terms))
     drawing = Drawing(
         seed=0, batch_size=8, labelled_share=1.0, crop=32, scale=(1.0, 1.0), flips=False, turns=False, jitter=None
