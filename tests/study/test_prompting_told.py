@@ -9,6 +9,7 @@ from study_usual import job, plan
 from segdistill.study.main_job import distill
 from segdistill.study.study_account import conclude_study
 from segdistill.study.study_job import study
+from segdistill.teachers import load_teacher
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,12 @@ def rows_of(path):
 def test_the_record_says_it_though_the_settings_do_not(asked):
     record = content(asked / "run.json")
     assert record["settings"]["prompting"] is None
-    assert record["teachers"] == {"teacher": {"name": "sam-tiny-tissue", "prompting": "tuned", "size": 160}}
+    weights = load_teacher("sam-tiny-tissue", channels=("nucleus", "membrane")).contract.weights_sha256
+    assert record["teachers"] == {
+        "teacher": {"name": "sam-tiny-tissue", "prompting": "tuned", "size": 160, "weights_sha256": weights}
+    }
+    kept = content(asked / "model" / "model.json")["weights_sha256"]
+    assert record["facts"]["Hashes of the weights"] == {"teacher": weights[:16], "student": kept[:16]}
     assert record["facts"]["Teachers"] == {"teacher": "sam-tiny-tissue, prompting tuned, size 160 px"}
 
 
@@ -62,7 +68,9 @@ def test_scores_say_it_of_the_teacher_and_of_who_learnt_from_it(asked):
 
 def test_of_a_teacher_without_a_prompting_nothing_is_said(unasked):
     record = content(unasked / "run.json")
-    assert record["teachers"] == {"teacher": {"name": "blurred:2"}}
+    assert {name: value for name, value in record["teachers"]["teacher"].items() if name != "weights_sha256"} == {
+        "name": "blurred:2"
+    }
     assert record["facts"]["Teachers"] == {"teacher": "blurred:2"}
     assert "prompting" not in content(unasked / "model" / "model.json")["provenance"]
     page = (unasked / "model" / "README.md").read_text(encoding="utf-8")

@@ -53,5 +53,6 @@ def asked_facts(contract: Contract) -> Mapping[str, Any]:
         "prompting": contract.prompting,
         "size": contract.size,
         "precision": None if contract.precision == "float32" else contract.precision,
+        "weights_sha256": contract.weights_sha256,
     }
     return {name: value for name, value in facts.items() if value is not None}

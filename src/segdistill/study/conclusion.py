@@ -34,7 +34,7 @@ from segdistill.study.channel_use import student_use, teacher_use
 from segdistill.study.content import Looked, make_content, mean_of, role_of
 from segdistill.study.energy import cost_facts
 from segdistill.study.gallery import make_gallery
-from segdistill.study.provenance import command_line, tell, term_facts, window_facts, write_run
+from segdistill.study.provenance import command_line, tell, term_facts, weight_facts, window_facts, write_run
 from segdistill.study.seen import see_tests, teacher_reliability
 from segdistill.study.shift import OWN, Elsewhere, score_elsewhere, shift_rows
 from segdistill.study.shown import agreement_rows, channel_rows, cost_point, reliability_curves
@@ -138,7 +138,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         notes=(*question.notes, *(note for each in question.elsewhere for note in each.notes)),
         command=command_line(question.settings, sys.argv[1:]),
     )
-    own = (term_facts(runs), window_facts(model), cost_facts(runs, folder, model))
+    own = (term_facts(runs), window_facts(model), weight_facts(bench, model), cost_facts(runs, folder, model))
     told = replace(
         told,
         provenance=(*told.provenance, *own),

@@ -85,6 +85,18 @@ def term_facts(runs: Sequence[ArmRun]) -> Facts:
     return Facts(title="Terms", values={run.arm.name: terms_in_words(run.arm) for run in runs})
 
 
+def weight_facts(bench: Bench, model: Path) -> Facts:
+    """Return by what the weights of the teachers and of the student are known again.
+
+    Args:
+        bench: What the runs shared.
+        model: Folder of the student that was kept.
+    """
+    hashes = {role: teaching.contract.weights_sha256 for role, teaching in bench.teachings.items()}
+    hashes["student"] = read_card(model).weights_sha256 or ""
+    return Facts(title="Hashes of the weights", values={who: value[:16] for who, value in hashes.items() if value})
+
+
 def window_facts(model: Path) -> Facts:
     """Return what a student's masks owe to the windows in which large images are predicted.
 
