@@ -48,7 +48,7 @@ def encoder_seconds(precision: str, rounds: int) -> float:
 
 def student_milliseconds(name: str, folder: Path, *, steps: int, threads: int) -> dict[str, float]:
     """Return milliseconds per megapixel by everything that runs the student."""
-    trained(folder / "model", name, steps=steps, fields=FIELDS, crop=256, batch=4, rate=1e-3)
+    trained(folder / "model", name, steps=steps, fields=FIELDS, crop=256, batch=4, rate=1e-3, nuclei=True)
     calibration = write_calibration(folder / "calibration")
     formats = ("onnx", "openvino-fp32", "openvino-bf16", "openvino-int8")
     export(

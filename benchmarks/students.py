@@ -18,13 +18,20 @@ TILE = 512
 
 FIELD = TissueSettings(height=TILE, width=TILE)
 _RULE = PercentileRule()
-_CELL = Structure("cell", instances=True)
 
 
 def trained(
-    folder: Path, name: str, *, steps: int, fields: int = 1, crop: int = 128, batch: int = 1, rate: float = 3e-3
+    folder: Path,
+    name: str,
+    *,
+    steps: int,
+    fields: int = 1,
+    crop: int = 128,
+    batch: int = 1,
+    rate: float = 3e-3,
+    nuclei: bool = False,
 ) -> int:
-    """Train a student on the nuclei of simulated fields to find cells, and save it; return the number of its maps.
+    """Train a student on the nuclear stain of simulated fields, and save it; return the number of its maps.
 
     Args:
         folder: For the model.
@@ -34,8 +41,9 @@ def trained(
         crop: Side of what it sees in training, pixels.
         batch: Crops per step.
         rate: Peak learning rate.
+        nuclei: Whether it finds where nuclei are, which the stain shows, or tells cells apart, which it must guess.
     """
-    pixels, wanted, image = _learnt_from(fields)
+    pixels, wanted, image = _learnt_from(fields, nuclei)
     torch.manual_seed(0)
     student = build_student(name, channels=1, outputs=wanted.shape[1])
     optimiser = torch.optim.AdamW(student.parameters(), lr=rate)
@@ -54,22 +62,23 @@ def trained(
         architecture=name,
         channels=image.channels,
         normalisation=rule_to_json(_RULE),
-        structures=(_CELL,),
+        structures=(Structure("nucleus" if nuclei else "cell", instances=not nuclei),),
         crop=crop,
-        thresholds={"cell": {"foreground": 0.5, "seed": 0.4, "minimum_size": 0}},
+        thresholds={} if nuclei else {"cell": {"foreground": 0.5, "seed": 0.4, "minimum_size": 0}},
     )
     save_model(folder, Model(student, card))
     return len(card.outputs)
 
 
-def _learnt_from(fields: int) -> tuple[torch.Tensor, torch.Tensor, Image]:
+def _learnt_from(fields: int, nuclei: bool) -> tuple[torch.Tensor, torch.Tensor, Image]:
     """Return pixels 0..1 (b c y x), what the maps should be (b o y x), and the last field as an image."""
     pixels, wanted = [], []
     image = None
     for seed in range(fields):
         tissue = simulate_tissue(seed, FIELD)
+        labels = tissue.nuclei if nuclei else tissue.cells
         image = Image(tissue.image[:1], ("channel0",), tissue.pixel_size, "simulated tissue")
         pixels.append(normalise(image.array, *measure_range(image, _RULE, names=image.channels)))
-        wanted.append(label_maps(torch.from_numpy(tissue.cells.astype(np.int64))[None, None], [True])[0])
+        wanted.append(label_maps(torch.from_numpy(labels.astype(np.int64))[None, None], [not nuclei])[0])
     assert image is not None
     return torch.from_numpy(np.stack(pixels)), torch.stack(wanted), image

@@ -14,7 +14,9 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ from segdistill.export import export
 from segdistill.inference.backends import open_backend
 from segdistill.inference.eager import torch_predictor
 from segdistill.inference.export_card import read_export
+from segdistill.inference.exported_predictor import ExportedPredictor
 from segdistill.inference.halo import measure_fast_halo, measure_reach
 from segdistill.inference.predictor import Predictor
 from segdistill.inference.windows import View, assembled, run_windows, view_of
@@ -41,14 +44,24 @@ WANTED = {"unet-mobilenetv3": 10.0, "unet-resnet18": 9.0, "fp32": 2.5, "same 8-b
 FIELDS = 8
 """The student learns from as many, and the image is made of as many others."""
 
-COMPARED = (
-    "segdistill, OpenVINO int8:fast halo",
-    "segdistill, OpenVINO fp32:fast halo",
-    "MONAI, PyTorch:",
-    "MONAI, the same 8-bit network:",
-    "limit:",
+FP32, INT8 = "OpenVINO fp32", "OpenVINO int8"
+RATIOS = (
+    ("MONAI with PyTorch / segdistill with 8 bits", ("MONAI", "PyTorch"), ("segdistill", INT8, "fast halo")),
+    ("MONAI with PyTorch / segdistill in 32 bits", ("MONAI", "PyTorch"), ("segdistill", FP32, "fast halo")),
+    ("MONAI / segdistill, both with PyTorch", ("MONAI", "PyTorch"), ("segdistill", "PyTorch", "fast halo")),
+    (
+        "MONAI / segdistill with the same 8-bit network",
+        ("MONAI", "the same 8-bit network"),
+        ("segdistill", INT8, "fast halo"),
+    ),
+    (
+        "MONAI with PyTorch / segdistill with 8 bits and the exact halo",
+        ("MONAI", "PyTorch"),
+        ("segdistill", INT8, "exact halo"),
+    ),
+    ("segdistill with 8 bits / the network alone", ("segdistill", INT8, "fast halo"), ("limit",)),
 )
-"""What the names of the sides begin with and, after the colon, hold; of each the quickest counts."""
+"""What is compared: words, then what the names of the slower and of the quicker side begin with and hold."""
 
 Maps = np.ndarray
 Side = Callable[[], Maps]
@@ -95,46 +108,44 @@ def monai(network: Callable[[torch.Tensor], torch.Tensor], view: View, *, tile: 
 
 
 def sides(folder: Path, view: View, *, threads: int) -> Iterator[tuple[str, Side]]:
-    """Yield everything that is timed, by name."""
-    model = load_model(folder / "model")
+    """Yield everything that is timed, by name; without 8 bits, where an export with them was not kept."""
+    model, exported = load_model(folder / "model"), folder / "exported"
     network, outputs = model.module.eval(), len(model.card.outputs)
-    eager = torch_predictor(model, "cpu", notice=lambda _: None)
-    exported = folder / "exported"
-    fp32, int8 = (
-        open_backend(exported, read_export(exported), name, threads=threads)
-        for name in ("openvino-fp32", "openvino-int8")
-    )
-    low, high = np.zeros(1, np.float32), np.ones(1, np.float32)
-    for tile in (256, 512):
-        for batch in (1, 4):
+    card = read_export(exported)
+    predictors: dict[str, Predictor] = {"PyTorch": torch_predictor(model, "cpu", notice=lambda _: None)}
+    for name, format_name in {FP32: "openvino-fp32", INT8: "openvino-int8"}.items():
+        if format_name in card.formats:
+            predictors[name] = open_backend(exported, card, format_name, threads=threads)
+    networks = {"PyTorch": lambda pixels: torch.sigmoid(network(pixels))}
+    if INT8 in predictors:
+        networks["the same 8-bit network"] = as_torch(predictors[INT8])
+    for tile, batch in product((256, 512), (1, 4)):
+        for name, one in networks.items():
             yield (
-                f"MONAI, PyTorch, {tile} px, {batch} at once",
-                lambda tile=tile, batch=batch: monai(
-                    lambda seen: torch.sigmoid(network(seen)), view, tile=tile, batch=batch
-                ),
+                f"MONAI, {name}, {tile} px, {batch} at once",
+                partial(monai, one, view, tile=tile, batch=batch),
             )
-            yield (
-                f"MONAI, the same 8-bit network, {tile} px, {batch} at once",
-                lambda tile=tile, batch=batch: monai(
-                    lambda seen: torch.from_numpy(int8.compute(seen.numpy(), low, high)), view, tile=tile, batch=batch
-                ),
-            )
-    halos = {"fast": model.card.halo["fast"], "exact": model.card.halo.get("exact")}
+    halos = {kind: halo for kind, halo in model.card.halo.items() if kind in {"fast", "exact"} and halo is not None}
     for tile in (512, 1024):
         for kind, halo in halos.items():
-            if halo is None or 4 * halo > 3 * tile:
+            if 8 * halo > 3 * tile:
                 continue
-            for name, predictor in {"PyTorch": eager, "OpenVINO fp32": fp32, "OpenVINO int8": int8}.items():
+            for name, predictor in predictors.items():
                 yield (
                     f"segdistill, {name}, {kind} halo of {halo} px, {tile} px",
-                    lambda predictor=predictor, tile=tile, halo=halo: ours(
-                        predictor, view, tile=tile, halo=halo, outputs=outputs
-                    ),
+                    partial(ours, predictor, view, tile=tile, halo=halo, outputs=outputs),
                 )
+        best = predictors.get(INT8, predictors[FP32])
         yield (
-            f"limit: 8-bit network without borders, {tile} px",
-            lambda tile=tile: ours(int8, view, tile=tile, halo=0, outputs=outputs),
+            f"limit: the network without borders, {tile} px",
+            partial(ours, best, view, tile=tile, halo=0, outputs=outputs),
         )
+
+
+def as_torch(predictor: ExportedPredictor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return an exported network as what MONAI calls."""
+    low, high = np.zeros(1, np.float32), np.ones(1, np.float32)
+    return lambda pixels: torch.from_numpy(predictor.compute(pixels.numpy(), low, high))
 
 
 def with_halos(folder: Path, view: View) -> None:
@@ -148,7 +159,7 @@ def with_halos(folder: Path, view: View) -> None:
 
 def measure(name: str, folder: Path, *, side: int, steps: int, rounds: int, threads: int) -> dict[str, object]:
     """Train a student, export it, and time every side."""
-    trained(folder / "model", name, steps=steps, fields=FIELDS, crop=256, batch=4, rate=1e-3)
+    trained(folder / "model", name, steps=steps, fields=FIELDS, crop=256, batch=4, rate=1e-3, nuclei=True)
     with_halos(folder / "model", seen(mosaic(1024)))
     formats = ("openvino-fp32", "openvino-int8")
     calibration = write_calibration(folder / "calibration")
@@ -156,9 +167,7 @@ def measure(name: str, folder: Path, *, side: int, steps: int, rounds: int, thre
         Export(model=folder / "model", out=folder / "exported", formats=formats, calibration=(calibration,)),
         notice=print,
     )
-    if done.failed:
-        raise SystemExit(f"An export failed: {done.failed}")
-    return timed(folder, seen(mosaic(side)), rounds=rounds, threads=threads)
+    return timed(folder, seen(mosaic(side)), rounds=rounds, threads=threads) | {"not kept": dict(done.failed)}
 
 
 def timed(folder: Path, view: View, *, rounds: int, threads: int) -> dict[str, object]:
@@ -172,30 +181,28 @@ def timed(folder: Path, view: View, *, rounds: int, threads: int) -> dict[str, o
             best[name] = min(best[name], time.perf_counter() - began)
             print(f"{name}: {best[name]:.2f} s", flush=True)
     megapixels = view.shape[0] * view.shape[1] / 1e6
-    quickest = {beginning: least(best, beginning) for beginning in COMPARED}
-    ours8, ours32, monai32, monai8, limit = (best[quickest[each]] for each in COMPARED)
-    exact = [best[name] for name in best if name.startswith("segdistill, OpenVINO int8, exact")]
-    return {
-        **{f"{name}, megapixels per second": round(megapixels / seconds, 2) for name, seconds in best.items()},
-        "MONAI with PyTorch / segdistill with 8 bits, time": round(monai32 / ours8, 2),
-        "MONAI with PyTorch / segdistill in 32 bits, time": round(monai32 / ours32, 2),
-        "MONAI / segdistill with the same 8-bit network, time": round(monai8 / ours8, 2),
-        "MONAI with PyTorch / segdistill with 8 bits and the exact halo, time": round(monai32 / min(exact), 2)
-        if exact
-        else "none: the student sees without bound",
-        "segdistill with 8 bits / the network alone, time": round(ours8 / limit, 2),
-        "foreground, share of the pixels": round(float((maps[quickest[COMPARED[1]]][0] > 0.5).mean()), 3),
-        "Dice of 8 and 32 bits": least_dice(maps[quickest[COMPARED[0]]], maps[quickest[COMPARED[1]]]),
-        "Dice of segdistill and MONAI, both 32 bits": least_dice(
-            maps[quickest[COMPARED[1]]], maps[quickest[COMPARED[2]]]
-        ),
+    found: dict[str, object] = {
+        f"{name}, megapixels per second": round(megapixels / seconds, 2) for name, seconds in best.items()
     }
+    for words, slow, quick in RATIOS:
+        pair = [quickest(best, *each) for each in (slow, quick)]
+        if None not in pair:
+            found[f"{words}, time"] = round(best[pair[0]] / best[pair[1]], 2)
+    plain = maps[quickest(best, "segdistill", FP32)]
+    found["foreground, share of the pixels"] = round(float((plain[0] > 0.5).mean()), 3)
+    for words, name in {
+        "Dice of 8 and 32 bits": quickest(best, "segdistill", INT8),
+        "Dice of segdistill and MONAI, both 32 bits": quickest(best, "MONAI", "PyTorch"),
+    }.items():
+        if name is not None:
+            found[words] = least_dice(maps[name], plain)
+    return found
 
 
-def least(times: dict[str, float], beginning: str) -> str:
-    """Return the quickest of the sides whose names begin so and, after a colon, hold a word."""
-    start, _, word = beginning.partition(":")
-    return min((name for name in times if name.startswith(start) and word in name), key=lambda name: times[name])
+def quickest(times: Mapping[str, float], beginning: str, *words: str) -> str | None:
+    """Return the quickest of the sides whose names begin so and hold these words; None where there is none."""
+    names = [name for name in times if name.startswith(beginning) and all(word in name for word in words)]
+    return min(names, key=lambda name: times[name], default=None)
 
 
 def least_dice(one: Maps, other: Maps) -> float:
