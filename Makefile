@@ -48,6 +48,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/large_image.py
 	$(BIN)/python benchmarks/objects.py
 	$(BIN)/python benchmarks/workers.py
+	$(BIN)/python benchmarks/tiled_inference.py
+	$(BIN)/python benchmarks/against_sam.py
 
 clean:
 	rm -rf $(VENV) dist build site runs
