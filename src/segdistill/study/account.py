@@ -122,6 +122,12 @@ def ruling_teacher(arm: Arm, asked: str | None) -> str | None:
     return asked if arm.teacher is None or arm.role == "control" else arm.teacher
 
 
+def teacher_rows(arms: Sequence[Arm], asked: str | None) -> dict[str, str]:
+    """Return the teachers by which arms are measured, by their rows' names; first the one that the study asks about."""
+    names = dict.fromkeys([asked, *(ruling_teacher(arm, asked) for arm in arms)])
+    return {row_of(name, asked): name for name in names if name is not None}
+
+
 def make_account(
     records: Sequence[Record], arms: Sequence[Arm], labels: Mapping[str, Labels], *, asked: str | None = TEACHER
 ) -> dict[str, ArmAccount]:
@@ -153,9 +159,7 @@ def make_account(
             arm=arm,
             saved=_saved(arm, arms, tables, labels),
         )
-    taught = {arm.teacher for arm in arms if arm.teacher is not None} | ({asked} if asked else set())
-    for name in sorted(taught, key=lambda name: (name != asked, name)):
-        row = row_of(name, asked)
+    for row in teacher_rows(arms, asked):
         if row in tables:
             account[row] = _teacher(row, tables[row], labels[row])
     return account

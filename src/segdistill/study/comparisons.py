@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from segdistill.evaluation import Comparison, compare, holm
 from segdistill.evaluation.metrics import find_metric
+from segdistill.settings.objective import Weights
 from segdistill.study.account import MAIN, STUDENT, ArmAccount
 
 WORDS = {
@@ -131,13 +132,16 @@ def _beside(arm: ArmAccount, others: Sequence[ArmAccount]) -> list[ArmAccount]:
 
 
 def _same_terms(arm: ArmAccount, others: Sequence[ArmAccount]) -> list[ArmAccount]:
-    """Return those that have the same boundary term and weighting; all, where none has."""
+    """Return those that have the same boundary term, weighting and weights; all, where none has."""
     same = [other for other in others if _terms_of(other) == _terms_of(arm)]
     return same or list(others)
 
 
-def _terms_of(arm: ArmAccount) -> tuple[str, str] | None:
-    return None if arm.arm is None else (arm.arm.boundary, arm.arm.weighting)
+def _terms_of(arm: ArmAccount) -> tuple[str, str, Weights] | None:
+    if arm.arm is None:
+        return None
+    own = arm.arm.untaught()  # what only a teacher has is no difference
+    return own.boundary, own.weighting, own.weights
 
 
 def _terms(account: Mapping[str, ArmAccount]) -> Iterator[Pair]:

@@ -16,7 +16,7 @@ from segdistill.files import neutral_cell, whole_file
 from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, ShiftRow, write_report
-from segdistill.settings import Arm, Settings
+from segdistill.settings import Settings
 from segdistill.study.account import (
     MAIN,
     STUDENT,
@@ -24,8 +24,7 @@ from segdistill.study.account import (
     ArmAccount,
     Labels,
     make_account,
-    row_of,
-    ruling_teacher,
+    teacher_rows,
 )
 from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.by_column import group_scores
@@ -216,12 +215,6 @@ def keep_best(folder: Path, runs: Sequence[ArmRun]) -> Path:
         with whole_file(folder / source.name) as partial:
             shutil.copyfile(source, partial)
     return folder
-
-
-def teacher_rows(arms: Sequence[Arm], asked: str | None) -> dict[str, str]:
-    """Return the teachers by which arms are measured, by their rows' names; first the one that the study asks about."""
-    names = dict.fromkeys([asked, *(ruling_teacher(arm, asked) for arm in arms)])
-    return {row_of(name, asked): name for name in names if name is not None}
 
 
 def promptings(bench: Bench, runs: Sequence[ArmRun], teachers: Mapping[str, str]) -> dict[str, str]:
