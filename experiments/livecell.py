@@ -49,11 +49,12 @@ def fields_of_fold(fold: int) -> tuple[list[str], str, str]:
     return [name for name in HELA if name not in {test, validation}], validation, test
 
 
-def protocol_of_fold(fold: int) -> Protocol:
-    """Return the protocol that tuning chose for a fold."""
+def protocol_of_fold(fold: int, steps: int) -> Protocol:
+    """Return the protocol that tuning chose for a fold, with so many steps."""
     if not TUNING.exists():
         raise SystemExit(f"There is no {TUNING}: run experiments/livecell_tuning.py first.")
-    return PROTOCOL.model_copy(update=json.loads(TUNING.read_text("utf-8"))["chosen"][str(fold)])
+    chosen = json.loads(TUNING.read_text("utf-8"))["chosen"][str(fold)]
+    return PROTOCOL.model_copy(update=chosen | {"steps": steps})
 
 
 def halve(data: Path, out: Path, names: Sequence[str]) -> None:
@@ -126,12 +127,14 @@ def main() -> None:
     parser.add_argument("--every-arm", action="store_true", help="of any other student too")
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=PROTOCOL.steps, help="more of them show whether arms converged")
     given = parser.parse_args()
     half = given.runs / "livecell_half"
     halve(given.data / "livecell_phase", half, [*HELA, *SHIFT.values()])
+    kept = "livecell_phase" if given.steps == PROTOCOL.steps else f"livecell_steps_{given.steps}"
     for count in range(1, len(given.seeds) + 1):
         for fold in given.folds:
-            name = f"livecell_phase/{given.student.removeprefix('unet-')}_fold{fold}"
+            name = f"{kept}/{given.student.removeprefix('unet-')}_fold{fold}"
             whole = given.every_arm or given.student == MAIN
             settings = Distill(
                 data=fold_manifest(half, fold),
@@ -146,7 +149,7 @@ def main() -> None:
                 all_labels=whole,
                 targets_alone=whole,
                 seeds=tuple(given.seeds[:count]),
-                protocol=protocol_of_fold(fold),
+                protocol=protocol_of_fold(fold, given.steps),
                 teacher_steps=TEACHER_STEPS,
             )
             if given.student != MAIN:
