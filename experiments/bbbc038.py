@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common import run, write_manifest
+from common import lend_teachers, run, write_manifest
 from segdistill.data.case import Case
 from segdistill.data.datasets import Dataset, read_dataset
 from segdistill.data.duplicates import joined_groups, near_duplicate_groups
@@ -102,6 +102,7 @@ def main() -> None:
             protocol=PROTOCOL,
             at_once=given.at_once,
         )
+        lend_teachers(given.runs.glob("bbbc038/*"), settings)
         run(f"bbbc038/{student}", settings, extra=by_modality)
 
 

@@ -3,8 +3,9 @@
 import csv
 import json
 import platform
+import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from segdistill import __version__
 from segdistill.engine.machine import processor
 from segdistill.evaluation.metrics import USUAL
 from segdistill.files import whole_file, write_json
-from segdistill.settings import Distill
+from segdistill.settings import Distill, open_run
 from segdistill.study.conclusion import Finished
-from segdistill.study.main_job import distill
+from segdistill.study.main_job import SAME_RESULT, distill
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -44,6 +45,21 @@ def run(name: str, settings: Distill, *, extra: Callable[[Finished], dict[str, A
     finished = distill(settings, notice=lambda text: print(f"{name}: {text}", flush=True))
     write_json(path, summary(settings, finished) | extra(finished) | {"seconds": round(time.monotonic() - started)})
     print(f"{name}: {' '.join(finished.verdict.sentences)}", flush=True)
+
+
+def lend_teachers(others: Iterable[Path], settings: Distill) -> None:
+    """Let a student learn from the teachers already fitted for another one: data and protocol are equal.
+
+    Args:
+        others: Run folders of other students, those that are not there yet too.
+        settings: Of the student's job.
+    """
+    for name in settings.teachers():
+        fitted = sorted(folder for other in others if (folder := other / "teachers" / name).exists())
+        own = settings.out / "teachers" / name
+        if fitted and not own.exists():
+            with open_run(settings.out, settings.resolved(), ignoring=SAME_RESULT, defaults=Distill.defaults()):
+                shutil.copytree(fitted[0], own)
 
 
 def is_kept(content: Mapping[str, Any], settings: Distill) -> bool:

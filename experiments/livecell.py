@@ -8,7 +8,6 @@ folds of the first seeds.
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from common import RESULTS, run, write_manifest
+from common import RESULTS, lend_teachers, run, write_manifest
 from segdistill.data.datasets import read_dataset
 from segdistill.data.labels import output_names
 from segdistill.data.readers import read_image
@@ -24,7 +23,7 @@ from segdistill.data.rescale import nearest, resized
 from segdistill.data.sample import read_sample
 from segdistill.evaluation import score_case
 from segdistill.networks.model import load_model
-from segdistill.settings import Distill, Protocol, open_run
+from segdistill.settings import Distill, Protocol
 from segdistill.study.arms import RULE, mask_planes
 from segdistill.study.conclusion import Finished
 from segdistill.training.entries import make_entry
@@ -108,16 +107,6 @@ def shift_scores(half: Path, finished: Finished) -> dict[str, Any]:
     return {"shift": scores}
 
 
-def lend_teacher(runs: Path, fold: int, settings: Distill) -> None:
-    """Let a student learn from the teachers already fitted for another one: data and protocol are equal."""
-    for name in settings.teachers():
-        fitted = sorted(runs.glob(f"livecell_phase/*_fold{fold}/teachers/{name}"))
-        own = settings.out / "teachers" / name
-        if fitted and not own.exists():
-            with open_run(settings.out, settings.resolved()):
-                shutil.copytree(fitted[0], own)
-
-
 def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -153,7 +142,7 @@ def main() -> None:
                 teacher_steps=TEACHER_STEPS,
             )
             if given.student != MAIN:
-                lend_teacher(given.runs, fold, settings)
+                lend_teachers(given.runs.glob(f"livecell_phase/*_fold{fold}"), settings)
             run(name, settings, extra=lambda finished: shift_scores(half, finished))
 
 
