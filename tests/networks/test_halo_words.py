@@ -1,7 +1,7 @@
 import pytest
 
 from segdistill.networks import ModelCard
-from segdistill.networks.halo_words import halo_in_words
+from segdistill.networks.halo_words import halo_in_words, pooling_in_words
 
 
 def card(halo, **changes):
@@ -47,3 +47,27 @@ def test_cards_of_earlier_versions_have_the_agreement_in_their_provenance():
     assert "Dice 0.9991" in halo_in_words(measured, used=96)
     assert "windows of 512 px" in halo_in_words(measured, used=96)
     assert "not compared" in halo_in_words(card(halo, provenance={"agreement_at_fast_halo": None}), used=96)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "words"),
+    [
+        (None, None),
+        (
+            {"window": 64, "whole": 0.98, "sliding": 0.995},
+            "over 64 px around each place; masks of tiles at two offsets then have Dice 0.9950, and 0.9800 over all of"
+            " a tile",
+        ),
+        (
+            {"window": None, "whole": 0.99, "sliding": 0.985},
+            "over all of a tile; masks of tiles at two offsets then have Dice 0.9900, and 0.9850 around each place",
+        ),
+        (
+            {"window": None, "whole": None, "sliding": None},
+            "over all of a tile; how much tiles matter was not measured: no validation image was large enough to"
+            " be cut",
+        ),
+    ],
+)
+def test_how_squeeze_excite_pools_is_said_with_both_agreements(pooling, words):
+    assert pooling_in_words(card({"exact": None, "fast": 64}, pooling=pooling)) == words

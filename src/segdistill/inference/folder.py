@@ -22,7 +22,7 @@ from segdistill.inference.ready import Ready, make_ready
 from segdistill.inference.records import Records
 from segdistill.inference.shared_out import Asked, Outcome, shared_out
 from segdistill.inference.windows import window_sides
-from segdistill.networks.halo_words import halo_in_words
+from segdistill.networks.halo_words import halo_in_words, pooling_in_words
 from segdistill.settings.run_folder import SETTINGS_FILE, open_run
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def predict_files(
     window_sides(side=options.tile, halo=halo_of(ready.card, options), stride=ready.predictor.stride)
     with open_run(out, _identity(ready, options), defaults={"outputs": _USUAL.outputs, "private": False}):
         notice(halo_in_words(ready.card, used=halo_of(ready.card, options)))
+        if (pooling := pooling_in_words(ready.card)) is not None:
+            notice(f"Squeeze-excite layers pool {pooling}.")
         segmenter = Segmenter(ready.predictor, ready.card, options, out)
         records = Records(out, private=options.private)
         if options.private:

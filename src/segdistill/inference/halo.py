@@ -115,7 +115,7 @@ def measure_halo(network: nn.Module, views: Sequence[View], *, outputs: int, exa
     tile: int | None = WINDOW
     fast, agreement = measure_fast_halo(network, views, outputs=outputs, tile=WINDOW)
     if agreement is None:
-        tile = _cutting(views, halo=fast, stride=stride_of(network))
+        tile = cutting_side(views, halo=fast, stride=stride_of(network))
     if agreement is None and tile is not None:
         comparison = _comparison(network, views, outputs=outputs, tile=tile)
         agreement = None if comparison is None else comparison(fast)
@@ -126,7 +126,7 @@ def _comparison(
     network: nn.Module, views: Sequence[View], *, outputs: int, tile: int, most: int = _MOST
 ) -> Callable[[int], float] | None:
     """Return what tells, of a halo, the agreement of windowed masks with uncut ones; None where nothing is cut."""
-    larger = [_middle(view) for view in views if max(view.shape) > tile][:most]
+    larger = [middle(view) for view in views if max(view.shape) > tile][:most]
 
     def masks(view: View, *, side: int, halo: int) -> np.ndarray:
         return predict_maps(network, view, outputs=outputs, tile=side, halo=halo) > 0.5
@@ -140,15 +140,20 @@ def _comparison(
     return agreement if larger else None
 
 
-def _cutting(views: Sequence[View], *, halo: int, stride: int) -> int | None:
-    """Return the side of windows into which the largest image is cut, pixels; None where it is too small for that."""
+def cutting_side(views: Sequence[View], *, halo: int, stride: int) -> int | None:
+    """Return the side of windows into which the largest image is cut, pixels; None where it is too small for that.
+
+    The usual side where an image is larger than that.
+    """
     longest = max((max(view.shape) for view in views), default=0)
+    if longest > WINDOW:
+        return WINDOW
     _, border = window_sides(side=8 * max(halo, stride), halo=halo, stride=stride)
     side = max(2 * border + stride, longest // 2 // stride * stride)
     return side if side < longest else None
 
 
-def _middle(view: View) -> View:
+def middle(view: View) -> View:
     """Return the middle of what is looked at, in memory and on the network's scale."""
     rows, columns = (slice((side - min(side, _LARGEST)) // 2, (side + min(side, _LARGEST)) // 2) for side in view.shape)
     zeros = np.zeros(len(view.channels), np.float32)

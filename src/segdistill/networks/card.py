@@ -73,6 +73,22 @@ class Halo(TypedDict):
     """Side of the windows in which that was measured, pixels; None: it was not."""
 
 
+class Pooling(TypedDict):
+    """How squeeze-excite layers pool in use, and how much masks depend on where the tiles lie."""
+
+    __pydantic_config__ = _STRICT  # pyright: ignore[reportGeneralTypeIssues]
+
+    window: PositiveInt | None
+    """Side of the window around each place, pixels; None: over all of a tile, as over all of a crop in training."""
+
+    whole: Annotated[float, Field(ge=0, le=1)] | None
+    """Dice between masks from tiles at two offsets where layers pool over all of a tile, of the worst map; None: no
+    validation image was large enough to be cut."""
+
+    sliding: Annotated[float, Field(ge=0, le=1)] | None
+    """The same where they pool over windows."""
+
+
 class Familiar(TypedDict):
     """How training images appeared to the model, to tell images that are unlike them; ``inference.familiarity``."""
 
@@ -140,6 +156,9 @@ class ModelCard(BaseModel):
 
     halo: Halo = {"exact": None, "fast": 64}
     """Context of a tile."""
+
+    pooling: Pooling | None = None
+    """How squeeze-excite layers pool in use; None: it has none, or the card is of an earlier version: over a tile."""
 
     familiar: Familiar | None = None
     """How training images appeared; None: they were too few to say what is usual."""

@@ -41,6 +41,19 @@ def difference_in_words(card: ModelCard) -> str:
     return f"not compared with those of uncut images{why}"
 
 
+def pooling_in_words(card: ModelCard) -> str | None:
+    """Return how squeeze-excite layers pool, and what that does to masks; None where nothing is known of any."""
+    if card.pooling is None:
+        return None
+    window, whole, sliding = card.pooling["window"], card.pooling["whole"], card.pooling["sliding"]
+    how = "over all of a tile" if window is None else f"over {window} px around each place"
+    if whole is None or sliding is None:
+        return f"{how}; how much tiles matter was not measured: no validation image was large enough to be cut"
+    used, other = (whole, sliding) if window is None else (sliding, whole)
+    otherwise = "around each place" if window is None else "over all of a tile"
+    return f"{how}; masks of tiles at two offsets then have Dice {used:.4f}, and {other:.4f} {otherwise}"
+
+
 def agreement_of(card: ModelCard) -> tuple[float, int] | None:
     """Return the Dice between masks with the fast halo and of uncut images, and the side of the windows, pixels.
 

@@ -12,6 +12,7 @@ from segdistill.errors import DataError
 from segdistill.files import sha256_file, whole_file, write_json
 from segdistill.networks.build import build_student
 from segdistill.networks.card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_card
+from segdistill.networks.local_pooling import pool_locally
 from segdistill.networks.page import PAGE_FILE, page
 from segdistill.networks.safe_weights import listed, read_weights, refuse_pickle
 
@@ -21,7 +22,7 @@ class Model:
     """A student and its card."""
 
     module: nn.Module
-    """Built by ``build_student`` for the card's channels and outputs."""
+    """Built by ``build_student`` for the card's channels and outputs; it pools as the card says."""
 
     card: ModelCard
     """What using it needs."""
@@ -75,6 +76,8 @@ def load_model(folder: Path) -> Model:
     module = _empty_student(card)
     _refuse_misfits(module.state_dict(), state, source=str(path))
     module.load_state_dict(state)
+    if card.pooling is not None and card.pooling["window"] is not None:
+        pool_locally(module, crop=card.pooling["window"], channels=len(card.channels))
     return Model(module.eval(), card)
 
 

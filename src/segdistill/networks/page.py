@@ -1,7 +1,7 @@
 """A model's page for people: README.md beside its weights."""
 
 from segdistill.networks.card import CARD_FILE, PROMPTING, WEIGHTS_FILE, ModelCard
-from segdistill.networks.halo_words import difference_in_words, exact_in_words
+from segdistill.networks.halo_words import difference_in_words, exact_in_words, pooling_in_words
 
 PAGE_FILE = "README.md"
 
@@ -22,6 +22,7 @@ def page(card: ModelCard, *, parameters: int) -> str:
         ("trained on crops of", f"{card.crop} × {card.crop} px"),
         ("context of a tile", f"exact {exact_in_words(card)}; fast {card.halo['fast']} px"),
         ("masks with the fast one", difference_in_words(card)),
+        *(() if (pooling := pooling_in_words(card)) is None else (("squeeze-excite layers pool", pooling),)),
         ("teacher", _teacher(card)),
         ("labelled images used anywhere", str(card.labels_used)),
         ("licences", ", ".join(_code(name) for name in card.licences) or "none recorded"),

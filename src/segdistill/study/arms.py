@@ -27,7 +27,8 @@ from segdistill.inference.features import appearance_of
 from segdistill.inference.halo import measure_halo, measure_reach
 from segdistill.inference.instances import segment
 from segdistill.networks.build import build_student
-from segdistill.networks.card import PROMPTING, Familiar, ModelCard
+from segdistill.networks.card import PROMPTING, Familiar, ModelCard, Pooling
+from segdistill.networks.local_pooling import pool_locally
 from segdistill.networks.model import Model, save_model
 from segdistill.objectives import distillation_term
 from segdistill.settings import Arm, Protocol
@@ -318,8 +319,12 @@ def make_card(
             *inversion_note(bench.prepared, trained_on),
         ),
         familiar=familiar_with(bench, arm, fitted, trained_on),
+        pooling=fitted.pooling,
         halo=measure_halo(
-            fitted.network, views, outputs=outputs, exact=reach_of(bench.student, len(channels), outputs)
+            fitted.network,
+            views,
+            outputs=outputs,
+            exact=reach_of(bench.student, len(channels), outputs, window_of(fitted.pooling)),
         ),
     )
 
@@ -335,11 +340,25 @@ def familiar_with(bench: Bench, arm: Arm, fitted: Fitted, trained_on: Sequence[s
 
 
 @cache
-def reach_of(student: str, channels: int, outputs: int) -> int | None:
-    """Return how far a student sees, pixels; None without bound. It depends on the architecture alone."""
+def reach_of(student: str, channels: int, outputs: int, window: int | None = None) -> int | None:
+    """Return how far a student sees, pixels; None without bound. It depends on the architecture alone.
+
+    Args:
+        student: Its name.
+        channels: Its input channels.
+        outputs: Its maps.
+        window: Of its squeeze-excite layers, pixels; None: it has none, or they pool over all of a tile.
+    """
     with torch.random.fork_rng(devices=[]):
         network = build_student(student, channels=channels, outputs=outputs).eval()
+    if window is not None:
+        pool_locally(network, crop=window, channels=channels)
     return measure_reach(network, channels=channels)
+
+
+def window_of(pooling: Pooling | None) -> int | None:
+    """Return the side of the window over which squeeze-excite layers pool, pixels; None where they do not."""
+    return None if pooling is None else pooling["window"]
 
 
 def licences_of(bench: Bench, teaching: Teaching | None) -> tuple[str, ...]:

@@ -117,6 +117,7 @@ def _fit_one(fitting: Fitting, folder: Path, training: Sequence[Entry], validati
         crop=fitting.protocol.crop,
         thresholds=fitted.thresholds,  # pyright: ignore[reportArgumentType]  (checked by the card)
         labels_used=len(training) + len(validation),
+        pooling=fitted.pooling,
         notes=(f"Fitted on {len(training)} labelled images, chosen on {len(validation)}.",),
     )
     save_model(folder / "model", Model(fitted.network, card))

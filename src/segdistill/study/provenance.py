@@ -13,7 +13,7 @@ from segdistill.data.readers.planes import file_of
 from segdistill.files import sha256_array, write_json
 from segdistill.networks.card import read_card
 from segdistill.networks.describe import StudentFacts
-from segdistill.networks.halo_words import difference_in_words, exact_in_words
+from segdistill.networks.halo_words import difference_in_words, exact_in_words, pooling_in_words
 from segdistill.report import Dropped, Facts, Licence
 from segdistill.settings import Settings, Source
 from segdistill.settings.teacher import called
@@ -108,6 +108,7 @@ def window_facts(model: Path) -> Facts:
         "halo in use": f"{card.halo['fast']} px, the fast one",
         "exact halo": exact_in_words(card),
         "masks with the fast one": difference_in_words(card),
+        **({} if (pooling := pooling_in_words(card)) is None else {"squeeze-excite layers pool": pooling}),
     }
     return Facts(title="Windows of the student", values=values)
 

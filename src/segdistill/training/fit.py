@@ -10,8 +10,10 @@ from torch import nn
 from segdistill.augment import Jitter
 from segdistill.data.labels import Structure, output_names
 from segdistill.engine import Outcome, Plan, train
+from segdistill.inference.pooling import choose_pooling
 from segdistill.inference.thresholds import tune_thresholds
 from segdistill.networks.build import build_student
+from segdistill.networks.card import Pooling
 from segdistill.networks.last_layer import WithFeatures
 from segdistill.networks.layer_rates import layer_factors
 from segdistill.networks.model import load_model
@@ -23,7 +25,7 @@ from segdistill.settings import Arm, Optimisation, Protocol, Training
 from segdistill.training.distilling import Distilling, Drawing, Taught
 from segdistill.training.entries import Entry
 from segdistill.training.objective import Objective, taught_outputs
-from segdistill.training.validation import judged
+from segdistill.training.validation import entry_view, judged, mean_dice
 
 Notice = Callable[[str], None]
 
@@ -53,13 +55,16 @@ class Fitted:
     """A student that is done training."""
 
     network: nn.Module
-    """The best weights, in evaluation mode, on the CPU."""
+    """The best weights, in evaluation mode, on the CPU, pooling as in use."""
 
     thresholds: dict[str, dict[str, float]]
     """Tuned on the validation fields."""
 
     outcome: Outcome
     """What the engine left."""
+
+    pooling: Pooling | None = None
+    """How its squeeze-excite layers pool in use; None where it has none."""
 
 
 def fit(
@@ -120,7 +125,15 @@ def fit(
     )
     outcome = train(problem, folder, make_plan(protocol, learning_rate=rate, seed=seed, device=device), notice=notice)
     network = (stained.own() if isinstance(stained, WithStains) else network).cpu().eval()
-    return Fitted(network, tune_thresholds(judged(network, validation, structures, device="cpu"), structures), outcome)
+    network, pooling = choose_pooling(
+        network,
+        [entry_view(entry) for entry in validation],
+        outputs=outputs,
+        crop=protocol.crop,
+        score=lambda each: mean_dice(each, validation, structures, device="cpu").get("score"),
+    )
+    thresholds = tune_thresholds(judged(network, validation, structures, device="cpu"), structures)
+    return Fitted(network, thresholds, outcome, pooling)
 
 
 def make_objective(arm: Arm, structures: Sequence[Structure], training: Sequence[Entry]) -> Objective:
