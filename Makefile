@@ -47,6 +47,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/large_image.py
 	$(BIN)/python benchmarks/objects.py
+	$(BIN)/python benchmarks/post_processing.py
 	$(BIN)/python benchmarks/workers.py
 	$(BIN)/python benchmarks/tiled_inference.py
 	$(BIN)/python benchmarks/against_sam.py

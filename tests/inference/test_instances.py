@@ -4,10 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
+from skimage.segmentation import watershed
 
 from segdistill.data.labels import Structure
 from segdistill.errors import ShapeError
-from segdistill.inference.instances import instances, segment, without_small
+from segdistill.inference.instances import grown, instances, segment, without_small
 
 CELL, VESSEL = Structure("cell", instances=True), Structure("vessel", instances=False)
 
@@ -38,6 +39,21 @@ def test_every_pixel_of_foreground_belongs_to_one_object_that_hangs_together(for
     assert sorted(set(found.ravel()) - {0}) == list(range(1, found.max() + 1))
     for number in range(1, found.max() + 1):
         assert ndimage.label(found == number)[1] == 1
+
+
+@settings(deadline=None)
+@given(
+    heights=st.permutations(range(9 * 14)),
+    seeds=hnp.arrays(bool, (9, 14), elements=st.booleans()),
+    inside=hnp.arrays(bool, (9, 14), elements=st.sampled_from([True, True, True, False])),
+)
+def test_leaving_out_the_middles_of_seeds_changes_nothing(heights, seeds, inside):
+    relief = np.array(heights, np.float32).reshape(9, 14)  # no two places are equally high: there is one answer
+    pieces, count = ndimage.label(seeds & inside)
+    whole, _ = ndimage.label(inside)
+    seedless = inside & ~np.isin(whole, whole[pieces > 0])
+    markers = np.where(seedless, whole + count, pieces)
+    np.testing.assert_array_equal(grown(relief, seeds, inside), watershed(relief, markers=markers, mask=inside))
 
 
 @settings(deadline=None)

@@ -147,8 +147,24 @@ def grown(
     """
     from skimage.segmentation import watershed
 
-    numbered, count = _pieces(seeds)
-    return watershed(relief, markers=_with_seedless(inside, numbered, count), mask=inside).astype(np.int32)
+    numbered, count = _pieces(seeds & inside)
+    markers = _with_seedless(inside, numbered, count)
+    flooded = _beside(inside & (markers == 0)) & inside
+    return np.where(flooded, watershed(relief, markers=np.where(flooded, markers, 0), mask=flooded), markers)
+
+
+def _beside(open_pixels: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
+    """Return these pixels and those that share a side with one.
+
+    A flood has nothing to decide elsewhere: within a seed every neighbour has its number. Most of an object is
+    seed, and a watershed pays for every pixel that it is shown.
+    """
+    found = open_pixels.copy()
+    found[1:] |= open_pixels[:-1]
+    found[:-1] |= open_pixels[1:]
+    found[:, 1:] |= open_pixels[:, :-1]
+    found[:, :-1] |= open_pixels[:, 1:]
+    return found
 
 
 def _seeds(
