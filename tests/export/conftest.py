@@ -9,6 +9,7 @@ from torch import nn
 
 from segdistill.data.labels import Structure
 from segdistill.export import export
+from segdistill.export.bioimageio_file import Shared
 from segdistill.export.formats import FORMATS, Source
 from segdistill.export.graph import Graph
 from segdistill.networks.build import build_student
@@ -16,6 +17,7 @@ from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, save_model
 from segdistill.settings import Export
 
+SHARED = Shared(("A. Maker",), "CC-BY-4.0")
 CELL = Structure("cell", instances=True)
 
 
@@ -101,7 +103,7 @@ def written(tmp_path):
         kind = FORMATS[name]
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
-        made_by = kind.write(tmp_path / kind.files[0], Source(Graph(student).eval(), card, [], scratch))
+        made_by = kind.write(tmp_path / kind.files[0], Source(Graph(student).eval(), card, [], scratch, SHARED))
         return kind.load(tmp_path / kind.files[0]), made_by
 
     return write

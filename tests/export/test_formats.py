@@ -38,7 +38,7 @@ def test_every_named_student_becomes_onnx(name, card, student, written):
     assert ("one recorded pass" in made_by) == (name == "unet-swin-tiny")
 
 
-@pytest.mark.parametrize("name", ["openvino-fp32", "torch-export", "torchscript"])
+@pytest.mark.parametrize("name", ["openvino-fp32", "torch-export", "torchscript", "bioimageio"])
 def test_every_other_format_of_the_tiny_student(name, card, student, written):
     own = card("unet-tiny", ("a", "b", "c"))
     module = student(own)

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float32
 from torch import nn
 
-from segdistill.errors import EnvironmentFault
+from segdistill.errors import ConfigError, EnvironmentFault
+from segdistill.export.bioimageio_file import Shared, load_bioimageio, write_bioimageio
 from segdistill.export.comparison import Shown
 from segdistill.export.graph import Graph
 from segdistill.export.onnx_file import BY_TRACING, write_onnx
@@ -39,6 +40,9 @@ class Source:
 
     scratch: Path
     """A folder for what several formats are made from."""
+
+    shared: Shared | None = None
+    """What a package says of its makers; None: no package is asked for."""
 
     def onnx(self) -> tuple[Path, str]:
         """Return the ONNX graph, written when it is first asked for, and by what it was made, in words."""
@@ -116,6 +120,12 @@ def _write_torchscript(path: Path, source: Source) -> str:
     return write_torchscript(path, source.graph, source.card)
 
 
+def _write_bioimageio(path: Path, source: Source) -> str:
+    if source.shared is None:
+        raise ConfigError("A bioimageio package must say who made it and how it may be used: name authors and licence.")
+    return write_bioimageio(path, source.graph, source.card, source.shared, source.scratch)
+
+
 def _in_torch(load: Callable[[Path], nn.Module], path: Path) -> Compute:
     module = load(path)
 
@@ -137,6 +147,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "torchscript": Format(
             ("model.torchscript",), _write_torchscript, lambda path: _in_torch(load_torchscript, path)
         ),
+        "bioimageio": Format(("bioimageio.zip",), _write_bioimageio, lambda path: _in_torch(load_bioimageio, path)),
     }
 )
 """By name; those of OpenVINO in 32 bits and with bfloat16 are the same files."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from segdistill.engine.machine import machine, versions
 from segdistill.errors import EnvironmentFault, MissingExtra
+from segdistill.export.bioimageio_file import Shared, shared_of
 from segdistill.export.comparison import Case, Shown, Tiling, answered, compare, read_shown
 from segdistill.export.formats import FORMATS, Format, Source
 from segdistill.export.graph import INPUTS, OUTPUTS, Graph
@@ -54,7 +55,8 @@ class Exported:
 def export(settings: Export, *, notice: Callable[[str], None]) -> Exported:
     """Write a student for other runtimes.
 
-    A format that is there already, from the same student and images, is kept as it is.
+    A format that is there already, from the same student and images, is kept as it is; so is a package whose makers
+    and licence are the same.
 
     Args:
         settings: What to export, where, and by which images it is judged.
@@ -76,14 +78,15 @@ def export(settings: Export, *, notice: Callable[[str], None]) -> Exported:
         predictor = torch_predictor(model, "cpu", notice=notice)
         tiling = Tiling(tile=settings.tile, halo=card.halo["fast"], stride=predictor.stride)
         found = _known(settings.out, card, predictor.stride, shown, calibration)
-        missing = [name for name in settings.formats if not _is_there(settings.out, found, name)]
+        shared = Shared(settings.authors, settings.licence) if settings.licence else None
+        missing = [name for name in settings.formats if not _is_there(settings.out, found, name, shared)]
         failed: dict[str, str] = {}
         if missing:
             notice(f"The student's answers on {len(shown)} images …")
             cases = [answered(predictor.run(notice), each, card, tiling) for each in shown]
             _tell_of_nothing(cases, card, notice)
             with tempfile.TemporaryDirectory() as scratch:
-                source = Source(Graph(model.module).eval(), card, calibration, Path(scratch))
+                source = Source(Graph(model.module).eval(), card, calibration, Path(scratch), shared)
                 for name in missing:
                     notice(f"{name} …")
                     made = _made(settings.out, name, source, cases, tiling)
@@ -145,11 +148,13 @@ def _known(out: Path, card: ModelCard, stride: int, shown: Sequence[Shown], cali
     )
 
 
-def _is_there(out: Path, card: ExportCard, name: str) -> bool:
+def _is_there(out: Path, card: ExportCard, name: str, shared: Shared | None) -> bool:
     if name not in card.formats:
         return False
-    files = card.formats[name].files
-    return all((out / file).is_file() and sha256_file(out / file) == wanted for file, wanted in files.items())
+    kept = card.formats[name]
+    if any(not (out / file).is_file() or sha256_file(out / file) != wanted for file, wanted in kept.files.items()):
+        return False
+    return name != "bioimageio" or shared_of(out / kept.opened) == shared
 
 
 def _made(out: Path, name: str, source: Source, cases: Sequence[Case], tiling: Tiling) -> ExportedFormat | str:

@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from segdistill.settings.base import Settings
 
-FormatName = Literal["onnx", "openvino-fp32", "openvino-bf16", "openvino-int8", "torch-export", "torchscript"]
+FormatName = Literal[
+    "onnx", "openvino-fp32", "openvino-bf16", "openvino-int8", "torch-export", "torchscript", "bioimageio"
+]
 
 
 class Export(Settings):
@@ -32,6 +34,25 @@ class Export(Settings):
 
     tile: Annotated[int, Field(ge=64)] = 512
     """Side of a window, pixels."""
+
+    authors: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Who made the model, by name: a bioimageio package must say so."""
+
+    licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+$")] | None = None
+    """Licence under which a bioimageio package is shared, as SPDX names it, such as CC-BY-4.0. Those of teachers and
+    data, in the model's card, may forbid some."""
+
+    @model_validator(mode="after")
+    def _says_who_shares(self) -> "Export":
+        packaged = "bioimageio" in self.formats
+        if packaged and not (self.authors and self.licence):
+            raise ValueError(
+                'a bioimageio package must say who made it and how it may be used: add --authors "A. Name" and'
+                " --licence CC-BY-4.0, or whichever you may give it"
+            )
+        if not packaged and (self.authors or self.licence):
+            raise ValueError("authors and licence are said in a bioimageio package alone, which is not among --formats")
+        return self
 
     @model_validator(mode="after")
     def _has_images(self) -> "Export":
