@@ -182,6 +182,8 @@ def make_comparison(first: str, second: str, difference: float, **changes: Any) 
         "p": 2 / 4096 if clear else 0.34,
         "smallest_p": 2 / 4096,
         "holm": 0.0015 if clear else 0.34,
+        "tests": 5,
+        "judged": 0.0015 if clear else 0.34,
         "effect": 100 * difference / 2,
         "effect_ends": (100 * difference / 2 - 0.7, 100 * difference / 2 + 0.8),
         "detectable": 0.026,

@@ -258,6 +258,17 @@ def test_ratios_have_their_intervals_and_labels_saved_a_column_where_there_are_a
     assert "Labels saved" not in read(tmp_path / "a.html").words()
 
 
+def test_how_many_tests_were_corrected_together_is_said(full, tmp_path, comparison):
+    assert "corrected for all comparisons of one score, 5 tests by Dice, 5 tests by AP@0.5." in read(full).words()
+    assert {row["tests in the family"] for row in table_of(full, "comparisons.csv")} == {"5"}
+    rows = (comparison("a", "b", 0.1, tests=12, questions=3, judged=0.02), comparison("c", "b", 0.1, tests=12))
+    write_report(tmp_path / "a.html", empty(comparisons=rows))
+    words = read(tmp_path / "a.html").words()
+    assert "12 tests by Dice, those in the reports of the study's other students among them" in words
+    assert "its p is corrected for these 3 questions" in words
+    assert [row["p of the claim"] for row in table_of(tmp_path / "a.html", "comparisons.csv")] == ["0.02", "0.0015"]
+
+
 def test_a_comparison_of_one_field_has_dashes(tmp_path, comparison):
     gone = dict.fromkeys(("ends", "p", "smallest_p", "holm", "effect", "effect_ends", "detectable"))
     row = comparison("a", "b", 0.1, **gone, fields=1, better=1, words="", claim="none")

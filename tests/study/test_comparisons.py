@@ -3,7 +3,7 @@
 import pytest
 
 from segdistill.evaluation import holm
-from segdistill.study.comparisons import comparisons_of, pairs_of
+from segdistill.study.comparisons import comparisons_of, p_values_of, pairs_of
 
 EVERY = {
     "baseline": 0.6,
@@ -51,6 +51,30 @@ def test_the_question_is_claimed_by_its_own_p_and_the_rest_by_the_corrected_one(
     family = comparisons_of(account(EVERY, fields=6, noise=0.001))
     assert {each.comparison.test.p for each in family} == {0.03125}
     assert [each.claimed for each in family] == [True] + 6 * [False]
+
+
+def test_students_of_a_study_are_one_family_by_each_metric(account):
+    small = account(EVERY, metrics=("dice", "ap50"))
+    large = account({"baseline": 0.6, "student": 0.61, "control": 0.605}, metrics=("dice", "ap50"), noise=0.02)
+    names = ("dice", "ap50")
+    beside = {name: [each] for name, each in p_values_of(large, student="student", metrics=names).items()}
+    for metric in ("dice", "ap50"):
+        own = comparisons_of(small, metric=metric, beside=beside)
+        alone = [comparisons_of(each, metric=metric) for each in (small, large)]
+        together = holm([found.comparison.test.p for family in alone for found in family])
+        assert [each.holm for each in own] == list(together[: len(own)])
+        assert {each.tests for each in own} == {7 + 3}
+        assert {each.tests for each in alone[0]} == {7}
+
+
+def test_a_question_asked_of_several_students_is_corrected_for_their_number(account):
+    # Six fields: every p is 1/32. Alone it is a claim; Holm of two questions makes it 2/32.
+    found = account({"baseline": 0.6, "student": 0.7}, fields=6, noise=0.001)
+    (alone,) = comparisons_of(found)
+    assert (alone.judged, alone.questions, alone.claimed) == (1 / 32, 1, True)
+    beside = {"dice": [p_values_of(found, student="student", metrics=("dice",))["dice"]]}
+    (together,) = comparisons_of(found, beside=beside)
+    assert (together.judged, together.questions, together.claimed) == (2 / 32, 2, False)
 
 
 def test_where_less_is_better_less_is_a_gain(account):

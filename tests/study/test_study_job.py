@@ -18,6 +18,7 @@ from segdistill.networks.model import load_model
 from segdistill.settings import Protocol, open_run
 from segdistill.study.arms import DONE, arm_entries
 from segdistill.study.cells import cells_of
+from segdistill.study.comparisons import comparisons_of
 from segdistill.study.main_job import distill
 from segdistill.study.study_account import conclude_study, study_headline
 from segdistill.study.study_job import folder_of, study
@@ -148,10 +149,14 @@ def test_the_account_of_a_study(tissue, tmp_path):
     by_arm = {row["arm"]: row for row in rows if row["student"] == "unet-tiny"}
     gain = float(by_arm["student-2"]["dice"]) - float(by_arm["baseline-2"]["dice"])
     assert float(by_arm["student-2"]["gain"]) == pytest.approx(gain, abs=1e-9)
-    assert by_arm["baseline-2"]["gain"] == ""
+    assert by_arm["baseline-2"]["gain"] == by_arm["baseline-2"]["p after Holm"] == ""
+    family = sum(len(comparisons_of(each.account)) for each in account.students.values())
+    assert {row["tests in the family"] for row in rows if row["p after Holm"]} == {str(family)}
+    assert all(float(row["p of the gain"]) <= float(row["p after Holm"]) for row in rows if row["p after Holm"])
     for student, finished in account.students.items():
         page = finished.report.read_text(encoding="utf-8")
         assert student in page
+        assert f"{family} tests by Dice, those in the reports of the study's other students" in page
         assert "Arm longer differs from the others in steps (3). To see what more steps bring." in page
         scores = csv.DictReader((finished.folder / "scores.csv").read_text(encoding="utf-8").splitlines())
         assert {row["unit"] for row in scores if row["metric"] == "hd95"} == {"µm"}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from segdistill.evaluation import compare
+from segdistill.study.comparisons import p_values_of
 from segdistill.study.verdict import verdict_on
 
 
@@ -38,6 +39,18 @@ def test_fewer_than_five_seeds_are_named(account, seeds, words):
     assert verdict.answer == "yes"
     said = [sentence for sentence in verdict.sentences if "wanted for a claim" in sentence]
     assert said == ([] if words is None else [f"{words} wanted for a claim."])
+
+
+def test_what_would_be_a_claim_of_one_student_alone_is_told(account):
+    # Six fields: p is 1/32; asked of two students 1/16.
+    found = account({"baseline": 0.6, "student": 0.7}, fields=6, noise=0.001)
+    beside = {"dice": [p_values_of(found, student="student", metrics=("dice",))["dice"]]}
+    verdict = verdict_on(found, simulated=False, beside=beside)
+    assert verdict.answer == "unclear"
+    assert "paired test p 0.031, corrected for the same question about 2 students 0.062" in verdict.sentences[0]
+    assert "Asked of this student alone it would be a claim; asked of 2 students it is none (p 0.062)." in (
+        verdict.sentences
+    )
 
 
 def test_with_fewer_than_six_fields_no_claim_can_be_made(account):

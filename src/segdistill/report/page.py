@@ -20,6 +20,7 @@ from segdistill.report.scatter import cost_plot, reliability_plot
 from segdistill.report.shift import shift_csv
 from segdistill.report.svg import key
 from segdistill.report.tables import Cell, Download, csv_download
+from segdistill.report.wording import as_count
 
 MOST_BYTES = 20_000_000
 """A report is smaller than this; its pictures shrink until it is."""
@@ -82,6 +83,11 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "paired_bare": any(view.linked < view.fields for view in paired),
         "fields": [view for ladder in content.ladders if (view := view_fields(ladder))],
         "comparisons_csv": _comparisons_csv(content),
+        "families": [
+            f"{as_count(tests, 'test')} by {metric}"
+            for metric, tests in dict.fromkeys((row.metric, row.tests) for row in content.comparisons if row.tests)
+        ],
+        "asked_of": max((row.questions or 1 for row in content.comparisons), default=1),
         "claims_csv": csv_download(
             "claims",
             ["claim", "source", "here", "by what"],
@@ -213,11 +219,23 @@ def _arms_csv(content: ReportContent) -> Download:
 
 def _comparisons_csv(content: ReportContent) -> Download:
     header = ["metric", "first", "second", "difference", "low", "high", "fields better", "fields", "seeds"]
-    header += ["p", "smallest p", "p after Holm", "d_z", "d_z low", "d_z high", "detectable difference", "claim"]
+    header += [
+        "p",
+        "smallest p",
+        "p after Holm",
+        "tests in the family",
+        "p of the claim",
+        "d_z",
+        "d_z low",
+        "d_z high",
+        "detectable difference",
+        "claim",
+    ]
     rows: list[list[Cell]] = [
         [
             *(row.metric, row.first, row.second, row.difference, *_ends(row.ends), row.better, row.fields, row.seeds),
-            *(row.p, row.smallest_p, row.holm, row.effect, *_ends(row.effect_ends), row.detectable, row.claim),
+            *(row.p, row.smallest_p, row.holm, row.tests, row.judged),
+            *(row.effect, *_ends(row.effect_ends), row.detectable, row.claim),
         ]
         for row in content.comparisons
     ]

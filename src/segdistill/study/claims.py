@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from segdistill.report import ClaimRow
 from segdistill.report.wording import as_points
 from segdistill.study.account import ArmAccount
-from segdistill.study.comparisons import Compared, comparisons_of
+from segdistill.study.comparisons import ALONE, Beside, Compared, comparisons_of
 from segdistill.study.verdict import on_few_seeds
 
 P1, P2, P3 = "arXiv:2606.00928", "arXiv:2504.02351", "arXiv:2503.06976"
@@ -77,14 +77,15 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def claim_rows(account: Mapping[str, ArmAccount], student: str) -> tuple[ClaimRow, ...]:
+def claim_rows(account: Mapping[str, ArmAccount], student: str, *, beside: Beside = ALONE) -> tuple[ClaimRow, ...]:
     """Return every claim and what the runs say to it; a claim that nothing speaks to is untested.
 
     Args:
         account: By arm.
         student: Name of the arm that the verdict is on.
+        beside: Tests of the study's other students.
     """
-    compared = comparisons_of(account, student=student)
+    compared = comparisons_of(account, student=student, beside=beside)
     return tuple(_row(claim, compared, account, student) for claim in CLAIMS)
 
 

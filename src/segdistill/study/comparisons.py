@@ -1,7 +1,8 @@
-"""Every comparison of arms that a study makes: one family for each metric, corrected together."""
+"""Every comparison of arms that a study makes: one family for each metric, over all students, corrected together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from segdistill.evaluation import Comparison, compare, holm
 from segdistill.evaluation.metrics import find_metric
@@ -48,6 +49,24 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class PValues:
+    """p values of one student's comparisons by one metric."""
+
+    question: tuple[float, ...]
+    """Of the question about this student; empty where there is none, or with one field."""
+
+    others: tuple[float, ...]
+    """Of everything else."""
+
+
+Beside = Mapping[str, Sequence[PValues]]
+"""Metric to the tests of the study's other students, which are read beside a student's own."""
+
+ALONE: Beside = MappingProxyType({})
+"""There is no other student."""
+
+
+@dataclass(frozen=True)
 class Compared:
     """A pair, what came out, and how it stands among its family."""
 
@@ -55,16 +74,27 @@ class Compared:
     comparison: Comparison
 
     holm: float | None
-    """p value corrected for every test of this study and metric; None with one field."""
+    """p value corrected for every test of this study and metric, those of all students; None with one field."""
+
+    tests: int
+    """How many these are; 0 with one field."""
+
+    judged: float | None
+    """p value that a claim rests on; None with one field.
+
+    Of the question it is its own, corrected only for the questions about the study's other students; else ``holm``."""
+
+    questions: int
+    """Students about whom the study asks this question, itself among them."""
 
     @property
     def claimed(self) -> bool:
-        """Whether a difference is claimed: by its own p value if it was the question, else by the corrected one."""
-        return self.comparison.is_claimed(None if self.pair.asked else self.holm)
+        """Whether a difference is claimed."""
+        return self.comparison.is_claimed(self.judged)
 
 
 def comparisons_of(
-    account: Mapping[str, ArmAccount], *, metric: str = MAIN, student: str = STUDENT
+    account: Mapping[str, ArmAccount], *, metric: str = MAIN, student: str = STUDENT, beside: Beside = ALONE
 ) -> tuple[Compared, ...]:
     """Return every comparison that the arms of a study allow.
 
@@ -72,21 +102,55 @@ def comparisons_of(
         account: By arm.
         metric: Which score; arms without it are left out. Where less is better, less is a gain.
         student: The arm about which the study asks.
+        beside: Tests of the study's other students, from ``p_values_of``: they belong to the same families.
 
     Raises:
         UnknownName: There is no such score.
         DataError: Two arms have other fields or seeds than each other.
     """
-    pairs = [pair for pair in pairs_of(account, student) if _has(account, pair, metric)]
+    found = _compare_all(account, metric, student)
+    own, others = _tests(found), beside.get(metric, ())
+    rest = [p for each in others for p in (*each.question, *each.others)]
+    questions = [p for each in others for p in each.question]
+    corrected = holm([*own.question, *own.others, *rest])
+    of_questions = holm([*own.question, *questions])
+    # All arms have the same fields: either every pair is tested or none is. The question, if any, is the first.
+    return tuple(
+        Compared(
+            pair,
+            comparison,
+            holm=corrected[place] if corrected else None,
+            tests=len(corrected),
+            judged=None if not corrected else of_questions[0] if pair.asked else corrected[place],
+            questions=1 + len(questions),
+        )
+        for place, (pair, comparison) in enumerate(found)
+    )
+
+
+def p_values_of(account: Mapping[str, ArmAccount], *, student: str, metrics: Iterable[str]) -> dict[str, PValues]:
+    """Return by metric the p values of every comparison, for the families of a study with several students.
+
+    Args:
+        account: By arm, of one student.
+        student: The arm about which the study asks.
+        metrics: Which scores.
+    """
+    return {metric: _tests(_compare_all(account, metric, student)) for metric in metrics}
+
+
+def _compare_all(account: Mapping[str, ArmAccount], metric: str, student: str) -> list[tuple[Pair, Comparison]]:
     more = find_metric(metric).higher_is_better
-    found = [
-        compare(account[pair.first].tables[metric], account[pair.second].tables[metric], higher_is_better=more)
-        for pair in pairs
+    return [
+        (pair, compare(account[pair.first].tables[metric], account[pair.second].tables[metric], higher_is_better=more))
+        for pair in pairs_of(account, student)
+        if _has(account, pair, metric)
     ]
-    tested = [each.test.p for each in found if each.test is not None]
-    # All arms have the same fields: either every pair is tested or none is.
-    corrected = holm(tested) if tested else (None,) * len(found)
-    return tuple(Compared(*each) for each in zip(pairs, found, corrected, strict=True))
+
+
+def _tests(found: Sequence[tuple[Pair, Comparison]]) -> PValues:
+    tested = [(pair.asked, each.test.p) for pair, each in found if each.test is not None]
+    return PValues(tuple(p for asked, p in tested if asked), tuple(p for asked, p in tested if not asked))
 
 
 def pairs_of(account: Mapping[str, ArmAccount], student: str = STUDENT) -> tuple[Pair, ...]:

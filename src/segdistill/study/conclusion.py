@@ -30,6 +30,7 @@ from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.by_column import group_scores
 from segdistill.study.by_structure import structure_rows
 from segdistill.study.channel_use import student_use, teacher_use
+from segdistill.study.comparisons import Beside
 from segdistill.study.content import Looked, make_content, mean_of, role_of
 from segdistill.study.energy import cost_facts
 from segdistill.study.gallery import make_gallery
@@ -70,8 +71,25 @@ class Question:
     beside: tuple[CostPoint, ...] = ()
     """Other students of the study, for score against time."""
 
+    tests: Beside = field(default_factory=dict)
+    """Tests of the study's other students, which belong to the same families."""
+
     elsewhere: tuple[Elsewhere, ...] = ()
     """Other data sets, on which every student is scored as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Accounted:
+    """What the runs of one student come to, before it is told."""
+
+    records: Sequence[Record]
+    """Every score, the teachers' first."""
+
+    account: Mapping[str, ArmAccount]
+    """By arm."""
+
+    teachers: Mapping[str, str]
+    """Teachers by the names of their rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +118,14 @@ class Finished:
     """Arm to how its teacher was asked, the teacher's own row among them; without those whose teacher has none."""
 
 
-def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finished:
-    """Write the scores, the chosen model, the record of the runs and the report into the runs' folder.
+def account_for(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Accounted:
+    """Score the teachers, and return what the runs of one student come to.
 
     Args:
         bench: What the runs shared.
         runs: Every arm and seed.
         question: What is asked of them.
     """
-    folder = bench.folder
     arms = list(dict.fromkeys(run.arm for run in runs))
     labels = {run.arm.name: run.labels for run in runs}
     records: list[Record] = []
@@ -118,8 +135,26 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         records += score_teacher(bench, name, row)
         labels[row] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
     records += [record for run in runs for record in run.records]
-    account = make_account(records, arms, labels, asked=question.teacher)
-    verdict = verdict_on(account, simulated=question.simulated, margin=question.margin, student=question.student)
+    return Accounted(records, make_account(records, arms, labels, asked=question.teacher), teachers)
+
+
+def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accounted) -> Finished:
+    """Write the scores, the chosen model, the record of the runs and the report into the runs' folder.
+
+    Args:
+        bench: What the runs shared.
+        runs: Every arm and seed.
+        question: What is asked of them.
+        found: From ``account_for``.
+    """
+    folder, records, account, teachers = bench.folder, found.records, found.account, found.teachers
+    verdict = verdict_on(
+        account,
+        simulated=question.simulated,
+        margin=question.margin,
+        student=question.student,
+        beside=question.tests,
+    )
     ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
     shifted = {each.name: score_elsewhere(bench, runs, each) for each in question.elsewhere}
     prompting = promptings(bench, runs, teachers)
@@ -151,7 +186,8 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         shift=shift,
         structures=structure_rows(records, student=question.student),
     )
-    write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
+    content = make_content(account, verdict, runs, looked, told, student=question.student, beside=question.tests)
+    write_report(report, content)
     return Finished(folder, account, verdict, model, report, shift, prompting)
 
 

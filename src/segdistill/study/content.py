@@ -38,7 +38,7 @@ from segdistill.report.wording import as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun
 from segdistill.study.claims import claim_rows
-from segdistill.study.comparisons import Compared, comparisons_of, of_role
+from segdistill.study.comparisons import ALONE, Beside, Compared, comparisons_of, of_role
 from segdistill.study.energy import energy_of
 from segdistill.study.saved import saved_words
 from segdistill.study.verdict import Verdict, on_few_seeds
@@ -128,6 +128,7 @@ def make_content(
     told: Told,
     *,
     student: str = STUDENT,
+    beside: Beside = ALONE,
 ) -> ReportContent:
     """Return what the report shows, from top to bottom.
 
@@ -138,6 +139,7 @@ def make_content(
         looked: What is shown of the test fields.
         told: Everything else.
         student: Name of the arm that the verdict is on.
+        beside: Tests of the study's other students.
     """
     return ReportContent(
         title=told.title,
@@ -149,9 +151,9 @@ def make_content(
         headlines=headlines(account[student]),
         ladders=ladders(account, told.regime, student, asked=told.asked),
         notes=told.notes,
-        comparisons=comparison_rows(account, student),
+        comparisons=comparison_rows(account, student, beside=beside),
         remarks=verdict.remarks,
-        claims=claim_rows(account, student),
+        claims=claim_rows(account, student, beside=beside),
         arms=tuple(arm_row(arm, runs, told.size, asked=told.asked) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,
@@ -202,12 +204,14 @@ def headlines(student: ArmAccount) -> tuple[Headline, ...]:
     return tuple(found)
 
 
-def comparison_rows(account: Mapping[str, ArmAccount], student: str = STUDENT) -> tuple[ComparisonRow, ...]:
+def comparison_rows(
+    account: Mapping[str, ArmAccount], student: str = STUDENT, *, beside: Beside = ALONE
+) -> tuple[ComparisonRow, ...]:
     """Return every comparison, metric by metric, the question about one arm first."""
     return tuple(
         comparison_row(name, compared)
         for metric, name in COMPARED.items()
-        for compared in comparisons_of(account, metric=metric, student=student)
+        for compared in comparisons_of(account, metric=metric, student=student, beside=beside)
     )
 
 
@@ -230,6 +234,9 @@ def comparison_row(metric: str, compared: Compared) -> ComparisonRow:
         p=None if found.test is None else found.test.p,
         smallest_p=None if found.test is None else found.test.smallest,
         holm=compared.holm,
+        tests=compared.tests,
+        judged=compared.judged,
+        questions=compared.questions if pair.asked else None,
         effect=None if found.effect is None else found.effect.value,
         effect_ends=None if found.effect is None else _ends(found.effect.interval),
         detectable=found.detectable,

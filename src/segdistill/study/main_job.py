@@ -8,7 +8,7 @@ from segdistill.settings import Distill, open_run
 from segdistill.settings.teacher import called
 from segdistill.study.arms import RULE, Bench, make_entries
 from segdistill.study.arms_at_once import run_arms
-from segdistill.study.conclusion import Finished, Question, conclude
+from segdistill.study.conclusion import Finished, Question, account_for, conclude
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes
@@ -57,7 +57,7 @@ def distill(
             simulated=simulated,
             elsewhere=elsewhere,
         )
-        return conclude(bench, runs, question)
+        return conclude(bench, runs, question, account_for(bench, runs, question))
 
 
 def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:

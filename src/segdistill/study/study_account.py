@@ -16,7 +16,8 @@ from segdistill.settings.teacher import called
 from segdistill.study.account import MAIN, ArmAccount, arm_tables
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.channel_use import student_use
-from segdistill.study.conclusion import Finished, Question, conclude
+from segdistill.study.comparisons import Beside, Compared, comparisons_of, p_values_of
+from segdistill.study.conclusion import Finished, Question, account_for, conclude
 from segdistill.study.content import COMPARED
 from segdistill.study.shown import cost_point
 from segdistill.study.study_job import StudyState
@@ -24,9 +25,11 @@ from segdistill.study.study_job import StudyState
 COLUMNS = (
     *("student", "parameters", "arm", "role", "label budget", "labels used", "seeds", "fields"),
     *("dice", "sd over seeds", "gain", "gain from", "gain to", "prompting"),
+    *("p of the gain", "p after Holm", "tests in the family"),
 )
 """Of summary.csv; behind them "dice on NAME" for each other data set. The gain is over the baseline of the same budget,
-with its 95 % interval; prompting is that of the arm's teacher, empty where it has none."""
+with its 95 % interval; prompting is that of the arm's teacher, empty where it has none. The family is every comparison
+by Dice that the reports of all students show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,28 +52,53 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
     """
     runs = {student: [run for cell, run in state.runs.items() if cell.student == student] for student in state.benches}
     costs = {student: _cost(bench, runs[student], settings) for student, bench in state.benches.items()}
+    questions = {student: question_of(settings, student, runs[student]) for student in state.benches}
+    found = {student: account_for(bench, runs[student], questions[student]) for student, bench in state.benches.items()}
+    beside = tests_beside({name: each.account for name, each in found.items()}, questions)
     finished = {}
     for student, bench in state.benches.items():
         others = tuple(point for name, points in costs.items() if name != student for point in points)
-        asked = question_of(settings, student, runs[student])
-        question = replace(asked, beside=others, elsewhere=state.elsewhere)
-        finished[student] = conclude(bench, runs[student], question)
+        question = replace(questions[student], beside=others, tests=beside[student], elsewhere=state.elsewhere)
+        finished[student] = conclude(bench, runs[student], question, found[student])
     path = settings.out / "summary.csv"
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow([*COLUMNS, *(f"dice on {each.name}" for each in state.elsewhere)])
         for student, done in finished.items():
             outputs = len(output_names(state.benches[student].structures))
+            asked = questions[student].student
+            compared = comparisons_of(done.account, student=asked, beside=beside[student])
+            tested = {(each.pair.first, each.pair.second): each for each in compared}
             size = describe_student(student, channels=len(settings.student_channels), outputs=outputs)
             writer.writerows(
                 [
                     *_row(student, size["parameters"], arm),
                     done.prompting.get(arm.name, ""),
+                    *_tested(tested.get((arm.name, arm.baseline or ""))),
                     *(_dice_on(each.name, arm.name, done.shift) for each in state.elsewhere),
                 ]
                 for arm in done.account.values()
             )
     return StudyAccount(path, finished)
+
+
+def tests_beside(
+    accounts: Mapping[str, Mapping[str, ArmAccount]], questions: Mapping[str, Question]
+) -> dict[str, Beside]:
+    """Return for each student the tests of the others: all reports of a study are one family by each metric.
+
+    Args:
+        accounts: Student to its account.
+        questions: Student to what is asked of it.
+    """
+    tests = {
+        student: p_values_of(account, student=questions[student].student, metrics=COMPARED)
+        for student, account in accounts.items()
+    }
+    return {
+        student: {metric: [each[metric] for name, each in tests.items() if name != student] for metric in COMPARED}
+        for student in accounts
+    }
 
 
 def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Question:
@@ -143,6 +171,13 @@ def _row(student: str, parameters: int, arm: ArmAccount) -> list[object]:
         "" if interval is None else interval.low,
         "" if interval is None else interval.high,
     ]
+
+
+def _tested(compared: Compared | None) -> tuple[object, ...]:
+    """Return p value, corrected p value and size of the family of an arm's gain; empty where there was no test."""
+    if compared is None or compared.comparison.test is None:
+        return "", "", ""
+    return compared.comparison.test.p, compared.holm, compared.tests
 
 
 def study_headline(account: StudyAccount) -> str:

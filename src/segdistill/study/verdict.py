@@ -18,7 +18,7 @@ from segdistill.evaluation import (
 from segdistill.evaluation.sign_flips import smallest_p
 from segdistill.report.wording import as_count, as_p, as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
-from segdistill.study.comparisons import Compared, comparisons_of, of_role
+from segdistill.study.comparisons import ALONE, Beside, Compared, comparisons_of, of_role
 from segdistill.study.saved import saved_sentence, saved_words
 
 Answer = Literal["yes", "no", "unclear", "untested"]
@@ -44,7 +44,12 @@ class Verdict:
 
 
 def verdict_on(
-    account: Mapping[str, ArmAccount], *, simulated: bool, margin: float = MARGIN, student: str = STUDENT
+    account: Mapping[str, ArmAccount],
+    *,
+    simulated: bool,
+    margin: float = MARGIN,
+    student: str = STUDENT,
+    beside: Beside = ALONE,
 ) -> Verdict:
     """Return the verdict on an arm.
 
@@ -53,15 +58,16 @@ def verdict_on(
         simulated: Whether the images are simulated; then the first sentence says so.
         margin: A loss of Dice that is put up with, fraction, > 0; printed wherever it is used.
         student: Name of the arm.
+        beside: Tests of the study's other students.
 
     That a teacher helped or hurt is said only where the 95 % interval over fields and seeds excludes zero
-    and the paired test over fields has p ≤ 0.05. All further differences are held to the p value that is
-    corrected for their number.
+    and the paired test over fields has p ≤ 0.05; where several students are asked about, the p value corrected
+    for their number. All further differences are held to the p value that is corrected for all of them.
     """
     own = account[student]
     score = _percent(own.tables[MAIN].values.mean())
     where = " on simulated tissue" if simulated else ""
-    compared = comparisons_of(account, student=student)
+    compared = comparisons_of(account, student=student, beside=beside)
     asked = next((each for each in compared if each.pair.asked), None)
     if asked is None:
         answer: Answer = "untested"
@@ -74,7 +80,7 @@ def verdict_on(
         ]
     else:
         what = "Pre-training" if own.role == "pretrained" else "Distillation"
-        answer, first = _on_question(asked.comparison, score, where, what)
+        answer, first = _on_question(asked, score, where, what)
     sentences = [
         *first,
         *_teacher_sentences(own, account),
@@ -94,17 +100,25 @@ def on_few_seeds(found: Comparison) -> str:
     return f"on {as_count(found.seeds, 'seed')}" if found.seeds < SEEDS else ""
 
 
-def _on_question(found: Comparison, score: str, where: str, what: str) -> tuple[Answer, list[str]]:
+def _on_question(asked: Compared, score: str, where: str, what: str) -> tuple[Answer, list[str]]:
+    found = asked.comparison
     gain = found.gain
     size = f"{100 * abs(gain.mean):.1f} points of Dice"
-    basis = f"({basis_words(found)})"
-    careful = _on_few(found)
-    if not found.is_claimed():
+    basis = f"({basis_words(found)}{_among_questions(asked)})"
+    careful = _on_few(asked)
+    if not asked.claimed:
         first = f"The data cannot tell whether {what.lower()} helped{where}: {as_points(gain.mean)} points of Dice"
         return "unclear", [f"{first}, at {score} {basis}.", *_on_detectable(found), *careful]
     if gain.mean > 0:
         return "yes", [f"{what} helped{where}: {size} more, to {score} {basis}.", *careful]
     return "no", [f"{what} hurt{where}: {size} less, at {score} {basis}.", *careful]
+
+
+def _among_questions(asked: Compared) -> str:
+    """Return the p value of one of several questions, corrected for their number; nothing of the only one."""
+    if asked.questions < 2 or asked.judged is None:
+        return ""
+    return f", corrected for the same question about {as_count(asked.questions, 'student')} {as_p(asked.judged)}"
 
 
 def _on_detectable(found: Comparison) -> list[str]:
@@ -118,9 +132,9 @@ def _on_detectable(found: Comparison) -> list[str]:
     ]
 
 
-def _on_few(found: Comparison) -> list[str]:
+def _on_few(asked: Compared) -> list[str]:
     """Return what too few fields or seeds mean for the answer."""
-    sentences = []
+    found, sentences = asked.comparison, []
     if found.test is None:
         sentences.append("One field says nothing about other fields: there is no interval, no test and no claim.")
     elif smallest_p(found.gain.units) > ALPHA:
@@ -132,6 +146,11 @@ def _on_few(found: Comparison) -> list[str]:
     elif found.gain.clear and not found.is_claimed():
         sentences.append(
             f"The interval alone would make a claim; the paired test over fields does not (p {as_p(found.test.p)})."
+        )
+    elif found.is_claimed() and not asked.claimed:
+        sentences.append(
+            f"Asked of this student alone it would be a claim; asked of {as_count(asked.questions, 'student')} it is"
+            f" none (p {as_p(asked.judged)})."
         )
     if found.seeds < SEEDS:
         sentences.append(f"{as_count(found.seeds, 'seed')}; five are wanted for a claim.")

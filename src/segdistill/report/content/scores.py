@@ -177,7 +177,16 @@ class ComparisonRow:
     """The smallest that the test could have given."""
 
     holm: float | None = None
-    """p value corrected for all comparisons of this metric."""
+    """p value corrected for all comparisons of this metric, those of the study's other students among them."""
+
+    tests: int = 0
+    """How many these are; 0: there was no test."""
+
+    judged: float | None = None
+    """p value that the claim rests on; None: no test."""
+
+    questions: int | None = None
+    """Students about whom the study asks this, of whom it is one; None: it is not the question of the study."""
 
     effect: float | None = None
     """Cohen's d_z over fields; None: one field, or all differences equal."""
