@@ -18,6 +18,7 @@ from segdistill.report import (
     CostPoint,
     Dropped,
     Facts,
+    GainPoint,
     GalleryCase,
     GroupRow,
     GroupScores,
@@ -25,6 +26,7 @@ from segdistill.report import (
     Ladder,
     LearningRun,
     Licence,
+    ParametersRow,
     ReliabilityCurve,
     ReportContent,
     Role,
@@ -276,6 +278,28 @@ def make_content(**changes: Any) -> ReportContent:
                 for metric, less in (("Dice", 0.0), ("AP@0.5", 0.2))
                 for value, fields in (("A", 7), ("B", 4), ("not stated", 1))
             ),
+        ),
+        "gains": (
+            GainPoint(
+                student="unet-mobilenetv3",
+                arm="student",
+                baseline="baseline",
+                parameters=6_700_000,
+                gain=-0.004,
+                ends=(-0.02, 0.012),
+            ),
+            GainPoint(
+                student="unet-resnet18",
+                arm="student",
+                baseline="baseline",
+                parameters=14_328_000,
+                gain=0.058,
+                ends=(0.038, 0.078),
+            ),
+        ),
+        "parameters": (
+            ParametersRow(arm="baseline", role="baseline", trained=14_328_000, kept=14_328_000),
+            ParametersRow(arm="student", role="student", trained=14_328_065, kept=14_328_000, beyond=0),
         ),
         "costs": (
             CostPoint(name="unet-resnet18", role="student", score=0.836, milliseconds=412.0, parameters=14_328_000),

@@ -222,6 +222,7 @@ def test_every_drawing_and_table_can_be_taken_away(full):
         + 9
         + 2
         + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims"))
+        + len(("gain_by_size", "parameters"))
     )
 
 
@@ -407,11 +408,48 @@ def test_a_network_of_unknown_size_is_hollow_and_one_point_alone_is_drawn(tmp_pa
     assert 0 < float(circles[0]["cx"].rstrip("%")) < 100
 
 
+def test_gains_stand_against_parameters_with_their_intervals(full, content):
+    words = read(full).words()
+    assert "unet-mobilenetv3 −0.4 points (−2.0 to +1.2), 6.7 M parameters" in words
+    assert "Gain against parameters" in words
+    rows = table_of(full, "gain_by_size.csv")
+    assert [(row["student"], row["parameters"], row["gain"], row["low"]) for row in rows] == [
+        ("unet-mobilenetv3", "6700000", "-0.004", "-0.02"),
+        ("unet-resnet18", "14328000", "0.058", "0.038"),
+    ]
+
+
+def test_what_is_gone_after_training_is_counted(full):
+    words = read(full).words()
+    assert "student 14,328,065 14,328,000 65 0" in words
+    assert table_of(full, "parameters.csv")[1]["gone after training"] == "65"
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.03, -0.03])
+def test_the_line_of_no_gain_is_always_drawn(tmp_path, content, gain):
+    points = tuple(replace(point, gain=gain, ends=None) for point in content().gains)
+    write_report(tmp_path / "a.html", empty(gains=points))
+    (line,) = [each for each in read(tmp_path / "a.html").of("line") if each.get("class") == "ideal"]
+    marks = [each for each in read(tmp_path / "a.html").of("circle") if each.get("class") == "bubble student"]
+    assert 0 <= float(line["y1"].rstrip("%")) <= 100
+    above = [float(line["y1"].rstrip("%")) - float(mark["cy"].rstrip("%")) for mark in marks]
+    assert [np.sign(each) for each in above] == [np.sign(gain)] * 2
+
+
 def test_without_what_they_show_there_are_no_such_sections(tmp_path):
     write_report(tmp_path / "a.html", empty())
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert not any(
-        part in page for part in ('id="trust"', 'id="channels"', "Dice against time", 'href="#trust"', "#shift")
+        part in page
+        for part in (
+            'id="trust"',
+            'id="channels"',
+            "Dice against time",
+            "Gain against parameters",
+            'href="#size"',
+            'href="#trust"',
+            "#shift",
+        )
     )
 
 

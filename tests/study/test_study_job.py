@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from study_usual import ARMS, TEACHERS, job, plan
 
+from segdistill.engine import read_log
 from segdistill.errors import ConfigError
 from segdistill.inference.api import predict
+from segdistill.networks.describe import count_parameters
+from segdistill.networks.last_layer import last_convolution
 from segdistill.networks.model import load_model
 from segdistill.settings import Protocol, open_run
 from segdistill.study.arms import DONE, arm_entries
@@ -156,7 +159,10 @@ def test_the_account_of_a_study(tissue, tmp_path):
     for student, finished in account.students.items():
         page = finished.report.read_text(encoding="utf-8")
         assert student in page
-        assert f"{family} tests by Dice, those in the reports of the study's other students" in page
+        assert "Gain against parameters" in page
+        assert "Parameters in training and in use" in page
+        assert f"{family} tests by Dice, " in page
+        assert "those in the reports of the study's other students" in page
         assert "Arm longer differs from the others in steps (3). To see what more steps bring." in page
         scores = csv.DictReader((finished.folder / "scores.csv").read_text(encoding="utf-8").splitlines())
         assert {row["unit"] for row in scores if row["metric"] == "hd95"} == {"µm"}
@@ -260,6 +266,14 @@ def test_rivals_of_distillation_are_arms(tissue, tmp_path):
         assert predict(model, image, channels=("nucleus",))["cell"].shape == (40, 40)
     terms = [json.loads(line).get("terms") for line in (folders["stain-1"] / "log.jsonl").read_text().splitlines()]
     assert any("stains" in each for each in terms if each)
+    run = next(run for run in state.runs.values() if run.arm.name == "stain-1")
+    _, last = last_convolution(stain.module)
+    learnt = next(iter(read_log(run.folder)))["weights"]
+    one_channel = last.weight[0].numel() + 1  # its weights and its bias
+    assert run.facts["parameters"] == {
+        "trained": count_parameters(stain.module) + one_channel + len(learnt),
+        "kept": count_parameters(stain.module),
+    }
     bench = state.benches["unet-tiny"]
     training, _ = arm_entries(bench, next(r.arm for r in state.runs.values() if r.arm.name == "stain-1"), 0)
     assert len(training) == 4  # the channel is known of unlabelled fields too

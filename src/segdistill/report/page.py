@@ -13,6 +13,7 @@ from segdistill.report.curves import view_curves, view_legend
 from segdistill.report.encoding import LARGEST
 from segdistill.report.fields import view_fields
 from segdistill.report.frame import framed, resource
+from segdistill.report.gain_plot import gain_plot, gains_csv
 from segdistill.report.gallery import pictures_of, view_case
 from segdistill.report.ladder import shared_axis, view_ladder
 from segdistill.report.paired import view_paired
@@ -107,6 +108,9 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "structures_csv": _structures_csv(content),
         "cost": cost_plot(content.costs) if content.costs else None,
         "costs_csv": _costs_csv(content),
+        "gains": gain_plot(content.gains) if content.gains else None,
+        "gains_csv": gains_csv(content.gains),
+        "parameters_csv": _parameters_csv(content),
         "reliability": reliability_plot(content.reliability) if content.reliability else None,
         "reliability_csv": _reliability_csv(content),
         "agreement_csv": _agreement_csv(content),
@@ -168,6 +172,14 @@ def _costs_csv(content: ReportContent) -> Download:
         [point.name, point.role, point.score, point.milliseconds, point.parameters] for point in content.costs
     ]
     return csv_download("time", header, rows)
+
+
+def _parameters_csv(content: ReportContent) -> Download:
+    header = ["arm", "role", "in training", "in use", "gone after training", "in use beyond its baseline"]
+    rows: list[list[Cell]] = [
+        [row.arm, row.role, row.trained, row.kept, row.trained - row.kept, row.beyond] for row in content.parameters
+    ]
+    return csv_download("parameters", header, rows)
 
 
 def _reliability_csv(content: ReportContent) -> Download:

@@ -1,7 +1,7 @@
 """Drawings of two scales: a score against time, and probability against truth."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
@@ -29,7 +29,7 @@ def cost_plot(points: Sequence[CostPoint]) -> Markup:
     )
     ordered = sorted(points, key=lambda each: -(each.parameters or 0))  # small bubbles lie on large ones
     bubbles = [_bubble(point, times, scores, sizes) for point in ordered]
-    grid = [*across(scores), *_decades(times)]
+    grid = [*across(scores), *decades(times, _time)]
     return drawing(*grid, *bubbles, label=f"Dice, percent, against time per megapixel: {words}.", class_="plot cost")
 
 
@@ -92,7 +92,7 @@ def across(axis: Axis, *, most: int = 4) -> list[Markup]:
     for tick in axis.ticks(most):
         y = percent(100 - axis.place(tick))
         parts.append(element("line", x1="0", x2="100%", y1=y, y2=y, class_="grid"))
-        parts.append(element("text", f"{100 * tick:.4g}", x="-6", y=y, dy="4", class_="tick left"))
+        parts.append(element("text", f"{100 * tick:.4g}".replace("-", "−"), x="-6", y=y, dy="4", class_="tick left"))
     return parts
 
 
@@ -104,13 +104,18 @@ def along(axis: Axis, *, most: int = 5) -> list[Markup]:
     ]
 
 
-def _decades(times: Axis) -> list[Markup]:
-    """Return upright lines at 1, 2 and 5 times powers of ten, those that the scale holds."""
+def decades(axis: Axis, say: Callable[[float], str]) -> list[Markup]:
+    """Return upright lines at 1, 2 and 5 times powers of ten, those that the scale holds.
+
+    Args:
+        axis: Of logarithms to base ten.
+        say: A value in words.
+    """
     parts = []
-    for value in _round_times(times):
-        x = percent(times.place(math.log10(value)))
+    for value in _round_values(axis):
+        x = percent(axis.place(math.log10(value)))
         parts.append(element("line", x1=x, x2=x, y1="0", y2="100%", class_="grid"))
-        parts.append(element("text", _time(value), x=x, y="100%", dy="18", class_="tick"))
+        parts.append(element("text", say(value), x=x, y="100%", dy="18", class_="tick"))
     return parts
 
 
@@ -123,8 +128,8 @@ def _time(value: float) -> str:
     return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
-def _round_times(times: Axis) -> Iterable[float]:
-    decades = range(math.floor(times.low), math.ceil(times.high) + 1)
-    factors = (1, 2, 5) if times.high - times.low < 2 else (1,)
-    values = (factor * 10.0**decade for decade in decades for factor in factors)
-    return [value for value in values if times.low <= math.log10(value) <= times.high]
+def _round_values(axis: Axis) -> Iterable[float]:
+    powers = range(math.floor(axis.low), math.ceil(axis.high) + 1)
+    factors = (1, 2, 5) if axis.high - axis.low < 2 else (1,)
+    values = (factor * 10.0**power for power in powers for factor in factors)
+    return [value for value in values if axis.low <= math.log10(value) <= axis.high]

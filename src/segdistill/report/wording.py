@@ -49,6 +49,15 @@ def as_points(difference: float | None) -> str:
     return f"{'+' if difference > 0 else '−'}{points}"
 
 
+def as_between_points(low: float, high: float) -> str:
+    """Return the ends of an interval of differences of fractions, in points.
+
+    >>> as_between_points(-0.004, 0.0123)
+    '−0.4 to +1.2'
+    """
+    return f"{as_points(low)} to {as_points(high)}"
+
+
 def as_p(value: float | None) -> str:
     """Return a p value with three digits, or that it is smaller.
 

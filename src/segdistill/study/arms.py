@@ -95,7 +95,19 @@ class ArmRun:
     records: list[Record]
     labels: Labels
     facts: Mapping[str, Any]
-    """Validation score, step of the best weights, seconds, and what was drawn, which older runs lack."""
+    """Validation score, step of the best weights, seconds; and what was drawn and the parameters in training and in
+    use, which older runs lack."""
+
+
+def counted_parameters(runs: Sequence[ArmRun], arm: str) -> Mapping[str, int] | None:
+    """Return an arm's parameters, ``trained`` and ``kept``; None where nobody counted them, as of older runs.
+
+    Args:
+        runs: Every arm and seed; all seeds of an arm have the same network.
+        arm: Its name.
+    """
+    found = (run.facts.get("parameters") for run in runs if run.arm.name == arm)
+    return next((each for each in found if each is not None), None)
 
 
 def make_entries(samples: Mapping[str, Sample], channels: Sequence[str]) -> dict[str, Entry]:
@@ -137,6 +149,7 @@ def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
         "best_step": fitted.outcome.best_step,
         "validation": fitted.outcome.best_score,
         "thresholds": fitted.thresholds,
+        "parameters": fitted.parameters,
     }
     write_json(folder / DONE, {"records": records, "facts": facts})
     return ArmRun(arm, seed, folder, records, labels, facts)

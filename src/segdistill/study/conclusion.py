@@ -15,7 +15,7 @@ from segdistill.evaluation.summary import Record
 from segdistill.files import neutral_cell, whole_file
 from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.describe import describe_student
-from segdistill.report import CostPoint, ShiftRow, write_report
+from segdistill.report import CostPoint, GainPoint, ShiftRow, write_report
 from segdistill.settings import Settings
 from segdistill.study.account import (
     MAIN,
@@ -34,6 +34,7 @@ from segdistill.study.comparisons import Beside
 from segdistill.study.content import Looked, make_content, mean_of, role_of
 from segdistill.study.energy import cost_facts
 from segdistill.study.gallery import make_gallery
+from segdistill.study.parameters import parameter_rows
 from segdistill.study.provenance import command_line, tell, term_facts, weight_facts, window_facts, write_run
 from segdistill.study.seen import see_tests, teacher_reliability
 from segdistill.study.shift import OWN, Elsewhere, score_elsewhere, shift_rows
@@ -70,6 +71,9 @@ class Question:
 
     beside: tuple[CostPoint, ...] = ()
     """Other students of the study, for score against time."""
+
+    gains: tuple[GainPoint, ...] = ()
+    """What distillation bought each student of the study, this one among them; empty: there is one student."""
 
     tests: Beside = field(default_factory=dict)
     """Tests of the study's other students, which belong to the same families."""
@@ -217,6 +221,8 @@ def look(
         gallery=make_gallery(bench, seen, teacher=question.teacher),
         sizes=size_rows(bench, seen),
         groups=group_scores(account, bench.prepared),
+        gains=question.gains,
+        parameters=parameter_rows(account, runs),
         costs=(*own, *question.beside, *above),
         machine=machine_in_words(bench.device),
         reliability=reliability_curves(seen, teacher_reliability(bench, question.teacher)),

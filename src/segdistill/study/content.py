@@ -20,12 +20,14 @@ from segdistill.report import (
     CostPoint,
     Dropped,
     Facts,
+    GainPoint,
     GalleryCase,
     GroupScores,
     Headline,
     Ladder,
     LearningRun,
     Licence,
+    ParametersRow,
     ReliabilityCurve,
     ReportContent,
     Rung,
@@ -36,7 +38,7 @@ from segdistill.report import (
 )
 from segdistill.report.wording import as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
-from segdistill.study.arms import ArmRun
+from segdistill.study.arms import ArmRun, counted_parameters
 from segdistill.study.claims import claim_rows
 from segdistill.study.comparisons import ALONE, Beside, Compared, comparisons_of, of_role
 from segdistill.study.energy import energy_of
@@ -101,6 +103,12 @@ class Looked:
     groups: GroupScores | None = None
     """Scores by a column of the manifest; None: none was named."""
 
+    gains: tuple[GainPoint, ...] = ()
+    """What distillation bought each student of a study."""
+
+    parameters: tuple[ParametersRow, ...] = ()
+    """Of each arm in training and in use."""
+
     costs: tuple[CostPoint, ...] = ()
     """Score against time."""
 
@@ -159,6 +167,8 @@ def make_content(
         sizes=looked.sizes,
         structures=looked.structures,
         groups=looked.groups,
+        gains=looked.gains,
+        parameters=looked.parameters,
         costs=looked.costs,
         machine=looked.machine,
         reliability=looked.reliability,
@@ -323,6 +333,7 @@ def arm_row(
     summaries = {metric: summarise(table) for metric, table in arm.tables.items() if metric in USUAL}
     energy = energy_of(own)
     is_student = arm.role != "teacher"
+    counted = counted_parameters(own, arm.name)
     return ArmRow(
         name=arm.name,
         role=role_of(arm),
@@ -334,7 +345,7 @@ def arm_row(
         gap_closed_ends=None if arm.gap is None else _ends(arm.gap.interval),
         labels_used=arm.labels.total,
         labels_saved="" if arm.saved is None else saved_words(arm.saved),
-        parameters=size["parameters"] if is_student else None,
+        parameters=counted["kept"] if counted else size["parameters"] if is_student else None,
         encoder_parameters=size["encoder_parameters"] if is_student else None,
         gigamacs_per_megapixel=size["gigamacs_per_megapixel"] if is_student else None,
         watt_hours=None if energy is None else (energy.low / energy.runs, energy.high / energy.runs),

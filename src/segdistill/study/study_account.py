@@ -10,11 +10,11 @@ from segdistill.data.labels import output_names
 from segdistill.evaluation import mean_sd
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
-from segdistill.report import CostPoint, ShiftRow
+from segdistill.report import CostPoint, GainPoint, ShiftRow
 from segdistill.settings import Study, StudyArm
 from segdistill.settings.teacher import called
 from segdistill.study.account import MAIN, ArmAccount, arm_tables
-from segdistill.study.arms import ArmRun, Bench
+from segdistill.study.arms import ArmRun, Bench, counted_parameters
 from segdistill.study.channel_use import student_use
 from segdistill.study.comparisons import Beside, Compared, comparisons_of, p_values_of
 from segdistill.study.conclusion import Finished, Question, account_for, conclude
@@ -54,25 +54,26 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
     costs = {student: _cost(bench, runs[student], settings) for student, bench in state.benches.items()}
     questions = {student: question_of(settings, student, runs[student]) for student in state.benches}
     found = {student: account_for(bench, runs[student], questions[student]) for student, bench in state.benches.items()}
+    sizes = {student: parameters_of(bench, student) for student, bench in state.benches.items()}
+    gains = gains_by_size({name: each.account for name, each in found.items()}, questions, runs, sizes)
     beside = tests_beside({name: each.account for name, each in found.items()}, questions)
     finished = {}
     for student, bench in state.benches.items():
         others = tuple(point for name, points in costs.items() if name != student for point in points)
         question = replace(questions[student], beside=others, tests=beside[student], elsewhere=state.elsewhere)
+        question = replace(question, gains=gains)
         finished[student] = conclude(bench, runs[student], question, found[student])
     path = settings.out / "summary.csv"
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow([*COLUMNS, *(f"dice on {each.name}" for each in state.elsewhere)])
         for student, done in finished.items():
-            outputs = len(output_names(state.benches[student].structures))
             asked = questions[student].student
             compared = comparisons_of(done.account, student=asked, beside=beside[student])
             tested = {(each.pair.first, each.pair.second): each for each in compared}
-            size = describe_student(student, channels=len(settings.student_channels), outputs=outputs)
             writer.writerows(
                 [
-                    *_row(student, size["parameters"], arm),
+                    *_row(student, _kept(runs[student], arm.name, sizes[student]), arm),
                     done.prompting.get(arm.name, ""),
                     *_tested(tested.get((arm.name, arm.baseline or ""))),
                     *(_dice_on(each.name, arm.name, done.shift) for each in state.elsewhere),
@@ -99,6 +100,54 @@ def tests_beside(
         student: {metric: [each[metric] for name, each in tests.items() if name != student] for metric in COMPARED}
         for student in accounts
     }
+
+
+def parameters_of(bench: Bench, student: str) -> int:
+    """Return the parameters of a student as it is built for a study's channels and structures."""
+    outputs = len(output_names(bench.structures))
+    return describe_student(student, channels=len(bench.channels), outputs=outputs)["parameters"]
+
+
+def gains_by_size(
+    accounts: Mapping[str, Mapping[str, ArmAccount]],
+    questions: Mapping[str, Question],
+    runs: Mapping[str, Sequence[ArmRun]],
+    sizes: Mapping[str, int],
+) -> tuple[GainPoint, ...]:
+    """Return the gain of each student over its baseline, beside its parameters, from small to large.
+
+    Args:
+        accounts: Student to its account.
+        questions: Student to what is asked of it.
+        runs: Student to every arm and seed.
+        sizes: Student to its parameters, where a run did not count them.
+
+    Returns:
+        Empty for fewer than two students that have a baseline: one point shows nothing of size.
+    """
+    points = []
+    for student, account in accounts.items():
+        arm = account[questions[student].student]
+        if arm.gain is None or arm.baseline is None:
+            continue
+        interval = arm.gain.interval
+        points.append(
+            GainPoint(
+                student=student,
+                arm=arm.name,
+                baseline=arm.baseline,
+                parameters=_kept(runs[student], arm.name, sizes[student]),
+                gain=arm.gain.mean,
+                ends=None if interval is None else (interval.low, interval.high),
+            )
+        )
+    return tuple(sorted(points, key=lambda point: point.parameters)) if len(points) > 1 else ()
+
+
+def _kept(runs: Sequence[ArmRun], arm: str, size: int) -> int:
+    """Return the parameters of an arm in use; those of the student as it is built, where nobody counted them."""
+    counted = counted_parameters(runs, arm)
+    return size if counted is None else counted["kept"]
 
 
 def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Question:
@@ -135,8 +184,7 @@ def _cost(bench: Bench, runs: Sequence[ArmRun], settings: Study) -> tuple[CostPo
     asked = question_of(settings, bench.student, runs).student
     own = [run for run in runs if run.arm.name == asked]
     score = arm_tables([row for run in own for row in run.records])[asked][MAIN].values.mean()
-    size = describe_student(bench.student, channels=len(bench.channels), outputs=len(output_names(bench.structures)))
-    use = student_use(bench, own[0], parameters=size["parameters"])
+    use = student_use(bench, own[0], parameters=parameters_of(bench, bench.student))
     return cost_point(bench.student, "student", float(score), use)
 
 

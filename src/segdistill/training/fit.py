@@ -14,6 +14,7 @@ from segdistill.inference.pooling import choose_pooling
 from segdistill.inference.thresholds import tune_thresholds
 from segdistill.networks.build import build_student
 from segdistill.networks.card import Pooling
+from segdistill.networks.describe import count_parameters
 from segdistill.networks.last_layer import WithFeatures
 from segdistill.networks.layer_rates import layer_factors
 from segdistill.networks.model import load_model
@@ -63,6 +64,9 @@ class Fitted:
     outcome: Outcome
     """What the engine left."""
 
+    parameters: dict[str, int]
+    """``trained``: all that training changed, what was learnt beside the network too; ``kept``: of the network."""
+
     pooling: Pooling | None = None
     """How its squeeze-excite layers pool in use; None where it has none."""
 
@@ -108,8 +112,10 @@ def fit(
     factors = layer_factors(network, protocol.layer_decay)
     stained = WithStains(network, outputs) if objective.stains else network
     student = WithFeatures(stained) if objective.classes else stained
+    taught = Taught(student, make_weighting(arm, objective.terms))
+    trained = count_parameters(taught)
     problem = Distilling(
-        Taught(student, make_weighting(arm, objective.terms)),
+        taught,
         objective,
         training=training,
         validation=validation,
@@ -133,7 +139,9 @@ def fit(
         score=lambda each: mean_dice(each, validation, structures, device="cpu").get("score"),
     )
     thresholds = tune_thresholds(judged(network, validation, structures, device="cpu"), structures)
-    return Fitted(network, thresholds, outcome, pooling)
+    return Fitted(
+        network, thresholds, outcome, {"trained": trained, "kept": count_parameters(network)}, pooling=pooling
+    )
 
 
 def make_objective(arm: Arm, structures: Sequence[Structure], training: Sequence[Entry]) -> Objective:

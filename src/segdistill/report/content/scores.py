@@ -202,6 +202,49 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GainPoint:
+    """What distillation bought a student of some size."""
+
+    student: str
+    """Name of the network."""
+
+    arm: str
+    """The arm that gained."""
+
+    baseline: str
+    """The arm over which it gained."""
+
+    parameters: int
+    """Of the whole network in use, > 0."""
+
+    gain: float
+    """Arm minus baseline, fraction of Dice."""
+
+    ends: tuple[float, float] | None = None
+    """Ends of its 95 % interval, fractions; None: one field."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParametersRow:
+    """How many parameters an arm has while it trains, and how many stay in use."""
+
+    arm: str
+    """The arm's name."""
+
+    role: Role
+    """What the arm is for."""
+
+    trained: int
+    """All that its training changed: the network, and what was learnt beside it."""
+
+    kept: int
+    """Of the model that was kept."""
+
+    beyond: int | None = None
+    """Of the model that was kept, less its baseline's; None: it has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroupRow:
     """The scores of the fields that share a value."""
 

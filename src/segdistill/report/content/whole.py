@@ -12,7 +12,16 @@ from segdistill.report.content.looks import (
     SizeRow,
 )
 from segdistill.report.content.record import Convention, Dropped, Facts, Headline, LearningRun, Licence
-from segdistill.report.content.scores import ArmRow, ClaimRow, ComparisonRow, GroupScores, Ladder, StructureRow
+from segdistill.report.content.scores import (
+    ArmRow,
+    ClaimRow,
+    ComparisonRow,
+    GainPoint,
+    GroupScores,
+    Ladder,
+    ParametersRow,
+    StructureRow,
+)
 from segdistill.report.shift import ShiftRow
 
 Answer = Literal["yes", "no", "unclear", "untested"]
@@ -73,6 +82,12 @@ class ReportContent:
 
     groups: GroupScores | None = None
     """Scores by a column that the user named; None: none was."""
+
+    gains: tuple[GainPoint, ...] = ()
+    """What distillation bought each student of a study; empty: there is one student, or no question."""
+
+    parameters: tuple[ParametersRow, ...] = ()
+    """Parameters of each arm in training and in use; empty: not known, as of runs of earlier versions."""
 
     costs: tuple[CostPoint, ...] = ()
     """Score against time; empty: nothing was timed."""
