@@ -10,12 +10,14 @@ from results_page.familiar import familiar_section
 from results_page.hela import folds_of, hela_sections
 from results_page.paper import paper_section
 from results_page.picture import ladder_picture
+from results_page.readings import beside_of
 from results_page.sections import study_section
 from results_page.speed import benchmark_sections, read_benchmarks
 from results_page.stored import Result, make_study, read_results
 from results_page.tuning import tuning_section
 from results_page.ways import ways_section
 from segdistill.files import whole_file
+from segdistill.study.comparisons import ALONE, Beside
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,8 +30,13 @@ This page is made by `python experiments/summarise.py` from `experiments/results
 `benchmarks/results/*.json` alone. Scores are percentages, on fields that no student was trained or tuned on.
 *Labels used* counts every labelled image once, wherever it was used, to fit the teacher too. *Recovery* is
 student / teacher, *gap closed* is (student − baseline) / (teacher − baseline), stated only where the interval of
-the gap excludes zero; a gain is *clear* only where its 95 % interval excludes zero. Intervals are two-way
-bootstraps over seeds and fields. Where an order or a claim fails, that is printed first."""
+the gap excludes zero; in the readings a gain is *clear* only where its 95 % interval excludes zero. Intervals are
+two-way bootstraps over seeds and fields. In the tables of differences a *claim* takes more: p of the paired test
+over fields of at most 0.05 too, after Holm's correction for every difference by that score in all sections of one
+experiment; only the question student − baseline is judged by its own p, corrected for the number of students of whom
+it is asked. *d_z* is the mean difference in standard deviations of the fields' differences; *could be seen from* is
+the smallest true difference that so many fields and seeds would show in four studies of five, a dash where they can
+claim none. Where an order or a claim fails, that is printed first."""
 
 ONE_FIELD = (
     "One field cut into guarded halves: a demonstration (n = 1) that maps of real tools can teach; it says"
@@ -144,7 +151,23 @@ def _single(
     picture = f"results/{file}" if (file := _file(name)) in pictures else None
     screen = f"results/{file}" if (file := f"{name.replace('/', '_')}_screen.png") in screens else None
     remarks = [known.remark] if known.remark else []
-    return [head, *study_section(study, command=known.command + seeds, picture=picture, screen=screen, remarks=remarks)]
+    section = study_section(
+        study,
+        command=known.command + seeds,
+        picture=picture,
+        screen=screen,
+        remarks=remarks,
+        beside=_beside(name, results),
+    )
+    return [head, *section]
+
+
+def _beside(name: str, results: Mapping[str, Result]) -> Beside:
+    """Return the tests of the results that lie in the same folder as this one: they are read beside it."""
+    folder = name.rpartition("/")[0]
+    alike = [other for other in results if folder and other.rpartition("/")[0] == folder]
+    studies = {other: study for other in alike if (study := make_study([results[other]])) is not None}
+    return beside_of(studies).get(name, ALONE)
 
 
 def _pictures(results: Mapping[str, Result]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from results_page.readings import beside_of
 from results_page.sections import study_section
 from results_page.stored import METRICS, Result, make_study
 from results_page.words import listed, table
@@ -104,9 +105,11 @@ def hela_sections(folds: Folds, pictures: Mapping[str, str]) -> list[str]:
         pictures: Student to the path of its picture.
     """
     parts = [coverage(folds)]
+    studies = {student: study for student, results in folds.items() if (study := make_study([*results.values()]))}
+    beside = beside_of(studies)
     for student, results in folds.items():
         own = list(results.values())
-        study = make_study(own)
+        study = studies.get(student)
         parts.append(f"### unet-{student}, {as_count(len(own), 'field')} left out in turn")
         if study is None:
             parts.append("No seed is common to all of these fields, so there is no account of them together.")
@@ -116,6 +119,7 @@ def hela_sections(folds: Folds, pictures: Mapping[str, str]) -> list[str]:
             command=_command(student, results),
             picture=pictures.get(student),
             remarks=_seed_remarks(own, study.seeds),
+            beside=beside[student],
         )
         parts += shift_section(own)
     return parts

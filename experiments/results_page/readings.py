@@ -1,14 +1,17 @@
 """What the tables say, by rules that were written before most of them were filled."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from results_page.stored import METRICS, Study
 from results_page.words import between, listed, points
-from segdistill.evaluation import Gain, ScoreTable, gain_of
+from segdistill.errors import DataError
+from segdistill.evaluation import Gain, ScoreTable
 from segdistill.report.wording import as_count, as_percent
-from segdistill.study.account import MAIN, TEACHER
+from segdistill.study.account import MAIN, STUDENT, TEACHER
+from segdistill.study.comparisons import ALONE, Beside, Compared, comparisons_of, p_values_of
 
 ORDER = ("baseline", "student", TEACHER)
 """What distillation promises, from the worst to the best."""
@@ -76,13 +79,45 @@ def order_of(study: Study) -> Order | None:
     )
 
 
-def comparisons_of(study: Study, metric: str = MAIN) -> list[tuple[str, str, str, Gain]]:
-    """Return every difference of two arms that the study has."""
-    return [
-        (first, second, words, gain_of(study.account[first].tables[metric], study.account[second].tables[metric]))
-        for first, second, words in COMPARISONS
-        if first in study.account and second in study.account
+def compared_of(study: Study, metric: str = MAIN, *, beside: Beside = ALONE) -> list[tuple[str, Compared]]:
+    """Return every difference of two arms that the study has, and what it speaks of.
+
+    Args:
+        study: One section of the page.
+        metric: Which score.
+        beside: Tests of the other sections that are read beside this one.
+    """
+    found = {(each.pair.first, each.pair.second): each for each in _every(study, metric, beside)}
+    return [(words, found[first, second]) for first, second, words in COMPARISONS if (first, second) in found]
+
+
+def beside_of(studies: Mapping[str, Study]) -> dict[str, Beside]:
+    """Return for each of several studies the tests of the others: what is read side by side is one family.
+
+    Args:
+        studies: Name to study, of one experiment.
+    """
+    tests = {
+        name: p_values_of(study.account, student=STUDENT, metrics=study.metrics) for name, study in studies.items()
+    }
+    return {
+        name: {
+            metric: [own[metric] for other, own in tests.items() if other != name and metric in own]
+            for metric in METRICS
+        }
+        for name in studies
+    }
+
+
+def _every(study: Study, metric: str, beside: Beside) -> tuple[Compared, ...]:
+    known = {(first, second) for first, second, _ in COMPARISONS}
+    found = comparisons_of(study.account, metric=metric, beside=beside)
+    unknown = [
+        f"{each.pair.first} − {each.pair.second}" for each in found if (each.pair.first, each.pair.second) not in known
     ]
+    if unknown:
+        raise DataError(f"The page has no words for {listed(unknown)}. Add them to COMPARISONS.")
+    return found
 
 
 def reading(study: Study) -> str:
@@ -119,7 +154,7 @@ def _on_order(study: Study) -> list[str]:
 
 def _on_gains(study: Study, metric: str) -> list[tuple[bool, str]]:
     """Return one sentence per difference that matters, and whether it is a clear loss."""
-    gains = {(first, second): gain for first, second, _, gain in comparisons_of(study, metric)}
+    gains = {(each.pair.first, each.pair.second): each.comparison.gain for _, each in compared_of(study, metric)}
     return [
         (_is_loss(gain), f"{words} {_on_gain(gain, METRICS[metric])}.")
         for pair, words in SAID.items()

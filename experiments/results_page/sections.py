@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from results_page.readings import comparisons_of, reading
+from results_page.readings import compared_of, reading
 from results_page.stored import METRICS, Result, Study
 from results_page.words import (
     between,
@@ -19,17 +19,26 @@ from results_page.words import (
     spread_over_fields,
     table,
 )
-from segdistill.evaluation import Gain, ScoreTable, mean_sd
+from segdistill.evaluation import ScoreTable, mean_sd
 from segdistill.report import Spread
-from segdistill.report.wording import as_percent, as_size, as_spread
-from segdistill.study.account import MAIN, TEACHER
+from segdistill.report.wording import as_count, as_effect, as_p, as_percent, as_size, as_spread
+from segdistill.study.account import MAIN, STUDENT, TEACHER
+from segdistill.study.comparisons import ALONE, Beside, Compared
+from segdistill.study.saved import saved_words
+from segdistill.study.verdict import verdict_on
 
 SHOWN = 8
 """With more fields their table is folded."""
 
 
 def study_section(
-    study: Study, *, command: str, picture: str | None = None, screen: str | None = None, remarks: Sequence[str] = ()
+    study: Study,
+    *,
+    command: str,
+    picture: str | None = None,
+    screen: str | None = None,
+    remarks: Sequence[str] = (),
+    beside: Beside = ALONE,
 ) -> list[str]:
     """Return the paragraphs on a study.
 
@@ -39,24 +48,50 @@ def study_section(
         picture: Path of the ladder's picture as the page names it; None for none.
         screen: Path of the picture of its report's first screen; None for none.
         remarks: Sentences before everything else.
+        beside: Tests of the sections that are read beside this one.
     """
     parts = [*remarks, facts(study.results, command=command)]
     if picture is not None:
         parts.append(f"![Dice by arm, one dot per seed]({picture})")
     if screen is not None:
         parts.append(folded("The first screen of its report", f"![The first screen of its report]({screen})"))
-    parts += ["**Reading.** " + reading(study), "**Account**", account_table(study)]
+    parts += ["**Reading.** " + reading(study), "**Account**", account_table(study), saved_line(study)]
     if study.left_out:
         parts.append(f"Left out of the account, because not every field has them: {listed(study.left_out)}.")
     for metric in study.metrics:
-        parts += [f"**Differences of arms, {METRICS[metric]}**", comparison_table(study, metric)]
+        parts += [f"**Differences of arms, {METRICS[metric]}**", comparison_table(study, metric, beside=beside)]
     for metric in study.metrics:
         parts += [f"**{METRICS[metric]} by seed (mean over fields)**", seed_table(study, metric)]
     parts += by_kind(study)
     for metric in study.metrics:
         title, text = f"{METRICS[metric]} by field, mean ± sd over seeds (each seed)", field_table(study, metric)
         parts += [folded(title, text)] if len(study.fields) > SHOWN else [f"**{title}**", text]
-    return [*parts, "**Verdict as kept**", verdicts(study.results)]
+    return [*parts, *pooled_verdict(study, beside=beside), "**Verdict as kept**", verdicts(study.results)]
+
+
+def saved_line(study: Study) -> str:
+    """Return the labels that each arm with a teacher saved, or what they would take to be known."""
+    saved = [f"{name} {saved_words(arm.saved)}" for name, arm in study.account.items() if arm.saved is not None]
+    if not saved:
+        return "Labels saved: not known; it takes baselines of two budgets of labels."
+    return f"Labels saved, by equal Dice of the baselines, less all labels used: {'; '.join(saved)}."
+
+
+def pooled_verdict(study: Study, *, beside: Beside = ALONE) -> list[str]:
+    """Return the verdict on several results together, in the package's own words; nothing for a single one.
+
+    Args:
+        study: Several results that left out different fields: these are its units.
+        beside: Tests of the sections that are read beside this one.
+    """
+    if len(study.results) < 2 or STUDENT not in study.account:
+        return []
+    found = verdict_on(study.account, simulated=False, beside=beside)
+    return [
+        f"**Verdict on {as_count(len(study.results), 'fold')} together** (units are the left-out fields; the folds"
+        " share training fields, so their scores are not independent and the interval is rather too narrow)",
+        f"> {' '.join(found.sentences)}",
+    ]
 
 
 def by_kind(study: Study) -> list[str]:
@@ -139,22 +174,36 @@ def account_table(study: Study) -> str:
     return table(header, rows)
 
 
-def comparison_table(study: Study, metric: str) -> str:
-    """Return one row per difference of two arms; words where there are none."""
+def comparison_table(study: Study, metric: str, *, beside: Beside = ALONE) -> str:
+    """Return one row per difference of two arms, and how many tests were corrected together; words without any.
+
+    Args:
+        study: What is compared.
+        metric: By which score.
+        beside: Tests of the sections that are read beside this one.
+    """
+    found = compared_of(study, metric, beside=beside)
+    if not found:
+        return "No two arms of this study can be compared."
     rows = [
         [
-            f"{first} − {second}",
+            f"{each.pair.first} − {each.pair.second}",
             words,
-            points(gain.mean),
-            between(gain.interval),
-            f"{gain.better} of {gain.units}",
-            _clear(gain),
+            points(each.comparison.gain.mean),
+            between(each.comparison.gain.interval),
+            f"{each.comparison.gain.better} of {each.comparison.gain.units}",
+            as_p(None if each.comparison.test is None else each.comparison.test.p),
+            as_p(each.holm),
+            as_effect(None if each.comparison.effect is None else each.comparison.effect.value),
+            as_percent(each.comparison.detectable),
+            _claim(each),
         ]
-        for first, second, words, gain in comparisons_of(study, metric)
+        for words, each in found
     ]
-    if not rows:
-        return "No two arms of this study can be compared."
-    return table(["difference", "what it speaks of", "points", "95 % interval", "fields better", "claim"], rows)
+    tests = found[0][1].tests
+    head = ["difference", "what it speaks of", "points", "95 % interval", "fields better", "p", "p after Holm"]
+    body = table([*head, "effect d_z", "could be seen from, points", "claim"], rows)
+    return f"{body}\n\np after Holm: corrected for {as_count(tests, 'test')}." if tests else body
 
 
 def seed_table(study: Study, metric: str) -> str:
@@ -201,10 +250,13 @@ def _over_fields(scores: ScoreTable) -> str:
     return as_spread(Spread(mean=float(by_field.mean()), sd=sd))
 
 
-def _clear(gain: Gain) -> str:
+def _claim(found: Compared) -> str:
+    gain = found.comparison.gain
     if gain.interval is None:
         return "none: one field"
-    return "clear" if gain.clear else "none: the interval holds zero"
+    if not gain.clear:
+        return "none: the interval holds zero"
+    return "clear" if found.claimed else f"none: the interval is clear, p is {as_p(found.judged)}"
 
 
 def _seeds_words(results: Sequence[Result]) -> str:

@@ -127,7 +127,8 @@ def make_study(results: Sequence[Result]) -> Study | None:
         for arm, totals in kept.items()
     }
     arms = [arm for arm in _arms(results[0]) if arm.name in common]
-    counted = {arm: _as_labels(totals[-1]) for arm, totals in labels.items()}
+    beside = _validation(results[0])
+    counted = {arm: _as_labels(totals[-1], arm, beside) for arm, totals in labels.items()}
     records = [row for result in results for arm in common for row in _records(result, arm, seeds)]
     _check_fields(results)
     return Study(
@@ -152,8 +153,18 @@ def _arms(result: Result) -> tuple[Arm, ...]:
     return arms
 
 
-def _as_labels(total: int | None) -> Labels:
-    return Labels(0, 0, None) if total is None else Labels(total, 0, 0)
+def _validation(result: Result) -> int:
+    """Return how many labelled images the baseline used beside its budget; 0 where there is no budget to tell."""
+    budget, baseline = result.settings["labels"], result.content["scores"].get("baseline")
+    return baseline["labels"] - budget if budget and baseline else 0
+
+
+def _as_labels(total: int | None, arm: str, validation: int) -> Labels:
+    """Return the labels of an arm as they enter the account; what a teacher's arm used is kept in one number."""
+    if total is None:
+        return Labels(0, 0, None)
+    own = validation if arm in ("baseline", "all-labels") else 0
+    return Labels(total - own, own, 0)
 
 
 def _records(result: Result, arm: str, seeds: Sequence[int]) -> list[Record]:

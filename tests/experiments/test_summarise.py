@@ -17,8 +17,16 @@ from results_page.familiar import familiar_section
 from results_page.hela import coverage, folds_of, hela_sections, shift_section
 from results_page.paper import paper_section
 from results_page.picture import ladder_picture
-from results_page.readings import order_of, reading
-from results_page.sections import account_table, by_kind, comparison_table, field_table, seed_table
+from results_page.readings import beside_of, order_of, reading
+from results_page.sections import (
+    account_table,
+    by_kind,
+    comparison_table,
+    field_table,
+    pooled_verdict,
+    saved_line,
+    seed_table,
+)
 from results_page.speed import benchmark_sections
 from results_page.stored import Result, make_study, read_results
 from segdistill.errors import ConfigError, DataError
@@ -49,8 +57,46 @@ def test_the_account_by_hand():
 def test_differences_by_hand():
     study = make_study([two_fields()])
     rows = cells(comparison_table(study, "ap50"))
-    assert rows["student − baseline"][1:] == ["+10.0", "+5.0 to +15.0", "2 of 2", "clear"]
+    # Two fields: p is 2/4 at least. Differences 0.05 and 0.15: d_z is 0.1 over 0.1/√2.
+    assert rows["student − baseline"][1:] == [
+        *("+10.0", "+5.0 to +15.0", "2 of 2", "0.500", "0.500", "1.41", "–"),
+        "none: the interval is clear, p is 0.500",
+    ]
     assert "student − control" not in rows
+
+
+def test_sections_of_one_experiment_are_one_family():
+    # Six fields, the student better on all of them by other amounts: p is 2/64; of two students the question's 4/64.
+    fields = tuple("abcdef")
+    dice = {"baseline": [[0.5] * 6], "student": [[0.6, 0.61, 0.62, 0.63, 0.64, 0.65]], "teacher": [[0.9] * 6]}
+    study = make_study([kept(dice, fields=fields)])
+    alone = cells(comparison_table(study, "dice"))
+    assert [alone["student − baseline"][place] for place in (4, 5, -1)] == ["0.031", "0.031", "clear"]
+    beside = beside_of({"one": study, "other": study})["one"]
+    table = comparison_table(study, "dice", beside=beside)
+    assert cells(table)["student − baseline"][5] == "0.062"
+    assert cells(table)["student − baseline"][-1] == "none: the interval is clear, p is 0.062"
+    assert "corrected for 2 tests" in table
+
+
+def test_labels_saved_by_hand():
+    # The baseline has 0.5 with 1 + 1 labels and 0.7 with 3 + 1; the student 0.6, half-way: 2 + 1 do. It took 4.
+    dice = {"baseline": [[0.5, 0.5]], "student": [[0.6, 0.6]], "all-labels": [[0.7, 0.7]], "teacher": [[0.9, 0.9]]}
+    result = kept({**dice, "all-labels-student": [[0.7, 0.7]]}, fields=("a", "b"))
+    assert saved_line(make_study([result])).startswith(
+        "Labels saved, by equal Dice of the baselines, less all labels used: student −1 ("
+    )
+    assert "takes baselines of two budgets" in saved_line(make_study([two_fields()]))
+
+
+def test_folds_have_one_verdict_together():
+    study = make_study([hela(fold, dice={**FULL, "student": [[0.6 + fold / 100]]}) for fold in range(1, 6)])
+    title, said = pooled_verdict(study)
+    assert "5 folds together" in title
+    assert "share training fields" in title
+    assert said.startswith("> The data cannot tell whether distillation helped: ")
+    assert "With 5 fields a paired test cannot give p below 0.062" in said
+    assert pooled_verdict(make_study([hela(1)])) == []
 
 
 def test_seeds_and_fields_by_hand():

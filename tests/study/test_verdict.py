@@ -47,7 +47,7 @@ def test_what_would_be_a_claim_of_one_student_alone_is_told(account):
     beside = {"dice": [p_values_of(found, student="student", metrics=("dice",))["dice"]]}
     verdict = verdict_on(found, simulated=False, beside=beside)
     assert verdict.answer == "unclear"
-    assert "paired test p 0.031, corrected for the same question about 2 students 0.062" in verdict.sentences[0]
+    assert "paired test p 0.031, after Holm over the 2 students of the study 0.062" in verdict.sentences[0]
     assert "Asked of this student alone it would be a claim; asked of 2 students it is none (p 0.062)." in (
         verdict.sentences
     )

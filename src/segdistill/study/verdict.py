@@ -118,7 +118,7 @@ def _among_questions(asked: Compared) -> str:
     """Return the p value of one of several questions, corrected for their number; nothing of the only one."""
     if asked.questions < 2 or asked.judged is None:
         return ""
-    return f", corrected for the same question about {as_count(asked.questions, 'student')} {as_p(asked.judged)}"
+    return f", after Holm over the {as_count(asked.questions, 'student')} of the study {as_p(asked.judged)}"
 
 
 def _on_detectable(found: Comparison) -> list[str]:
@@ -254,4 +254,4 @@ def _percent(score: float) -> str:
 def _ratio(ratio: Ratio) -> str:
     if ratio.value is None:
         return f"an unknown share ({ratio.reason})"
-    return f"{100 * ratio.value:.0f} %"
+    return f"{100 * ratio.value:z.0f} %".replace("-", "−")
