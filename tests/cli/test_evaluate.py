@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from segdistill.data.writers import write_probabilities
-from segdistill.evaluation import METRICS, OF_MASKS, conventions_table
+from segdistill.evaluation import CONVENTIONS, METRICS, OF_MASKS, conventions_table
 
 
 def write(path: Path, array: np.ndarray) -> Path:
@@ -46,6 +46,7 @@ def test_perfect_predictions_have_perfect_scores(run, folders):
         [name, "1.000" if METRICS[name].higher_is_better else "0.000", "±", "0.000"] for name in OF_MASKS
     ]
     assert "cell, fields: 3" in done.out
+    assert all(f"  {each.situation}: {each.rule}\n" in done.out for each in CONVENTIONS)
 
 
 def test_deleted_predictions_are_named_and_count_as_worst(run, folders):

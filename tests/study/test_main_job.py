@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from study_usual import job
 
 from segdistill.errors import ConfigError, EnvironmentFault
+from segdistill.networks.card import read_card
 from segdistill.settings import Protocol
 from segdistill.study.main_job import distill
 from segdistill.targets import open_store
@@ -63,6 +64,17 @@ def test_it_leaves_what_the_documents_say(finished):
     assert {row["arm"] for row in rows} == {"baseline", "student", "teacher"}
     assert {row["metric"] for row in rows} >= {"dice", "iou", "ap50", "f1"}
     assert not list(folder.rglob("*.partial"))
+
+
+def test_every_row_of_scores_names_what_made_it(finished):
+    rows = list(csv.DictReader((finished.folder / "scores.csv").read_text().splitlines()))
+    made = {(row["arm"], row["seed"]): (row["run"], row["weights"]) for row in rows}
+    assert len({run for run, _ in made.values() if run}) == sum(arm != "teacher" for arm, _ in made)
+    for (arm, seed), (run, weights) in made.items():
+        assert run == ("" if arm == "teacher" else f"arms/{arm}/{seed}")
+        if run:
+            assert read_card(finished.folder / run / "model").weights_sha256.startswith(weights)
+            assert len(weights) == 16
 
 
 def test_a_training_image_is_described_by_a_teacher_that_never_saw_it(finished):

@@ -167,6 +167,13 @@ def test_the_account_of_a_study(tissue, tmp_path):
         scores = csv.DictReader((finished.folder / "scores.csv").read_text(encoding="utf-8").splitlines())
         assert {row["unit"] for row in scores if row["metric"] == "hd95"} == {"µm"}
         assert (finished.folder / "scores.conventions.md").exists()
+        assert {row["run"] for row in rows if row["student"] == student} == {finished.run_id}
+        assert finished.run_id in page
+    assert account.summary.with_name("summary.conventions.md").read_text(encoding="utf-8").startswith("# How masks")
+    for row in rows:
+        assert bool(row["folder"]) == (row["role"] != "teacher")
+        assert not row["folder"] or (settings.out / row["folder"] / "0" / DONE).exists()
+    for finished in account.students.values():
         assert (finished.model / "model.json").exists()
     assert str(account.summary) in study_headline(account)
 

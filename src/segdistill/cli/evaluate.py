@@ -222,13 +222,17 @@ def _mean(values: "Sequence[float | None]") -> str:
 
 def _print_notes(notes: Sequence[str], metrics: Sequence[str], out: Path | None) -> None:
     """Say the unit of lengths, where there are any, and where the conventions are."""
-    from segdistill.evaluation import METRICS, conventions_path
+    from segdistill.evaluation import CONVENTIONS, METRICS, conventions_path
 
     if any(METRICS[name].is_length or METRICS[name].has_tolerance for name in metrics):
         for note in notes:
             print(note)
-    where = "--out FILE.csv writes both beside the scores" if out is None else f"see {conventions_path(out)}"
-    print(f"What the scores are, and what holds where something is empty or missing: {where}.")
+    if out is not None:
+        print(f"What the scores are, and what holds where something is empty or missing: see {conventions_path(out)}.")
+        return
+    print("What holds where something is empty, missing or not finite:")
+    print(*(f"  {each.situation}: {each.rule}" for each in CONVENTIONS), sep="\n")
+    print("What the scores are: --out FILE.csv writes that, and this, beside the scores.")
 
 
 def _print_account(scores: "FolderScores") -> None:

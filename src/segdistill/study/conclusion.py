@@ -14,6 +14,7 @@ from segdistill.evaluation.metrics import SHARE
 from segdistill.evaluation.summary import Record
 from segdistill.files import neutral_cell, whole_file
 from segdistill.inference.thresholds import tune_objects
+from segdistill.networks.card import read_card
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, GainPoint, ShiftRow, write_report
 from segdistill.settings import Settings
@@ -121,6 +122,9 @@ class Finished:
     prompting: Mapping[str, str] = field(default_factory=dict)
     """Arm to how its teacher was asked, the teacher's own row among them; without those whose teacher has none."""
 
+    run_id: str = ""
+    """Identity of the runs: equal settings on equal images and labels give an equal one."""
+
 
 def account_for(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Accounted:
     """Score the teachers, and return what the runs of one student come to.
@@ -162,7 +166,8 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
     ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
     shifted = {each.name: score_elsewhere(bench, runs, each) for each in question.elsewhere}
     prompting = promptings(bench, runs, teachers)
-    write_scores(folder / "scores.csv", {OWN: records, **shifted}, prompting=prompting)
+    origins = origins_of(bench, runs, teachers)
+    write_scores(folder / "scores.csv", {OWN: records, **shifted}, prompting=prompting, origins=origins)
     write_conventions(folder / "scores.csv", unit=ruler.unit, tolerance=ruler.tolerance)
     asked = [run for run in runs if run.arm.name == question.student]
     model = keep_best(folder / "model", asked)
@@ -192,7 +197,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
     )
     content = make_content(account, verdict, runs, looked, told, student=question.student, beside=question.tests)
     write_report(report, content)
-    return Finished(folder, account, verdict, model, report, shift, prompting)
+    return Finished(folder, account, verdict, model, report, shift, prompting, told.run_id)
 
 
 def look(
@@ -272,21 +277,63 @@ def promptings(bench: Bench, runs: Sequence[ArmRun], teachers: Mapping[str, str]
     return {arm: prompting for arm, prompting in found.items() if prompting is not None}
 
 
-def write_scores(path: Path, scores: Mapping[str, Sequence[Record]], *, prompting: Mapping[str, str]) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """What made a row of scores."""
+
+    run: str
+    """Folder of the run, relative to that of the scores; empty for a teacher."""
+
+    weights: str
+    """The first 16 digits of the hash of the weights; empty where they are not known, as of stored maps."""
+
+
+def origins_of(
+    bench: Bench, runs: Sequence[ArmRun], teachers: Mapping[str, str]
+) -> dict[tuple[str, int | None], Origin]:
+    """Return what made each row: of a student by arm and seed; of a teacher by the name of its row and no seed.
+
+    Args:
+        bench: What the runs shared.
+        runs: Every arm and seed.
+        teachers: From ``teacher_rows``.
+    """
+    found: dict[tuple[str, int | None], Origin] = {
+        (run.arm.name, run.seed): Origin(
+            run.folder.relative_to(bench.folder).as_posix(), read_card(run.folder / "model").weights_sha256 or ""
+        )
+        for run in runs
+    }
+    known = {row: bench.teachings[name].contract.weights_sha256 for row, name in teachers.items()}
+    found |= {(row, None): Origin("", weights or "") for row, weights in known.items()}
+    return {key: replace(origin, weights=origin.weights[:16]) for key, origin in found.items()}
+
+
+def write_scores(
+    path: Path,
+    scores: Mapping[str, Sequence[Record]],
+    *,
+    prompting: Mapping[str, str],
+    origins: Mapping[tuple[str, int | None], Origin],
+) -> None:
     """Write one row per data set, arm, seed, unit, structure and metric.
 
     Args:
         path: Of the CSV file.
         scores: Name of the data set, ``OWN`` for the run's own test fields, to the scores on it.
         prompting: Arm to how its teacher was asked. Of arms that are not among them nothing is said.
+        origins: From ``origins_of``.
     """
     columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty", "data", "prompting"]
+    columns += ["run", "weights"]
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(columns)
         for data, record in ((data, record) for data, records in scores.items() for record in records):
             asked = prompting.get(record["arm"], "")
-            cells = ({"unit": SHARE, **record, "data": data, "prompting": asked}[column] for column in columns)
+            made = origins.get((record["arm"], record["seed"])) or origins[record["arm"], None]
+            beside = {"data": data, "prompting": asked, "run": made.run, "weights": made.weights}
+            cells = ({"unit": SHARE, **record, **beside}[column] for column in columns)
             writer.writerow([neutral_cell(cell) if isinstance(cell, str) else cell for cell in cells])
 
 

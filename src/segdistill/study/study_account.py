@@ -8,13 +8,14 @@ from statistics import fmean
 
 from segdistill.data.labels import output_names
 from segdistill.evaluation import mean_sd
+from segdistill.evaluation.document import write_conventions
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, GainPoint, ShiftRow
 from segdistill.settings import Study, StudyArm
 from segdistill.settings.teacher import called
 from segdistill.study.account import MAIN, ArmAccount, arm_tables
-from segdistill.study.arms import ArmRun, Bench, counted_parameters
+from segdistill.study.arms import ArmRun, Bench, counted_parameters, ruler_of
 from segdistill.study.channel_use import student_use
 from segdistill.study.comparisons import Beside, Compared, comparisons_of, p_values_of
 from segdistill.study.conclusion import Finished, Question, account_for, conclude
@@ -25,11 +26,12 @@ from segdistill.study.study_job import StudyState
 COLUMNS = (
     *("student", "parameters", "arm", "role", "label budget", "labels used", "seeds", "fields"),
     *("dice", "sd over seeds", "gain", "gain from", "gain to", "prompting"),
-    *("p of the gain", "p after Holm", "tests in the family"),
+    *("p of the gain", "p after Holm", "tests in the family", "run", "folder"),
 )
 """Of summary.csv; behind them "dice on NAME" for each other data set. The gain is over the baseline of the same budget,
 with its 95 % interval; prompting is that of the arm's teacher, empty where it has none. The family is every comparison
-by Dice that the reports of all students show."""
+by Dice that the reports of all students show. The run is the identity that the student's report and run.json carry; the
+folder, beside this file, holds the runs of the arm by seed, and is empty of a teacher."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +78,15 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
                     *_row(student, _kept(runs[student], arm.name, sizes[student]), arm),
                     done.prompting.get(arm.name, ""),
                     *_tested(tested.get((arm.name, arm.baseline or ""))),
+                    done.run_id,
+                    "" if arm.role == "teacher" else f"{student}/arms/{arm.name}",
                     *(_dice_on(each.name, arm.name, done.shift) for each in state.elsewhere),
                 ]
                 for arm in done.account.values()
             )
+    bench = next(iter(state.benches.values()))
+    ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
+    write_conventions(path, unit=ruler.unit, tolerance=ruler.tolerance)
     return StudyAccount(path, finished)
 
 
