@@ -15,7 +15,7 @@ from results_page import words
 from results_page.agreement import agreement_section
 from results_page.familiar import familiar_section
 from results_page.hela import coverage, folds_of, hela_sections, shift_section
-from results_page.paper import paper_section
+from results_page.paper import QUOTED, paper_section
 from results_page.picture import ladder_picture
 from results_page.readings import beside_of, order_of, reading
 from results_page.sections import (
@@ -31,7 +31,7 @@ from results_page.speed import benchmark_sections
 from results_page.stored import Result, make_study, read_results
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import write_json
-from segdistill.settings import Distill
+from segdistill.settings import Distill, read_toml
 from segdistill.study.account import Labels, make_account
 from segdistill.study.verdict import verdict_on
 
@@ -325,6 +325,15 @@ def test_the_papers_numbers_stand_apart(tmp_path):
     ours, _, papers = page.partition("## The paper's own, on other data")
     assert "89.12" in papers
     assert "89.12" not in ours
+
+
+@pytest.mark.parametrize("name", ["study_p1", "study_p1_to_bbbc038"])
+def test_the_papers_numbers_in_the_examples_are_those_of_the_page(name):
+    told = {
+        each["what"]: each["printed"] for each in read_toml(summarise.ROOT / "examples" / f"{name}.toml")["references"]
+    }
+    for what, score in QUOTED.items():
+        assert told[what] == f"{100 * score.mean:.2f} ± {100 * score.sd:.2f}"
 
 
 def test_alarms_by_hand(tmp_path):

@@ -18,6 +18,7 @@ from segdistill.report import (
     GalleryCase,
     GroupRow,
     GroupScores,
+    ReferenceRow,
     ReportContent,
     Spread,
     page,
@@ -166,6 +167,7 @@ def test_text_of_users_is_only_text(tmp_path, content, rung, case):
         machine=EVIL,
         reliability=(replace(content().reliability[0], who=EVIL),),
         agreement=(replace(content().agreement[0], who=EVIL),),
+        references=(ReferenceRow(what=EVIL, data=EVIL, score=EVIL, printed=EVIL, source=EVIL),),
         claims=(replace(content().claims[0], claim=EVIL, source=EVIL, here=EVIL),),
         channels=(replace(content().channels[0], who=EVIL, channel=EVIL),),
         groups=GroupScores(
@@ -222,7 +224,7 @@ def test_every_drawing_and_table_can_be_taken_away(full):
         + 9
         + 2
         + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims"))
-        + len(("gain_by_size", "parameters"))
+        + len(("gain_by_size", "parameters", "references"))
     )
 
 
@@ -406,6 +408,16 @@ def test_a_network_of_unknown_size_is_hollow_and_one_point_alone_is_drawn(tmp_pa
     circles = [circle for circle in read(tmp_path / "a.html").of("circle") if "bubble" in circle.get("class", "")]
     assert [circle["class"] for circle in circles] == ["bubble student hollow"]
     assert 0 < float(circles[0]["cx"].rstrip("%")) < 100
+
+
+def test_numbers_of_others_have_a_table_of_their_own(full, tmp_path):
+    words = read(full).words()
+    assert "Numbers of others, not of this run" in words
+    assert "Swin-Tiny TissueNet Dice, % 78.36 ± 1.44 arXiv:1, abstract" in words
+    assert words.count("78.36") == 1  # nowhere among our own
+    assert table_of(full, "references.csv")[0]["printed"] == "78.36 ± 1.44"
+    write_report(tmp_path / "a.html", empty())
+    assert "Numbers of others" not in read(tmp_path / "a.html").words()
 
 
 def test_gains_stand_against_parameters_with_their_intervals(full, content):

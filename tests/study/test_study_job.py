@@ -178,6 +178,30 @@ def test_the_account_of_a_study(tissue, tmp_path):
     assert str(account.summary) in study_headline(account)
 
 
+def test_numbers_of_others_change_no_run_and_no_identity(tissue, tmp_path):
+    settings = plan(tissue, tmp_path / "s", labels=(2,))
+    first = conclude_study(settings, study(settings)).students["unet-tiny"]
+    before = times(settings)
+    number = {
+        "what": "Swin-Tiny",
+        "data": "TissueNet",
+        "score": "Dice, %",
+        "printed": "78.36 ± 1.44",
+        "source": "there",
+    }
+    beside = plan(tissue, tmp_path / "s", labels=(2,), references=(number,))
+    second = conclude_study(beside, study(beside)).students["unet-tiny"]
+    assert "78.36 ± 1.44" in second.report.read_text(encoding="utf-8")
+    assert second.run_id == first.run_id
+    assert times(beside) == before
+
+
+def test_a_number_of_others_needs_its_source(tissue, tmp_path):
+    number = {"what": "Swin-Tiny", "data": "TissueNet", "score": "Dice, %", "printed": "78.36 ± 1.44"}
+    with pytest.raises(ConfigError, match="source"):
+        plan(tissue, tmp_path, references=(number,))
+
+
 def test_what_another_process_is_at_is_left_alone(tissue, tmp_path):
     settings = plan(tissue, tmp_path / "s", labels=(2,))
     study(plan(tissue, tmp_path / "s", labels=(2,), shard="2/2"))

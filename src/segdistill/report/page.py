@@ -94,6 +94,11 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
             ["claim", "source", "here", "by what"],
             [[row.claim, row.source, row.state, row.here] for row in content.claims],
         ),
+        "references_csv": csv_download(
+            "references",
+            ["what", "data", "score", "printed", "source"],
+            [[row.what, row.data, row.score, row.printed, row.source] for row in content.references],
+        ),
         "metrics": _metrics(content),
         "arms_csv": _arms_csv(content),
         "any_energy": any(arm.watt_hours for arm in content.arms),

@@ -16,6 +16,25 @@ Budget = Annotated[int, Field(ge=0)] | Literal["all"]
 """How many labelled training images may be used."""
 
 
+class Reference(Settings):
+    """A number that somebody else printed, to be read beside a study's own and never mixed with them."""
+
+    what: str = Field(min_length=1)
+    """What was scored, such as Swin-Tiny U-Net without distillation."""
+
+    data: str = Field(min_length=1)
+    """On which images."""
+
+    score: str = Field(min_length=1)
+    """Name of the score and its unit, such as Dice, %."""
+
+    printed: str = Field(min_length=1)
+    """As it is printed there, such as 65.31 ± 1.35; words where there is no number. Nothing is computed from it."""
+
+    source: str = Field(min_length=1)
+    """Where it is printed."""
+
+
 class StudyArm(Settings):
     """One arm of a study, at every label budget that it asks for."""
 
@@ -108,6 +127,9 @@ class Study(Trained, Scored):
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Every arm is trained with each. Five for a claim."""
+
+    references: tuple[Reference, ...] = ()
+    """Numbers of others that the reports print in a table of their own. They may change between two calls."""
 
     shard: Shard = "1/1"
     """Which part of the runs to do, as k/n: for n processes or machines on one folder, k is 1 to n."""

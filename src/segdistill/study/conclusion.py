@@ -16,7 +16,7 @@ from segdistill.files import neutral_cell, whole_file
 from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.card import read_card
 from segdistill.networks.describe import describe_student
-from segdistill.report import CostPoint, GainPoint, ShiftRow, write_report
+from segdistill.report import CostPoint, GainPoint, ReferenceRow, ShiftRow, write_report
 from segdistill.settings import Settings
 from segdistill.study.account import (
     MAIN,
@@ -78,6 +78,9 @@ class Question:
 
     tests: Beside = field(default_factory=dict)
     """Tests of the study's other students, which belong to the same families."""
+
+    references: tuple[ReferenceRow, ...] = ()
+    """Numbers of others, to be read beside what is found here."""
 
     elsewhere: tuple[Elsewhere, ...] = ()
     """Other data sets, on which every student is scored as it is."""
@@ -184,6 +187,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
     own = (term_facts(runs), window_facts(model), weight_facts(bench, model), cost_facts(runs, folder, model))
     told = replace(
         told,
+        references=question.references,
         provenance=(*told.provenance, *own),
         asked={row: f"prompting {prompting[row]}" for row in teachers if row in prompting},
     )

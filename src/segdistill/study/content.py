@@ -28,6 +28,7 @@ from segdistill.report import (
     LearningRun,
     Licence,
     ParametersRow,
+    ReferenceRow,
     ReliabilityCurve,
     ReportContent,
     Rung,
@@ -83,6 +84,9 @@ class Told:
     licences: tuple[Licence, ...]
     dropped: tuple[Dropped, ...]
     size: StudentFacts
+    references: tuple[ReferenceRow, ...] = ()
+    """Numbers of others."""
+
     asked: Mapping[str, str] = field(default_factory=dict)
     """How each teacher was asked, in words, by the name of its row; without those that have no prompting."""
 
@@ -162,6 +166,7 @@ def make_content(
         comparisons=comparison_rows(account, student, beside=beside),
         remarks=verdict.remarks,
         claims=claim_rows(account, student, beside=beside),
+        references=told.references,
         arms=tuple(arm_row(arm, runs, told.size, asked=told.asked) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,

@@ -24,6 +24,9 @@ from segdistill.study.same_data import field_hashes
 from segdistill.study.surroundings import machine, versions
 from segdistill.study.terms import terms_in_words
 
+TOLD = frozenset({"out", "device", "by", "references"})
+"""Settings that decide where and how results are told, and no result."""
+
 
 def tell(
     settings: Settings,
@@ -130,7 +133,7 @@ def image_hashes(bench: Bench) -> dict[str, str]:
 
 def run_identity(settings: Settings, data: Mapping[str, str]) -> str:
     """Return the identity of a run: equal settings on equal images and labels give an equal one."""
-    decisive = {name: value for name, value in settings.resolved().items() if name not in {"out", "device", "by"}}
+    decisive = {name: value for name, value in settings.resolved().items() if name not in TOLD}
     return hashlib.sha256(json.dumps([decisive, dict(data)], sort_keys=True).encode()).hexdigest()
 
 

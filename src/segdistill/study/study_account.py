@@ -11,7 +11,7 @@ from segdistill.evaluation import mean_sd
 from segdistill.evaluation.document import write_conventions
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
-from segdistill.report import CostPoint, GainPoint, ShiftRow
+from segdistill.report import CostPoint, GainPoint, ReferenceRow, ShiftRow
 from segdistill.settings import Study, StudyArm
 from segdistill.settings.teacher import called
 from segdistill.study.account import MAIN, ArmAccount, arm_tables
@@ -181,6 +181,7 @@ def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Questi
         teacher=teacher,
         margin=settings.margin,
         notes=declared,
+        references=tuple(ReferenceRow(**each.resolved()) for each in settings.references),
     )
 
 

@@ -40,6 +40,7 @@ MAY_CHANGE = frozenset(
         "seeds",
         "protocol",
         "margin",
+        "references",
         "shard",
         "device",
         "shift",

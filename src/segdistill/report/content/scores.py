@@ -293,6 +293,26 @@ class StructureRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReferenceRow:
+    """A number of others, as they printed it."""
+
+    what: str
+    """What was scored."""
+
+    data: str
+    """On which images."""
+
+    score: str
+    """Name of the score and its unit."""
+
+    printed: str
+    """The number, or words."""
+
+    source: str
+    """Where it is printed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClaimRow:
     """A claim of a paper, and what this run says to it."""
 

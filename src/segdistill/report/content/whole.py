@@ -20,6 +20,7 @@ from segdistill.report.content.scores import (
     GroupScores,
     Ladder,
     ParametersRow,
+    ReferenceRow,
     StructureRow,
 )
 from segdistill.report.shift import ShiftRow
@@ -67,6 +68,9 @@ class ReportContent:
 
     claims: tuple[ClaimRow, ...] = ()
     """Claims of the papers; empty: not looked at."""
+
+    references: tuple[ReferenceRow, ...] = ()
+    """Numbers of others, in a table of their own; empty: none were named."""
 
     arms: tuple[ArmRow, ...] = ()
     """The table of arms."""
