@@ -16,6 +16,7 @@ from segdistill.networks.describe import StudentFacts
 from segdistill.networks.halo_words import difference_in_words, exact_in_words
 from segdistill.report import Dropped, Facts, Licence
 from segdistill.settings import Settings, Source
+from segdistill.settings.private import hide_words
 from segdistill.settings.teacher import called
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.asking import asked_facts, asked_words
@@ -184,9 +185,9 @@ def _short(path: Path) -> str:
 
 
 def command_line(settings: Settings, words: Sequence[str]) -> str:
-    """Return the command as it was typed; where the data are private, without their path."""
+    """Return the command as it was typed; where the data are private, without their paths."""
     if isinstance(settings, Source) and settings.private:
-        words = [word.replace(str(settings.data), "DATA") for word in words]
+        words = hide_words(words, settings.places())
     return shlex.join(["segdistill", *words])
 
 
