@@ -25,6 +25,7 @@ from segdistill.report import (
     Ladder,
     LearningRun,
     Licence,
+    MetricRow,
     ReliabilityCurve,
     ReportContent,
     Role,
@@ -258,6 +259,26 @@ def make_content(**changes: Any) -> ReportContent:
             )
             for structure, low, high in (("epiglottis", 0.4, 0.5), ("tongue", 0.8, 0.9))
             for metric, unit, times in (("Dice", "%", 1.0), ("HD95", "px", 10.0))
+        ),
+        "metrics": tuple(
+            MetricRow(
+                metric=metric,
+                meaning=f"what {metric} says",
+                unit=unit,
+                higher_is_better=higher,
+                structure=structure,
+                fields=12,
+                scores={
+                    name: Spread(mean=mean * times, sd=0.011 * times)
+                    for name, mean in (("baseline", 0.7), ("control", 0.71), ("student", 0.8), ("all-labels", 0.85))
+                },
+            )
+            for metric, unit, higher, times in (
+                ("Dice", "%", True, 1.0),
+                ("NSD", "% within 2 px", True, 1.0),
+                ("HD95", "px", False, 10.0),
+            )
+            for structure in ("mean over structures", "epiglottis", "tongue")
         ),
         "groups": GroupScores(
             column="scanner",

@@ -221,7 +221,7 @@ def test_every_drawing_and_table_can_be_taken_away(full):
         + 1
         + 9
         + 2
-        + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims"))
+        + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims", "every_metric"))
     )
 
 
@@ -453,3 +453,17 @@ def test_the_legend_of_pairs_says_what_dots_are_and_only_what_there_is(full, tmp
     write_report(tmp_path / "a.html", content(ladders=(swapped,), gallery=()))
     assert 'class="swatch dot worse"></span>below it' in (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "leads to its pictures" not in read(tmp_path / "a.html").words()
+
+
+def test_every_metric_is_there_folded_with_its_unit_and_can_be_taken_away(full, tmp_path):
+    page = full.read_text(encoding="utf-8")
+    section = page[page.index('<section id="metrics">') :].partition("</section>")[0]
+    assert "<details>" in section  # folded: no 'open'
+    assert "NSD tongue % within 2 px ↑ 12 70.0 ± 1.1 71.0 ± 1.1 80.0 ± 1.1" in read(full).words()
+    assert "HD95 what HD95 says mean over structures px ↓ 12 7 ± 0.11" in read(full).words()
+    assert table_of(full, "every_metric.csv")[0] == {
+        "structure": "mean over structures", "metric": "Dice", "unit": "%", "better": "higher", "fields": "12",
+        "arm": "baseline", "mean": "0.7", "sd": "0.011",
+    }  # fmt: skip
+    write_report(tmp_path / "a.html", empty())
+    assert '<section id="metrics">' not in (tmp_path / "a.html").read_text(encoding="utf-8")

@@ -32,6 +32,7 @@ from segdistill.study.by_structure import structure_rows
 from segdistill.study.channel_use import student_use, teacher_use
 from segdistill.study.content import Looked, make_content, mean_of, role_of
 from segdistill.study.energy import cost_facts
+from segdistill.study.every_metric import metric_rows
 from segdistill.study.gallery import make_gallery
 from segdistill.study.provenance import command_line, tell, term_facts, weight_facts, window_facts, write_run
 from segdistill.study.seen import see_tests, teacher_reliability
@@ -150,6 +151,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         look(bench, runs, question, account, parameters=facts["parameters"]),
         shift=shift,
         structures=structure_rows(records, student=question.student),
+        metrics=metric_rows(records),
     )
     write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
     return Finished(folder, account, verdict, model, report, shift, prompting)

@@ -26,6 +26,7 @@ from segdistill.report import (
     Ladder,
     LearningRun,
     Licence,
+    MetricRow,
     ReliabilityCurve,
     ReportContent,
     Rung,
@@ -98,6 +99,9 @@ class Looked:
     structures: tuple[StructureRow, ...] = ()
     """Scores of each structure; empty: there is one."""
 
+    metrics: tuple[MetricRow, ...] = ()
+    """Every score that was taken."""
+
     groups: GroupScores | None = None
     """Scores by a column of the manifest; None: none was named."""
 
@@ -156,6 +160,7 @@ def make_content(
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,
         structures=looked.structures,
+        metrics=looked.metrics,
         groups=looked.groups,
         costs=looked.costs,
         machine=looked.machine,

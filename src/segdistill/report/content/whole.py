@@ -12,7 +12,15 @@ from segdistill.report.content.looks import (
     SizeRow,
 )
 from segdistill.report.content.record import Convention, Dropped, Facts, Headline, LearningRun, Licence
-from segdistill.report.content.scores import ArmRow, ClaimRow, ComparisonRow, GroupScores, Ladder, StructureRow
+from segdistill.report.content.scores import (
+    ArmRow,
+    ClaimRow,
+    ComparisonRow,
+    GroupScores,
+    Ladder,
+    MetricRow,
+    StructureRow,
+)
 from segdistill.report.shift import ShiftRow
 
 Answer = Literal["yes", "no", "unclear", "untested"]
@@ -61,6 +69,9 @@ class ReportContent:
 
     arms: tuple[ArmRow, ...] = ()
     """The table of arms."""
+
+    metrics: tuple[MetricRow, ...] = ()
+    """Every score that was taken, score by score; empty: none was handed in."""
 
     gallery: tuple[GalleryCase, ...] = ()
     """Best, median and worst cases, in the order they are shown."""
