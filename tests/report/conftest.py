@@ -16,6 +16,8 @@ from segdistill.report import (
     ComparisonRow,
     Convention,
     CostPoint,
+    DataCheck,
+    Doubles,
     Dropped,
     Facts,
     GalleryCase,
@@ -26,6 +28,7 @@ from segdistill.report import (
     LearningRun,
     Licence,
     MetricRow,
+    Part,
     ReliabilityCurve,
     ReportContent,
     Role,
@@ -33,6 +36,7 @@ from segdistill.report import (
     SizeRow,
     Spread,
     StructureRow,
+    Suspect,
 )
 from segdistill.report.check_content import Balance, ChannelHistograms, CheckContent, CheckPicture
 from segdistill.report.check_page import contact_picture
@@ -325,6 +329,38 @@ def make_content(**changes: Any) -> ReportContent:
             make_run(arm, role, seed)
             for arm, role in (("baseline", "baseline"), ("control", "control"), ("student", "student"))
             for seed in range(3)
+        ),
+        "checked": DataCheck(
+            parts=tuple(
+                Part(name=name, images=images, labelled=images - 1, groups=images, empty=empty)
+                for name, images, empty in (("train", 130, 2), ("validation", 24, 0), ("test", 12, 0))
+            ),
+            looked_at=100,
+            facts=(
+                ("size (y × x)", "200 × 256 to 512 × 640"),
+                ("type", "uint16"),
+                ("pixel size", "0.5 µm; not stated"),
+            ),
+            suspects=(
+                Suspect(name="tissue_0003", part="train", reasons=("cell: the labels fit the image better mirrored",)),
+            ),
+            more_suspects=3,
+            doubles=(
+                Doubles(nearly=True, images=(("tissue_0001", "train"), ("tissue_0011", "test"))),
+                Doubles(nearly=False, images=(("tissue_0005", "train"), ("tissue_0006", "train"))),
+            ),
+            balance=(
+                Balance(
+                    label_set="cell",
+                    structure="cell",
+                    images=125,
+                    of_images=130,
+                    share=0.31,
+                    objects=9021,
+                    median_size=412.0,
+                ),
+            ),
+            remarks=("Images have different types: uint16 in 129; uint8 in 1: tissue_0100.",),
         ),
         "command": "segdistill distill --data tissue --teacher sam-tiny --teacher-channels nucleus membrane"
         " --student unet-resnet18 --student-channels nucleus --seeds 0 1 2 --out runs/first",

@@ -9,6 +9,8 @@ from segdistill.report.content import (
     ComparisonRow,
     Convention,
     CostPoint,
+    DataCheck,
+    Doubles,
     Dropped,
     Facts,
     GalleryCase,
@@ -19,6 +21,7 @@ from segdistill.report.content import (
     LearningRun,
     Licence,
     MetricRow,
+    Part,
     Rank,
     ReliabilityCurve,
     ReportContent,
@@ -27,6 +30,7 @@ from segdistill.report.content import (
     SizeRow,
     Spread,
     StructureRow,
+    Suspect,
 )
 from segdistill.report.page import write_report
 from segdistill.report.shift import ShiftRow
@@ -40,6 +44,8 @@ __all__ = [
     "ComparisonRow",
     "Convention",
     "CostPoint",
+    "DataCheck",
+    "Doubles",
     "Dropped",
     "Facts",
     "GalleryCase",
@@ -50,6 +56,7 @@ __all__ = [
     "LearningRun",
     "Licence",
     "MetricRow",
+    "Part",
     "Rank",
     "ReliabilityCurve",
     "ReportContent",
@@ -59,5 +66,6 @@ __all__ = [
     "SizeRow",
     "Spread",
     "StructureRow",
+    "Suspect",
     "write_report",
 ]

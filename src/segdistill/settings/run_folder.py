@@ -18,6 +18,9 @@ SETTINGS_FILE = "settings.json"
 DATA_FILE = "data.json"
 """What data the run is of, where it keeps that."""
 
+CHECK_FILE = "data_check.json"
+"""What a survey of that data found, where it keeps that."""
+
 LOCK_FILE = ".lock"
 NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -87,7 +90,7 @@ def open_run(
 
 def is_bare(path: Path) -> bool:
     """Return whether nothing has come yet of the calls that began a folder: it holds what they were asked, at most."""
-    return all(entry.name in {SETTINGS_FILE, DATA_FILE, LOCK_FILE} for entry in path.iterdir())
+    return all(entry.name in {SETTINGS_FILE, DATA_FILE, CHECK_FILE, LOCK_FILE} for entry in path.iterdir())
 
 
 @contextmanager

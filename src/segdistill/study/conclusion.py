@@ -15,7 +15,7 @@ from segdistill.evaluation.summary import Record
 from segdistill.files import neutral_cell, whole_file
 from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.describe import describe_student
-from segdistill.report import CostPoint, ShiftRow, write_report
+from segdistill.report import CostPoint, DataCheck, ShiftRow, write_report
 from segdistill.settings import Settings
 from segdistill.study.account import (
     MAIN,
@@ -73,6 +73,9 @@ class Question:
 
     elsewhere: tuple[Elsewhere, ...] = ()
     """Other data sets, on which every student is scored as it is."""
+
+    checked: DataCheck | None = None
+    """The data, as a survey found it; None: nobody looked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +155,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Finish
         shift=shift,
         structures=structure_rows(records, student=question.student),
         metrics=metric_rows(records),
+        checked=question.checked,
     )
     write_report(report, make_content(account, verdict, runs, looked, told, student=question.student))
     return Finished(folder, account, verdict, model, report, shift, prompting)

@@ -18,6 +18,7 @@ from segdistill.report import (
     ComparisonRow,
     Convention,
     CostPoint,
+    DataCheck,
     Dropped,
     Facts,
     GalleryCase,
@@ -102,6 +103,9 @@ class Looked:
     metrics: tuple[MetricRow, ...] = ()
     """Every score that was taken."""
 
+    checked: DataCheck | None = None
+    """The data, as a survey found it; None: nobody looked."""
+
     groups: GroupScores | None = None
     """Scores by a column of the manifest; None: none was named."""
 
@@ -161,6 +165,7 @@ def make_content(
         sizes=looked.sizes,
         structures=looked.structures,
         metrics=looked.metrics,
+        checked=looked.checked,
         groups=looked.groups,
         costs=looked.costs,
         machine=looked.machine,

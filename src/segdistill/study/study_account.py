@@ -18,6 +18,8 @@ from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.channel_use import student_use
 from segdistill.study.conclusion import Finished, Question, conclude
 from segdistill.study.content import COMPARED
+from segdistill.study.data_check import data_check_in
+from segdistill.study.same_data import field_hashes
 from segdistill.study.shown import cost_point
 from segdistill.study.study_job import StudyState
 
@@ -53,7 +55,8 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
     for student, bench in state.benches.items():
         others = tuple(point for name, points in costs.items() if name != student for point in points)
         asked = question_of(settings, student, runs[student])
-        question = replace(asked, beside=others, elsewhere=state.elsewhere)
+        checked = data_check_in(settings.out, bench.prepared, field_hashes(bench.prepared), private=settings.private)
+        question = replace(asked, beside=others, elsewhere=state.elsewhere, checked=checked)
         finished[student] = conclude(bench, runs[student], question)
     path = settings.out / "summary.csv"
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:

@@ -5,6 +5,7 @@ number" and is drawn as a dash; a number that is not finite is shown as such and
 tuples are allowed everywhere: the section then says in words that there was nothing to show.
 """
 
+from segdistill.report.content.data_check import DataCheck, Doubles, Part, Suspect
 from segdistill.report.content.looks import (
     AgreementRow,
     ChannelRow,
@@ -49,6 +50,8 @@ __all__ = [
     "ComparisonRow",
     "Convention",
     "CostPoint",
+    "DataCheck",
+    "Doubles",
     "Dropped",
     "Facts",
     "GalleryCase",
@@ -59,6 +62,7 @@ __all__ = [
     "LearningRun",
     "Licence",
     "MetricRow",
+    "Part",
     "Rank",
     "ReliabilityCurve",
     "ReportContent",
@@ -67,4 +71,5 @@ __all__ = [
     "SizeRow",
     "Spread",
     "StructureRow",
+    "Suspect",
 ]

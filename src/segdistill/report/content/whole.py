@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from segdistill.report.content.data_check import DataCheck
 from segdistill.report.content.looks import (
     AgreementRow,
     ChannelRow,
@@ -105,6 +106,9 @@ class ReportContent:
 
     runs: tuple[LearningRun, ...] = ()
     """Logs that the learning curves are drawn from."""
+
+    checked: DataCheck | None = None
+    """The data, as a survey found it; None: nobody looked."""
 
     command: str = ""
     """The command line that makes this again."""
