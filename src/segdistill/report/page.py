@@ -87,6 +87,7 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
             ["claim", "source", "here", "by what"],
             [[row.claim, row.source, row.state, row.here] for row in content.claims],
         ),
+        "bound": [licence for licence in content.licences if "research use only" in licence.note.lower()],
         "metrics": _metrics(content),
         "metric_arms": list(dict.fromkeys(arm for row in content.metrics for arm in row.scores)),
         "several_structures": len({row.structure for row in content.metrics}) > 1,

@@ -114,3 +114,8 @@ class Scored(Source):
     by: str | None = None
     """Column of the manifest by whose values scores are told, too, such as modality for a column #modality. None: none.
     It changes no score. Of private data, its values stand in the report as they are."""
+
+    data_licence: Annotated[str, Field(min_length=1)] | None = None
+    """Under which terms the images may be used, such as CC-BY-NC-4.0; it goes into the report and the students' cards.
+    None takes what a column #licence of the manifest says, as `segdistill datasets` writes one; else it is not
+    stated."""

@@ -14,6 +14,7 @@ from segdistill.files import sha256_array, write_json
 from segdistill.networks.card import read_card
 from segdistill.networks.describe import StudentFacts
 from segdistill.networks.halo_words import difference_in_words, exact_in_words
+from segdistill.networks.licences import RESEARCH_ONLY, is_research_only
 from segdistill.report import Dropped, Facts, Licence
 from segdistill.settings import Settings, Source
 from segdistill.settings.private import hide_words
@@ -156,10 +157,23 @@ def teacher_notes(bench: Bench) -> tuple[str, ...]:
 
 
 def licences(bench: Bench) -> tuple[Licence, ...]:
-    """Return the licences of the teachers; those of images are for their owner to state."""
-    return tuple(
-        Licence(subject=f"{role} {called(teaching.contract.name)}", licence=teaching.contract.licence)
+    """Return the licences of the teachers, of what students begin with, and of the images."""
+    found = [
+        (f"{role} {called(teaching.contract.name)}", teaching.contract.licence)
         for role, teaching in bench.teachings.items()
+    ]
+    before = (
+        *(() if bench.start is None else bench.start.card.licences),
+        *(() if bench.encoder is None else bench.encoder.licences),
+    )
+    found += [(f"what students begin with, {number}", licence) for number, licence in enumerate(before, start=1)]
+    every = bench.prepared.licences
+    for number, (terms, count) in enumerate(every.items(), start=1):
+        whole = f"data {number}, {count} of {sum(every.values())} images"
+        found.append(("data" if len(every) == 1 else whole, terms))
+    return tuple(
+        Licence(subject=subject, licence=licence, note=RESEARCH_ONLY if is_research_only(licence) else "")
+        for subject, licence in found
     )
 
 
