@@ -234,8 +234,8 @@ def make_content(**changes: Any) -> ReportContent:
         "comparisons": make_comparisons(),
         "remarks": ("Within a margin of 2 points of Dice, the student does no worse than all labels (−0.6 points).",),
         "claims": (
-            ClaimRow(claim="A teacher helps.", source="arXiv:1", state="borne out", here="student − baseline: +5.8"),
-            ClaimRow(claim="Two help more.", source="arXiv:2", state="untested", here="would need two teachers"),
+            ClaimRow(claim="A teacher helps.", source="arXiv:1", state="reproduced", here="student − baseline: +5.8"),
+            ClaimRow(claim="Two help more.", source="arXiv:2", state="untested here", here="would need two teachers"),
         ),
         "arms": make_arms(),
         "gallery": tuple(make_case(FIELDS[n], rank, seed=n) for n, rank in enumerate(ranks)),

@@ -406,8 +406,8 @@ def test_without_what_they_show_there_are_no_such_sections(tmp_path):
 
 def test_claims_say_what_they_rest_on(full):
     words = read(full).words()
-    assert "A teacher helps. arXiv:1 borne out student − baseline: +5.8" in words
-    assert table_of(full, "claims.csv")[1]["here"] == "untested"
+    assert "A teacher helps. arXiv:1 reproduced student − baseline: +5.8" in words
+    assert table_of(full, "claims.csv")[1]["here"] == "untested here"
 
 
 def test_scores_of_each_structure_are_a_table_and_a_csv(full, tmp_path):

@@ -39,7 +39,7 @@ from segdistill.report import (
 from segdistill.report.wording import as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun
-from segdistill.study.claims import claim_rows
+from segdistill.study.claims import Beyond, claim_rows
 from segdistill.study.comparisons import Compared, comparisons_of, of_role
 from segdistill.study.energy import energy_of
 from segdistill.study.saved import saved_words
@@ -106,6 +106,9 @@ class Looked:
     checked: DataCheck | None = None
     """The data, as a survey found it; None: nobody looked."""
 
+    beyond: Beyond = field(default_factory=Beyond)
+    """What speaks to the papers' claims beside the account."""
+
     groups: GroupScores | None = None
     """Scores by a column of the manifest; None: none was named."""
 
@@ -159,7 +162,7 @@ def make_content(
         notes=told.notes,
         comparisons=comparison_rows(account, student),
         remarks=verdict.remarks,
-        claims=claim_rows(account, student),
+        claims=claim_rows(account, student, looked.beyond),
         arms=tuple(arm_row(arm, runs, told.size, asked=told.asked) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,

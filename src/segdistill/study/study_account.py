@@ -7,13 +7,13 @@ from pathlib import Path
 from statistics import fmean
 
 from segdistill.data.labels import output_names
-from segdistill.evaluation import mean_sd
+from segdistill.evaluation import Comparison, compare, mean_sd
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, ShiftRow
 from segdistill.settings import Study, StudyArm
 from segdistill.settings.teacher import called
-from segdistill.study.account import MAIN, ArmAccount, arm_tables
+from segdistill.study.account import MAIN, ArmAccount, arm_tables, baseline_of
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.channel_use import student_use
 from segdistill.study.conclusion import Finished, Question, conclude
@@ -51,12 +51,13 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
     """
     runs = {student: [run for cell, run in state.runs.items() if cell.student == student] for student in state.benches}
     costs = {student: _cost(bench, runs[student], settings) for student, bench in state.benches.items()}
+    sizes = _gains(settings, state, runs)
     finished = {}
     for student, bench in state.benches.items():
         others = tuple(point for name, points in costs.items() if name != student for point in points)
         asked = question_of(settings, student, runs[student])
         checked = data_check_in(settings.out, bench.prepared, field_hashes(bench.prepared), private=settings.private)
-        question = replace(asked, beside=others, elsewhere=state.elsewhere, checked=checked)
+        question = replace(asked, beside=others, elsewhere=state.elsewhere, checked=checked, sizes=sizes)
         finished[student] = conclude(bench, runs[student], question)
     path = settings.out / "summary.csv"
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
@@ -101,6 +102,19 @@ def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Questi
         margin=settings.margin,
         notes=declared,
     )
+
+
+def _gains(settings: Study, state: StudyState, runs: Mapping[str, Sequence[ArmRun]]) -> dict[str, Comparison]:
+    """Return what its teacher brought each student network, where it has a baseline."""
+    found = {}
+    for student in state.benches:
+        arms = list(dict.fromkeys(run.arm for run in runs[student]))
+        asked = question_of(settings, student, runs[student]).student
+        baseline = next((baseline_of(arm, arms) for arm in arms if arm.name == asked), None)
+        if baseline is not None:
+            tables = arm_tables([row for run in runs[student] for row in run.records])
+            found[student] = compare(tables[asked][MAIN], tables[baseline.name][MAIN])
+    return found
 
 
 def _cost(bench: Bench, runs: Sequence[ArmRun], settings: Study) -> tuple[CostPoint, ...]:

@@ -276,7 +276,7 @@ class ClaimRow:
     source: str
     """The paper."""
 
-    state: Literal["borne out", "contradicted", "not decided", "untested"]
+    state: Literal["reproduced", "refuted", "not told apart", "untested here"]
     """On the images at hand."""
 
     here: str
