@@ -18,6 +18,7 @@ from segdistill.report import (
     GalleryCase,
     GroupRow,
     GroupScores,
+    Licence,
     ReportContent,
     Spread,
     page,
@@ -467,3 +468,11 @@ def test_every_metric_is_there_folded_with_its_unit_and_can_be_taken_away(full, 
     }  # fmt: skip
     write_report(tmp_path / "a.html", empty())
     assert '<section id="metrics">' not in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_terms_that_keep_to_research_are_named_on_the_first_screen_and_nowhere_else(full, tmp_path, content):
+    assert "Research use only" not in read(full).words()
+    bound = Licence(subject="data", licence="CC-BY-NC-4.0", note="research use only")
+    write_report(tmp_path / "a.html", content(gallery=(), licences=(bound, Licence(subject="t", licence="MIT"))))
+    words = read(tmp_path / "a.html").words()
+    assert words.index("Research use only under the terms of data.") < words.index("Did distillation help?")
