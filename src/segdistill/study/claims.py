@@ -123,11 +123,15 @@ def _gap(evidence: Evidence) -> list[Finding]:
     if gap is None or gap.value is None or gap.interval is None:
         return []
     low, high = gap.interval.low, gap.interval.high
-    sign = 1 if low > HALF else -1 if high < HALF else 0
+    units = len(evidence.account[evidence.student].tables[MAIN].fields)
+    sign = 0 if units < FEWEST else 1 if low > HALF else -1 if high < HALF else 0
     return [Finding(f"{as_share(gap.value)} (95 % interval {as_share(low)} to {as_share(high)})", sign)]
 
 
 SCRATCH = "random weights"
+
+FEWEST = 6
+"""Fields below which an interval alone claims nothing, as the paired test of fewer cannot either."""
 
 HALF = 0.5
 """Of the gap between baseline and teacher; P1's printed scores come to a little more."""
@@ -139,7 +143,7 @@ def _elsewhere(evidence: Evidence) -> list[Finding]:
         Finding(
             f"{row.arm} − its baseline on {row.data}, {row.structure}: {as_points(row.gain)} points of Dice"
             f" (95 % interval {as_points(row.gain_ends[0])} to {as_points(row.gain_ends[1])})",
-            1 if row.gain_ends[0] > 0 else -1 if row.gain_ends[1] < 0 else 0,
+            0 if row.fields < FEWEST else 1 if row.gain_ends[0] > 0 else -1 if row.gain_ends[1] < 0 else 0,
         )
         for row in rows
         if row.gain is not None and row.gain_ends is not None
@@ -318,7 +322,7 @@ def claim_rows(account: Mapping[str, ArmAccount], student: str, beyond: Beyond |
 
 def _row(claim: Claim, evidence: Evidence) -> ClaimRow:
     found = () if claim.find is None else claim.find(evidence)
-    here = "; ".join(each.words for each in found) or f"would need {claim.needs}"
+    here = "; ".join(each.words for each in found) or f"would need {claim.needs}".replace("`", "")
     return ClaimRow(claim=claim.words, source=claim.source, state=_state(found), here=here)
 
 
