@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from tests.naming import naming as files_naming
 
 from segdistill.data.labels import Structure
 from segdistill.data.simulate import TissueSettings, write_tissue
@@ -34,12 +35,7 @@ def clinic(tmp_path_factory):
 
 def naming(folder, word=NAME):
     """Return the files below a folder whose path or content has a word."""
-    return [
-        str(path)
-        for path in sorted(folder.rglob("*"))
-        if word in path.relative_to(folder).as_posix()
-        or (path.is_file() and any(word.encode(code) in path.read_bytes() for code in ("utf-8", "utf-16-le")))
-    ]
+    return files_naming(folder, word)
 
 
 # evaluate

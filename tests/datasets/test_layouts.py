@@ -464,6 +464,12 @@ def test_odd_names_and_places_survive_the_manifest(tmp_path):
     assert dataset.cases[0].group == "a b"
 
 
+def test_terms_of_a_data_set_stand_beside_each_of_its_images(tmp_path):
+    image = picture(tmp_path / "a.png", colours())
+    write_manifest(tmp_path / "m.csv", [Row(name="a", image=image, labels={})], licence="CC-BY-NC, with a comma")
+    assert [case.remarks["licence"] for case in read_dataset(tmp_path / "m.csv").cases] == ["CC-BY-NC, with a comma"]
+
+
 def test_images_of_different_channels_do_not_share_a_manifest(tmp_path):
     one, two = Row(name="1", image={"a": tmp_path}), Row(name="2", image={"b": tmp_path})
     with pytest.raises(DataError, match="different channels"):

@@ -16,6 +16,8 @@ from segdistill.report import (
     ComparisonRow,
     Convention,
     CostPoint,
+    DataCheck,
+    Doubles,
     Dropped,
     Facts,
     GainPoint,
@@ -26,7 +28,9 @@ from segdistill.report import (
     Ladder,
     LearningRun,
     Licence,
+    MetricRow,
     ParametersRow,
+    Part,
     ReferenceRow,
     ReliabilityCurve,
     ReportContent,
@@ -35,6 +39,7 @@ from segdistill.report import (
     SizeRow,
     Spread,
     StructureRow,
+    Suspect,
 )
 from segdistill.report.check_content import Balance, ChannelHistograms, CheckContent, CheckPicture
 from segdistill.report.check_page import contact_picture
@@ -234,8 +239,8 @@ def make_content(**changes: Any) -> ReportContent:
         "comparisons": make_comparisons(),
         "remarks": ("Within a margin of 2 points of Dice, the student does no worse than all labels (−0.6 points).",),
         "claims": (
-            ClaimRow(claim="A teacher helps.", source="arXiv:1", state="borne out", here="student − baseline: +5.8"),
-            ClaimRow(claim="Two help more.", source="arXiv:2", state="untested", here="would need two teachers"),
+            ClaimRow(claim="A teacher helps.", source="arXiv:1", state="reproduced", here="student − baseline: +5.8"),
+            ClaimRow(claim="Two help more.", source="arXiv:2", state="untested here", here="would need two teachers"),
         ),
         "references": (
             ReferenceRow(
@@ -268,6 +273,26 @@ def make_content(**changes: Any) -> ReportContent:
             )
             for structure, low, high in (("epiglottis", 0.4, 0.5), ("tongue", 0.8, 0.9))
             for metric, unit, times in (("Dice", "%", 1.0), ("HD95", "px", 10.0))
+        ),
+        "metrics": tuple(
+            MetricRow(
+                metric=metric,
+                meaning=f"what {metric} says",
+                unit=unit,
+                higher_is_better=higher,
+                structure=structure,
+                fields=12,
+                scores={
+                    name: Spread(mean=mean * times, sd=0.011 * times)
+                    for name, mean in (("baseline", 0.7), ("control", 0.71), ("student", 0.8), ("all-labels", 0.85))
+                },
+            )
+            for metric, unit, higher, times in (
+                ("Dice", "%", True, 1.0),
+                ("NSD", "% within 2 px", True, 1.0),
+                ("HD95", "px", False, 10.0),
+            )
+            for structure in ("mean over structures", "epiglottis", "tongue")
         ),
         "groups": GroupScores(
             column="scanner",
@@ -336,6 +361,38 @@ def make_content(**changes: Any) -> ReportContent:
             make_run(arm, role, seed)
             for arm, role in (("baseline", "baseline"), ("control", "control"), ("student", "student"))
             for seed in range(3)
+        ),
+        "checked": DataCheck(
+            parts=tuple(
+                Part(name=name, images=images, labelled=images - 1, groups=images, empty=empty)
+                for name, images, empty in (("train", 130, 2), ("validation", 24, 0), ("test", 12, 0))
+            ),
+            looked_at=100,
+            facts=(
+                ("size (y × x)", "200 × 256 to 512 × 640"),
+                ("type", "uint16"),
+                ("pixel size", "0.5 µm; not stated"),
+            ),
+            suspects=(
+                Suspect(name="tissue_0003", part="train", reasons=("cell: the labels fit the image better mirrored",)),
+            ),
+            more_suspects=3,
+            doubles=(
+                Doubles(nearly=True, images=(("tissue_0001", "train"), ("tissue_0011", "test"))),
+                Doubles(nearly=False, images=(("tissue_0005", "train"), ("tissue_0006", "train"))),
+            ),
+            balance=(
+                Balance(
+                    label_set="cell",
+                    structure="cell",
+                    images=125,
+                    of_images=130,
+                    share=0.31,
+                    objects=9021,
+                    median_size=412.0,
+                ),
+            ),
+            remarks=("Images have different types: uint16 in 129; uint8 in 1: tissue_0100.",),
         ),
         "command": "segdistill distill --data tissue --teacher sam-tiny --teacher-channels nucleus membrane"
         " --student unet-resnet18 --student-channels nucleus --seeds 0 1 2 --out runs/first",

@@ -18,6 +18,7 @@ from segdistill.report import (
     GalleryCase,
     GroupRow,
     GroupScores,
+    Licence,
     ReferenceRow,
     ReportContent,
     Spread,
@@ -225,6 +226,7 @@ def test_every_drawing_and_table_can_be_taken_away(full):
         + 2
         + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims"))
         + len(("gain_by_size", "parameters", "references"))
+        + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims", "every_metric"))
     )
 
 
@@ -467,8 +469,8 @@ def test_without_what_they_show_there_are_no_such_sections(tmp_path):
 
 def test_claims_say_what_they_rest_on(full):
     words = read(full).words()
-    assert "A teacher helps. arXiv:1 borne out student − baseline: +5.8" in words
-    assert table_of(full, "claims.csv")[1]["here"] == "untested"
+    assert "A teacher helps. arXiv:1 reproduced student − baseline: +5.8" in words
+    assert table_of(full, "claims.csv")[1]["here"] == "untested here"
 
 
 def test_scores_of_each_structure_are_a_table_and_a_csv(full, tmp_path):
@@ -514,3 +516,25 @@ def test_the_legend_of_pairs_says_what_dots_are_and_only_what_there_is(full, tmp
     write_report(tmp_path / "a.html", content(ladders=(swapped,), gallery=()))
     assert 'class="swatch dot worse"></span>below it' in (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "leads to its pictures" not in read(tmp_path / "a.html").words()
+
+
+def test_every_metric_is_there_folded_with_its_unit_and_can_be_taken_away(full, tmp_path):
+    page = full.read_text(encoding="utf-8")
+    section = page[page.index('<section id="metrics">') :].partition("</section>")[0]
+    assert "<details>" in section  # folded: no 'open'
+    assert "NSD tongue % within 2 px ↑ 12 70.0 ± 1.1 71.0 ± 1.1 80.0 ± 1.1" in read(full).words()
+    assert "HD95 what HD95 says mean over structures px ↓ 12 7 ± 0.11" in read(full).words()
+    assert table_of(full, "every_metric.csv")[0] == {
+        "structure": "mean over structures", "metric": "Dice", "unit": "%", "better": "higher", "fields": "12",
+        "arm": "baseline", "mean": "0.7", "sd": "0.011",
+    }  # fmt: skip
+    write_report(tmp_path / "a.html", empty())
+    assert '<section id="metrics">' not in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_terms_that_keep_to_research_are_named_on_the_first_screen_and_nowhere_else(full, tmp_path, content):
+    assert "Research use only" not in read(full).words()
+    bound = Licence(subject="data", licence="CC-BY-NC-4.0", note="research use only")
+    write_report(tmp_path / "a.html", content(gallery=(), licences=(bound, Licence(subject="t", licence="MIT"))))
+    words = read(tmp_path / "a.html").words()
+    assert words.index("Research use only under the terms of data.") < words.index("Did distillation help?")

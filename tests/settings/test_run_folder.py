@@ -6,6 +6,7 @@ import pytest
 
 from segdistill.errors import ConfigError, EnvironmentFault
 from segdistill.settings import Arm, Distill, Protocol, Settings, Study, TeacherSpec, open_run, validated
+from segdistill.settings.private import hidden
 
 HOLD = """
 import sys, time
@@ -143,3 +144,25 @@ def test_a_part_that_was_left_out_is_not_one_of_defaults(tmp_path):
 def test_defaults_are_what_settings_resolve_to_where_nothing_is_given(kind, given):
     resolved = validated(kind, given).resolved()
     assert kind.defaults() == {name: value for name, value in resolved.items() if name not in given}
+
+
+def test_a_path_that_was_kept_openly_is_hidden_when_its_run_goes_on(tmp_path):
+    begin(tmp_path / "run", {"transfer": "clinic/Ann", "steps": 3})
+    with open_run(tmp_path / "run", {"transfer": hidden("clinic/Ann"), "steps": 3}) as run:
+        assert run.resumed
+    assert json.loads((tmp_path / "run" / "settings.json").read_text()) == {
+        "transfer": hidden("clinic/Ann"),
+        "steps": 3,
+    }
+    with (
+        pytest.raises(ConfigError, match="transfer"),
+        open_run(tmp_path / "run", {"transfer": hidden("b"), "steps": 3}),
+    ):
+        pass
+
+
+def test_private_settings_hide_paths_of_the_data_and_no_word_that_is_spelt_like_one():
+    usual = {"student_channels": ("cells",), "teacher": "t", "teacher_channels": ("cells",), "private": True}
+    values = validated(Distill, {**usual, "data": "cells", "out": "cells/run", "targets": "stores"}).resolved()
+    assert values["student_channels"] == ["cells"]
+    assert (values["data"], values["out"], values["targets"]) == (hidden("cells"), hidden("cells/run"), "stores")

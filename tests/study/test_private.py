@@ -5,6 +5,7 @@ import shlex
 import sys
 
 import pytest
+from tests.naming import naming
 
 from segdistill.data.case import Case
 from segdistill.data.pseudonyms import pseudonymous
@@ -53,15 +54,6 @@ def settings_of(clinic, out, **changes):
         "private": True,
     }
     return Distill(**(usual | changes))
-
-
-def naming(folder, word):
-    return [
-        str(path)
-        for path in sorted(folder.rglob("*"))
-        if word in path.relative_to(folder).as_posix()
-        or (path.is_file() and any(word.encode(code) in path.read_bytes() for code in ("utf-8", "utf-16-le")))
-    ]
 
 
 def test_no_file_of_a_private_run_names_anybody_and_one_of_an_open_run_does(clinic, tmp_path, monkeypatch):

@@ -94,5 +94,5 @@ def write_manifests(name: str, source: Path, out: Path) -> tuple[tuple[Path, ...
     written = []
     for title, rows in prepared.manifests.items():
         written.append(out / f"{title}.csv")
-        write_manifest(written[-1], rows)
+        write_manifest(written[-1], rows, licence=entry.licence)
     return tuple(written), prepared

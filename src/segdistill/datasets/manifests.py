@@ -9,9 +9,17 @@ from segdistill.datasets.entry import Row
 from segdistill.errors import DataError
 from segdistill.files import whole_file
 
+LICENCE = "#licence"
+"""Column of the terms."""
 
-def write_manifest(path: Path, rows: Sequence[Row]) -> None:
+
+def write_manifest(path: Path, rows: Sequence[Row], *, licence: str = "") -> None:
     """Write a manifest, whole or not at all. Paths in it are as seen from its folder.
+
+    Args:
+        path: Of the file.
+        rows: Its images.
+        licence: On what terms they may be used; it stands beside each, in a remark. Empty: nothing does.
 
     Raises:
         DataError: There are no rows, or their images have different channels.
@@ -19,7 +27,8 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> None:
     """
     if not rows:
         raise DataError(f"There are no images for {path}. Check the folder of the download.")
-    cells = [_cells(row, path.parent) for row in rows]
+    terms = {LICENCE: licence} if licence else {}
+    cells = [_cells(row, path.parent) | terms for row in rows]
     images = {tuple(name for name in each if name.partition(":")[0] == "image") for each in cells}
     if len(images) > 1:
         raise DataError(f"Images of {path} have different channels: {sorted(images)}. Put them into several manifests.")

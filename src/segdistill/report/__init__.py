@@ -9,6 +9,8 @@ from segdistill.report.content import (
     ComparisonRow,
     Convention,
     CostPoint,
+    DataCheck,
+    Doubles,
     Dropped,
     Facts,
     GainPoint,
@@ -19,7 +21,9 @@ from segdistill.report.content import (
     Ladder,
     LearningRun,
     Licence,
+    MetricRow,
     ParametersRow,
+    Part,
     Rank,
     ReferenceRow,
     ReliabilityCurve,
@@ -29,6 +33,7 @@ from segdistill.report.content import (
     SizeRow,
     Spread,
     StructureRow,
+    Suspect,
 )
 from segdistill.report.page import write_report
 from segdistill.report.shift import ShiftRow
@@ -42,6 +47,8 @@ __all__ = [
     "ComparisonRow",
     "Convention",
     "CostPoint",
+    "DataCheck",
+    "Doubles",
     "Dropped",
     "Facts",
     "GainPoint",
@@ -53,6 +60,8 @@ __all__ = [
     "LearningRun",
     "Licence",
     "ParametersRow",
+    "MetricRow",
+    "Part",
     "Rank",
     "ReferenceRow",
     "ReliabilityCurve",
@@ -63,5 +72,6 @@ __all__ = [
     "SizeRow",
     "Spread",
     "StructureRow",
+    "Suspect",
     "write_report",
 ]

@@ -99,7 +99,11 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
             ["what", "data", "score", "printed", "source"],
             [[row.what, row.data, row.score, row.printed, row.source] for row in content.references],
         ),
+        "bound": [licence for licence in content.licences if "research use only" in licence.note.lower()],
         "metrics": _metrics(content),
+        "metric_arms": list(dict.fromkeys(arm for row in content.metrics for arm in row.scores)),
+        "several_structures": len({row.structure for row in content.metrics}) > 1,
+        "metrics_csv": _metrics_csv(content),
         "arms_csv": _arms_csv(content),
         "any_energy": any(arm.watt_hours for arm in content.arms),
         "any_saved": any(arm.labels_saved for arm in content.arms),
@@ -151,6 +155,15 @@ def _structures_csv(content: ReportContent) -> Download:
         for arm, score in row.scores.items()
     ]
     return csv_download("by_structure", ["structure", "metric", "unit", "fields", "arm", "mean", "sd"], rows)
+
+
+def _metrics_csv(content: ReportContent) -> Download:
+    rows: list[list[Cell]] = [
+        [row.structure, row.metric, row.unit, "higher" if row.higher_is_better else "lower", row.fields, arm, *score]
+        for row in content.metrics
+        for arm, score in ((arm, (score.mean, score.sd)) for arm, score in row.scores.items())
+    ]
+    return csv_download("every_metric", ["structure", "metric", "unit", "better", "fields", "arm", "mean", "sd"], rows)
 
 
 def _values(content: ReportContent) -> list[str]:

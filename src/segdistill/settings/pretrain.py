@@ -76,6 +76,11 @@ class Pretrain(Source):
     device: str = "auto"
     """cpu, cuda, mps, or auto for the best there is."""
 
+    def places(self) -> dict[str, Path]:
+        """Return where images come from, by a word for each."""
+        further = {} if self.transfer is None else {"transfer": self.transfer}
+        return {**super().places(), **further}
+
     @property
     def taught(self) -> bool:
         """Whether a teacher takes part."""

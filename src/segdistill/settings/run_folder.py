@@ -12,10 +12,14 @@ from typing import IO, Any
 
 from segdistill.errors import ConfigError, EnvironmentFault
 from segdistill.files import take_lock, write_json
+from segdistill.settings.private import is_hidden
 
 SETTINGS_FILE = "settings.json"
 DATA_FILE = "data.json"
 """What data the run is of, where it keeps that."""
+
+CHECK_FILE = "data_check.json"
+"""What a survey of that data found, where it keeps that."""
 
 LOCK_FILE = ".lock"
 NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
@@ -86,7 +90,7 @@ def open_run(
 
 def is_bare(path: Path) -> bool:
     """Return whether nothing has come yet of the calls that began a folder: it holds what they were asked, at most."""
-    return all(entry.name in {SETTINGS_FILE, DATA_FILE, LOCK_FILE} for entry in path.iterdir())
+    return all(entry.name in {SETTINGS_FILE, DATA_FILE, CHECK_FILE, LOCK_FILE} for entry in path.iterdir())
 
 
 @contextmanager
@@ -157,7 +161,9 @@ def refuse_others(
     differences = [
         f"{name}: {before.get(name, 'not set')} there, {now.get(name, 'not set')} here"
         for name in sorted({*before, *now})
-        if before.get(name) != now.get(name) and not _is_among(name, ignoring)
+        if before.get(name) != now.get(name)
+        and not _is_among(name, ignoring)
+        and not is_hidden(now.get(name), before.get(name))
     ]
     if differences:
         raise ConfigError(
@@ -177,13 +183,24 @@ def claim_settings(
 ) -> bool:
     """Write the settings into a folder that this process holds, unless they are there; return whether they were.
 
+    A path that they hide and that stands there openly, from before it was hidden, is hidden there, too.
+
     Raises:
         ConfigError: As ``refuse_others``.
     """
     resumed = refuse_others(path, settings, ignoring=ignoring, defaults=defaults)
     if not resumed:
         write_json(path / SETTINGS_FILE, dict(settings))
+    else:
+        _hide_there(path / SETTINGS_FILE, settings)
     return resumed
+
+
+def _hide_there(record: Path, settings: Mapping[str, Any]) -> None:
+    before = json.loads(record.read_text(encoding="utf-8"))
+    shut = {name: value for name, value in settings.items() if is_hidden(value, before.get(name))}
+    if shut:
+        write_json(record, before | shut)
 
 
 def _is_among(name: str, names: frozenset[str]) -> bool:

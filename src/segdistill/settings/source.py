@@ -1,6 +1,5 @@
 """Settings that say where images are, how they are read and how they are divided."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segdistill.settings.base import Settings
+from segdistill.settings.private import hide_places
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -92,13 +92,14 @@ class Source(Images):
     pseudonym is the beginning of its file's SHA-256; groups are divided by pseudonym, so other ones may be tested."""
 
     def resolved(self) -> dict[str, Any]:
-        """Return every field as plain JSON values; of private data, no path."""
+        """Return every field as plain JSON values; of private data, no path, nor one that lies within."""
         values = super().resolved()
-        if self.private:
-            for place in (values, *values.get("shift", {}).values()):
-                digest = hashlib.sha256(place["data"].encode()).hexdigest()
-                place["data"] = f"private, its path has SHA-256 {digest[:16]}"
-        return values
+        return hide_places(values, self.model_dump(), self.places().values()) if self.private else values
+
+    def places(self) -> dict[str, Path]:
+        """Return where images come from, by a word for each."""
+        shift: Mapping[str, Place] = getattr(self, "shift", {})
+        return {"data": self.data, **{f"data_{name}": each.data for name, each in shift.items()}}
 
     @model_validator(mode="after")
     def _whole(self) -> "Source":
@@ -113,3 +114,8 @@ class Scored(Source):
     by: str | None = None
     """Column of the manifest by whose values scores are told, too, such as modality for a column #modality. None: none.
     It changes no score. Of private data, its values stand in the report as they are."""
+
+    data_licence: Annotated[str, Field(min_length=1)] | None = None
+    """Under which terms the images may be used, such as CC-BY-NC-4.0; it goes into the report and the students' cards.
+    None takes what a column #licence of the manifest says, as `segdistill datasets` writes one; else it is not
+    stated."""

@@ -28,6 +28,7 @@ from segdistill.inference.halo import measure_halo, measure_reach
 from segdistill.inference.instances import segment
 from segdistill.networks.build import build_student
 from segdistill.networks.card import PROMPTING, Familiar, ModelCard, Pooling
+from segdistill.networks.licences import NOT_STATED, research_note
 from segdistill.networks.local_pooling import pool_locally
 from segdistill.networks.model import Model, save_model
 from segdistill.objectives import distillation_term
@@ -330,6 +331,7 @@ def make_card(
             *card_notes(labels, teaching),
             *(() if bench.encoder is None else bench.encoder.notes(bench.student)),
             *inversion_note(bench.prepared, trained_on),
+            *terms_notes(bench, teaching),
         ),
         familiar=familiar_with(bench, arm, fitted, trained_on),
         pooling=fitted.pooling,
@@ -375,11 +377,19 @@ def window_of(pooling: Pooling | None) -> int | None:
 
 
 def licences_of(bench: Bench, teaching: Teaching | None) -> tuple[str, ...]:
-    """Return the licences that bind a student: its teacher's, and those of what it began with."""
+    """Return the licences that bind a student: its teacher's, those of what it began with, and of images."""
     own = [] if teaching is None else [f"teacher {teaching.contract.name}: {teaching.contract.licence}"]
     before = () if bench.start is None else bench.start.card.licences
     encoder = () if bench.encoder is None else bench.encoder.licences
-    return tuple(dict.fromkeys([*own, *before, *encoder]))
+    data = [f"data: {licence}" for licence in bench.prepared.licences if licence != NOT_STATED]
+    return tuple(dict.fromkeys([*own, *before, *encoder, *data]))
+
+
+def terms_notes(bench: Bench, teaching: Teaching | None) -> tuple[str, ...]:
+    """Return what a user must know of the terms that bind a student."""
+    unknown = bench.prepared.licences.get(NOT_STATED, 0)
+    silent = (f"Under which terms {unknown} of its images may be used was not stated.",) if unknown else ()
+    return (*research_note(licences_of(bench, teaching)), *silent)
 
 
 def asked_as(teaching: Teaching | None) -> dict[str, Any]:

@@ -37,7 +37,7 @@ Notice = Callable[[str], None]
 
 
 @dataclass
-class _Looked:
+class Looked:
     """Everything that is kept of the cases that can be read: small things."""
 
     wanted: int
@@ -84,7 +84,7 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
     if settings.private:
         dataset = under_pseudonyms(dataset, notice)
     wanted = {"the student": settings.student_channels, "the teacher": settings.teacher_channels}
-    looked = _Looked(len(dataset.cases), settings.near_duplicates, notice)
+    looked = Looked(len(dataset.cases), settings.near_duplicates, notice)
     found = survey(
         dataset,
         label_kind=settings.label_kind,
@@ -93,7 +93,7 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
         visit=looked.look,
     )
     kinds = {each.name: each.kind for each in found.label_sets}
-    balance = tuple(_balance(looked.glimpses, kinds, settings.names_of_values or {}))
+    balance = tuple(class_balance(looked.glimpses, kinds, settings.names_of_values or {}))
     reasons = oddities(looked.glimpses, instances=[name for name, kind in kinds.items() if kind == "instances"])
     shown = [each for each in looked.glimpses if not (settings.private and each.overlays)]
     odd, others, left_out = _pictures(shown, reasons, kinds)
@@ -101,7 +101,7 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
     return CheckContent(
         data="private data" if settings.private else str(data),
         made=f"Checked by segdistill {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        facts=tuple(_facts(dataset, found)),
+        facts=tuple(facts_of(dataset, found)),
         faults=tuple(_hidden(found.faults, notice)) if settings.private else found.faults,
         remarks=(
             *remarks(dataset, found, equal=equal, alike=alike),
@@ -179,7 +179,14 @@ def _shares(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     return counts / max(1, pixels.size)
 
 
-def _balance(glimpses: Sequence[Glimpse], kinds: Mapping[str, str], names: Mapping[int, str]) -> Iterator[Balance]:
+def class_balance(glimpses: Sequence[Glimpse], kinds: Mapping[str, str], names: Mapping[int, str]) -> Iterator[Balance]:
+    """Yield how much there is of each thing that is labelled.
+
+    Args:
+        glimpses: Of the cases.
+        kinds: Label set to what its numbers mean.
+        names: Number of a class or bit to its name; others are called by their number.
+    """
     for name, kind in kinds.items():
         every = [each.measures[name] for each in glimpses if name in each.measures]
         total = sum(each.size for each in every)
@@ -235,7 +242,8 @@ def _sides(balance: Iterable[Balance]) -> Iterator[str]:
         )
 
 
-def _facts(dataset: Dataset, found: Survey) -> Iterator[tuple[str, str]]:
+def facts_of(dataset: Dataset, found: Survey) -> Iterator[tuple[str, str]]:
+    """Yield what all images have, and in what they differ: sizes, channels, pixel sizes, types, labels."""
     sizes = sorted({image.shape[1:] for image in found.images}, key=lambda size: size[0] * size[1])
     ends = [_size(*size) for size in (sizes[:1] + sizes[-1:] if len(sizes) > 1 else sizes)]
     yield "images", str(len(dataset.cases))

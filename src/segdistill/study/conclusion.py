@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segdistill.data.labels import output_names
-from segdistill.evaluation import MARGIN
+from segdistill.evaluation import MARGIN, Comparison
 from segdistill.evaluation.document import write_conventions
 from segdistill.evaluation.metrics import SHARE
 from segdistill.evaluation.summary import Record
@@ -16,7 +16,7 @@ from segdistill.files import neutral_cell, whole_file
 from segdistill.inference.thresholds import tune_objects
 from segdistill.networks.card import read_card
 from segdistill.networks.describe import describe_student
-from segdistill.report import CostPoint, GainPoint, ReferenceRow, ShiftRow, write_report
+from segdistill.report import CostPoint, DataCheck, GainPoint, ReferenceRow, ShiftRow, write_report
 from segdistill.settings import Settings
 from segdistill.study.account import (
     MAIN,
@@ -31,9 +31,12 @@ from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.by_column import group_scores
 from segdistill.study.by_structure import structure_rows
 from segdistill.study.channel_use import student_use, teacher_use
+from segdistill.study.claims import Beyond
 from segdistill.study.comparisons import Beside
 from segdistill.study.content import Looked, make_content, mean_of, role_of
+from segdistill.study.encoder_start import encoder_start
 from segdistill.study.energy import cost_facts
+from segdistill.study.every_metric import metric_rows
 from segdistill.study.gallery import make_gallery
 from segdistill.study.parameters import parameter_rows
 from segdistill.study.provenance import command_line, tell, term_facts, weight_facts, window_facts, write_run
@@ -84,6 +87,12 @@ class Question:
 
     elsewhere: tuple[Elsewhere, ...] = ()
     """Other data sets, on which every student is scored as it is."""
+
+    checked: DataCheck | None = None
+    """The data, as a survey found it; None: nobody looked."""
+
+    sizes: Mapping[str, Comparison] = field(default_factory=dict)
+    """Student network to what its teacher brought it, of every network of a study."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,10 +207,24 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
         look(bench, runs, question, account, parameters=facts["parameters"]),
         shift=shift,
         structures=structure_rows(records, student=question.student),
+        metrics=metric_rows(records),
+        checked=question.checked,
+        beyond=_beyond(bench, runs, question, shift),
     )
     content = make_content(account, verdict, runs, looked, told, student=question.student, beside=question.tests)
     write_report(report, content)
     return Finished(folder, account, verdict, model, report, shift, prompting, told.run_id)
+
+
+def _beyond(bench: Bench, runs: Sequence[ArmRun], question: Question, shift: tuple[ShiftRow, ...]) -> Beyond:
+    """Return what speaks to the papers' claims beside the account."""
+    begun = {run.arm.name: encoder_start(run.arm.encoder_weights or bench.protocol.encoder_weights) for run in runs}
+    return Beyond(
+        teachers={name: teaching.contract.name for name, teaching in bench.teachings.items()},
+        encoders={arm: start.card for arm, start in begun.items() if start is not None},
+        sizes=question.sizes,
+        shift=shift,
+    )
 
 
 def look(

@@ -18,6 +18,7 @@ from segdistill.report import (
     ComparisonRow,
     Convention,
     CostPoint,
+    DataCheck,
     Dropped,
     Facts,
     GainPoint,
@@ -27,6 +28,7 @@ from segdistill.report import (
     Ladder,
     LearningRun,
     Licence,
+    MetricRow,
     ParametersRow,
     ReferenceRow,
     ReliabilityCurve,
@@ -40,7 +42,7 @@ from segdistill.report import (
 from segdistill.report.wording import as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun, counted_parameters
-from segdistill.study.claims import claim_rows
+from segdistill.study.claims import Beyond, claim_rows
 from segdistill.study.comparisons import ALONE, Beside, Compared, comparisons_of, of_role
 from segdistill.study.energy import energy_of
 from segdistill.study.saved import saved_words
@@ -104,6 +106,15 @@ class Looked:
     structures: tuple[StructureRow, ...] = ()
     """Scores of each structure; empty: there is one."""
 
+    metrics: tuple[MetricRow, ...] = ()
+    """Every score that was taken."""
+
+    checked: DataCheck | None = None
+    """The data, as a survey found it; None: nobody looked."""
+
+    beyond: Beyond = field(default_factory=Beyond)
+    """What speaks to the papers' claims beside the account."""
+
     groups: GroupScores | None = None
     """Scores by a column of the manifest; None: none was named."""
 
@@ -165,12 +176,14 @@ def make_content(
         notes=told.notes,
         comparisons=comparison_rows(account, student, beside=beside),
         remarks=verdict.remarks,
-        claims=claim_rows(account, student, beside=beside),
+        claims=claim_rows(account, student, looked.beyond, beside=beside),
         references=told.references,
         arms=tuple(arm_row(arm, runs, told.size, asked=told.asked) for arm in account.values()),
         gallery=tuple(looked.gallery),
         sizes=looked.sizes,
         structures=looked.structures,
+        metrics=looked.metrics,
+        checked=looked.checked,
         groups=looked.groups,
         gains=looked.gains,
         parameters=looked.parameters,

@@ -9,6 +9,7 @@ from segdistill.settings.teacher import called
 from segdistill.study.arms import RULE, Bench, make_entries
 from segdistill.study.arms_at_once import run_arms
 from segdistill.study.conclusion import Finished, Question, account_for, conclude
+from segdistill.study.data_check import data_check_in
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes
@@ -56,6 +57,7 @@ def distill(
             notes=tuple(notes),
             simulated=simulated,
             elsewhere=elsewhere,
+            checked=data_check_in(settings.out, prepared, field_hashes(prepared), private=settings.private),
         )
         return conclude(bench, runs, question, account_for(bench, runs, question))
 
@@ -74,7 +76,9 @@ def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
         notice=notice,
     )
     device = str(select_device(settings.device, notice=notice))
-    claim_data(settings.out, field_hashes(prepared))
+    hashes = field_hashes(prepared)
+    claim_data(settings.out, hashes)
+    data_check_in(settings.out, prepared, hashes, private=settings.private, notice=notice)
     compares = distillation_term(settings.objective.distillation).prototypes
     teachings = {
         name: teach(

@@ -1,7 +1,8 @@
 """Reading a data set for a study: samples, splits, and what had to be left out."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,11 +14,15 @@ from segdistill.data.rescale import at_pixel_size
 from segdistill.data.sample import Sample, read_sample
 from segdistill.data.splits import split_cases
 from segdistill.errors import ConfigError, DataError, UnknownName
+from segdistill.networks.licences import NOT_STATED
 from segdistill.settings import Images, Scored, Source
 from segdistill.study.duplicates import keep_together
 from segdistill.study.origins import origins, refuse_seen
 
 Notice = Callable[[str], None]
+
+LICENCE = "licence"
+"""Column of a manifest, behind its '#', that says under which terms an image may be used."""
 
 HIDDEN = "could not be used; the reason, which names its file, was told when it ran"
 """What is kept of the reason why a private image was left out."""
@@ -46,6 +51,9 @@ class Prepared:
     by: str | None = None
     """Column of the manifest by whose values scores are told, too; None: none."""
 
+    licences: Mapping[str, int] = field(default_factory=dict)
+    """Under which terms how many of the images may be used; empty: nobody looked."""
+
     def of(self, split: str) -> list[Sample]:
         """Return the samples of a split, in order."""
         return [self.samples[name] for name in self.split[split]]
@@ -53,6 +61,12 @@ class Prepared:
     def labelled(self, split: str) -> list[Sample]:
         """Return the samples of a split that carry any label."""
         return [sample for sample in self.of(split) if sample.known.any()]
+
+
+def _terms(cases: Sequence[Case], source: Source) -> dict[str, int]:
+    """Return under which terms images may be used, and how many of them."""
+    stated = source.data_licence if isinstance(source, Scored) else None
+    return dict(Counter(stated or case.remarks.get(LICENCE, "").strip() or NOT_STATED for case in cases))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +115,9 @@ def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
     for note in nothing:
         notice(note)
     notes = (*found.notes, *nothing)
-    prepared = Prepared(found.dataset, found.samples, split, groups, found.dropped, notes, by)
+    prepared = Prepared(
+        found.dataset, found.samples, split, groups, found.dropped, notes, by, _terms(found.cases, source)
+    )
     if tested and not prepared.labelled("test"):
         raise ConfigError(
             f"None of the {len(split['test'])} test images in {source.data} is labelled, so nothing could be said"

@@ -14,8 +14,10 @@ from segdistill.files import sha256_array, write_json
 from segdistill.networks.card import read_card
 from segdistill.networks.describe import StudentFacts
 from segdistill.networks.halo_words import difference_in_words, exact_in_words, pooling_in_words
+from segdistill.networks.licences import RESEARCH_ONLY, is_research_only
 from segdistill.report import Dropped, Facts, Licence
 from segdistill.settings import Settings, Source
+from segdistill.settings.private import hide_words
 from segdistill.settings.teacher import called
 from segdistill.study.arms import ArmRun, Bench
 from segdistill.study.asking import asked_facts, asked_words
@@ -159,10 +161,23 @@ def teacher_notes(bench: Bench) -> tuple[str, ...]:
 
 
 def licences(bench: Bench) -> tuple[Licence, ...]:
-    """Return the licences of the teachers; those of images are for their owner to state."""
-    return tuple(
-        Licence(subject=f"{role} {called(teaching.contract.name)}", licence=teaching.contract.licence)
+    """Return the licences of the teachers, of what students begin with, and of the images."""
+    found = [
+        (f"{role} {called(teaching.contract.name)}", teaching.contract.licence)
         for role, teaching in bench.teachings.items()
+    ]
+    before = (
+        *(() if bench.start is None else bench.start.card.licences),
+        *(() if bench.encoder is None else bench.encoder.licences),
+    )
+    found += [(f"what students begin with, {number}", licence) for number, licence in enumerate(before, start=1)]
+    every = bench.prepared.licences
+    for number, (terms, count) in enumerate(every.items(), start=1):
+        whole = f"data {number}, {count} of {sum(every.values())} images"
+        found.append(("data" if len(every) == 1 else whole, terms))
+    return tuple(
+        Licence(subject=subject, licence=licence, note=RESEARCH_ONLY if is_research_only(licence) else "")
+        for subject, licence in found
     )
 
 
@@ -188,9 +203,9 @@ def _short(path: Path) -> str:
 
 
 def command_line(settings: Settings, words: Sequence[str]) -> str:
-    """Return the command as it was typed; where the data are private, without their path."""
+    """Return the command as it was typed; where the data are private, without their paths."""
     if isinstance(settings, Source) and settings.private:
-        words = [word.replace(str(settings.data), "DATA") for word in words]
+        words = hide_words(words, settings.places())
     return shlex.join(["segdistill", *words])
 
 

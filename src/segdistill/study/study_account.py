@@ -7,19 +7,21 @@ from pathlib import Path
 from statistics import fmean
 
 from segdistill.data.labels import output_names
-from segdistill.evaluation import mean_sd
+from segdistill.evaluation import Comparison, compare, mean_sd
 from segdistill.evaluation.document import write_conventions
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, GainPoint, ReferenceRow, ShiftRow
 from segdistill.settings import Study, StudyArm
 from segdistill.settings.teacher import called
-from segdistill.study.account import MAIN, ArmAccount, arm_tables
+from segdistill.study.account import MAIN, ArmAccount, arm_tables, baseline_of
 from segdistill.study.arms import ArmRun, Bench, counted_parameters, ruler_of
 from segdistill.study.channel_use import student_use
 from segdistill.study.comparisons import Beside, Compared, comparisons_of, p_values_of
 from segdistill.study.conclusion import Finished, Question, account_for, conclude
 from segdistill.study.content import COMPARED
+from segdistill.study.data_check import data_check_in
+from segdistill.study.same_data import field_hashes
 from segdistill.study.shown import cost_point
 from segdistill.study.study_job import StudyState
 
@@ -59,11 +61,13 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
     sizes = {student: parameters_of(bench, student) for student, bench in state.benches.items()}
     gains = gains_by_size({name: each.account for name, each in found.items()}, questions, runs, sizes)
     beside = tests_beside({name: each.account for name, each in found.items()}, questions)
+    brought = _gains(settings, state, runs)
     finished = {}
     for student, bench in state.benches.items():
         others = tuple(point for name, points in costs.items() if name != student for point in points)
+        checked = data_check_in(settings.out, bench.prepared, field_hashes(bench.prepared), private=settings.private)
         question = replace(questions[student], beside=others, tests=beside[student], elsewhere=state.elsewhere)
-        question = replace(question, gains=gains)
+        question = replace(question, gains=gains, checked=checked, sizes=brought)
         finished[student] = conclude(bench, runs[student], question, found[student])
     path = settings.out / "summary.csv"
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
@@ -183,6 +187,19 @@ def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Questi
         notes=declared,
         references=tuple(ReferenceRow(**each.resolved()) for each in settings.references),
     )
+
+
+def _gains(settings: Study, state: StudyState, runs: Mapping[str, Sequence[ArmRun]]) -> dict[str, Comparison]:
+    """Return what its teacher brought each student network, where it has a baseline."""
+    found = {}
+    for student in state.benches:
+        arms = list(dict.fromkeys(run.arm for run in runs[student]))
+        asked = question_of(settings, student, runs[student]).student
+        baseline = next((baseline_of(arm, arms) for arm in arms if arm.name == asked), None)
+        if baseline is not None:
+            tables = arm_tables([row for run in runs[student] for row in run.records])
+            found[student] = compare(tables[asked][MAIN], tables[baseline.name][MAIN])
+    return found
 
 
 def _cost(bench: Bench, runs: Sequence[ArmRun], settings: Study) -> tuple[CostPoint, ...]:

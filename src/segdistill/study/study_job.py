@@ -15,6 +15,7 @@ from segdistill.settings.shard import part_of
 from segdistill.study.arms import DONE, RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.arms_at_once import packed
 from segdistill.study.cells import Cell, cells_of
+from segdistill.study.data_check import data_check_in
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes
@@ -91,7 +92,9 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
     claim(settings, cells, notice=notice)
     prepared = prepare(settings, notice=notice)
     with my_turn(settings.out, notice=notice):
-        claim_data(settings.out, field_hashes(prepared))
+        hashes = field_hashes(prepared)
+        claim_data(settings.out, hashes)
+        data_check_in(settings.out, prepared, hashes, private=settings.private, notice=notice)
     elsewhere = read_elsewhere(
         settings.shift, prepared, settings.student_channels, private=settings.private, notice=notice
     )

@@ -5,6 +5,7 @@ number" and is drawn as a dash; a number that is not finite is shown as such and
 tuples are allowed everywhere: the section then says in words that there was nothing to show.
 """
 
+from segdistill.report.content.data_check import DataCheck, Doubles, Part, Suspect
 from segdistill.report.content.looks import (
     AgreementRow,
     ChannelRow,
@@ -30,6 +31,7 @@ from segdistill.report.content.scores import (
     GroupRow,
     GroupScores,
     Ladder,
+    MetricRow,
     ParametersRow,
     ReferenceRow,
     Role,
@@ -51,6 +53,8 @@ __all__ = [
     "ComparisonRow",
     "Convention",
     "CostPoint",
+    "DataCheck",
+    "Doubles",
     "Dropped",
     "Facts",
     "GainPoint",
@@ -62,6 +66,8 @@ __all__ = [
     "LearningRun",
     "Licence",
     "ParametersRow",
+    "MetricRow",
+    "Part",
     "Rank",
     "ReferenceRow",
     "ReliabilityCurve",
@@ -71,4 +77,5 @@ __all__ = [
     "SizeRow",
     "Spread",
     "StructureRow",
+    "Suspect",
 ]

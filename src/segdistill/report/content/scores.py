@@ -313,6 +313,32 @@ class ReferenceRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """One score of one structure, or of all together, by every arm."""
+
+    metric: str
+    """Name of the score, for example "HD95"."""
+
+    meaning: str
+    """What it measures, in words."""
+
+    unit: str
+    """Of the numbers; "%" where they are shares, 0…1; with the tolerance where it depends on one."""
+
+    higher_is_better: bool
+    """Which direction is better."""
+
+    structure: str
+    """Name of the structure; "mean over structures" where there are several and this is their mean."""
+
+    fields: int
+    """Test fields where it was labelled."""
+
+    scores: Mapping[str, Spread]
+    """Arm to its mean over these fields, then over seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClaimRow:
     """A claim of a paper, and what this run says to it."""
 
@@ -322,7 +348,7 @@ class ClaimRow:
     source: str
     """The paper."""
 
-    state: Literal["borne out", "contradicted", "not decided", "untested"]
+    state: Literal["reproduced", "refuted", "not told apart", "untested here"]
     """On the images at hand."""
 
     here: str

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from segdistill.report.content.data_check import DataCheck
 from segdistill.report.content.looks import (
     AgreementRow,
     ChannelRow,
@@ -19,6 +20,7 @@ from segdistill.report.content.scores import (
     GainPoint,
     GroupScores,
     Ladder,
+    MetricRow,
     ParametersRow,
     ReferenceRow,
     StructureRow,
@@ -75,6 +77,9 @@ class ReportContent:
     arms: tuple[ArmRow, ...] = ()
     """The table of arms."""
 
+    metrics: tuple[MetricRow, ...] = ()
+    """Every score that was taken, score by score; empty: none was handed in."""
+
     gallery: tuple[GalleryCase, ...] = ()
     """Best, median and worst cases, in the order they are shown."""
 
@@ -113,6 +118,9 @@ class ReportContent:
 
     runs: tuple[LearningRun, ...] = ()
     """Logs that the learning curves are drawn from."""
+
+    checked: DataCheck | None = None
+    """The data, as a survey found it; None: nobody looked."""
 
     command: str = ""
     """The command line that makes this again."""
