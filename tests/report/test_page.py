@@ -224,7 +224,6 @@ def test_every_drawing_and_table_can_be_taken_away(full):
         + 1
         + 9
         + 2
-        + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims"))
         + len(("gain_by_size", "parameters", "references"))
         + len(("time", "by_structure", "by_group", "calibration", "disagreement", "channels", "claims", "every_metric"))
     )

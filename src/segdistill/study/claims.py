@@ -377,7 +377,10 @@ def _corrected(found: Mapping[Pair, Comparison]) -> list[Finding]:
     tested = [each.test.p for each in found.values() if each.test is not None]
     corrected = holm(tested) if len(tested) == len(found) and tested else (None,) * len(found)
     triples: Iterator[tuple[tuple[Pair, Comparison], float | None]] = zip(found.items(), corrected, strict=True)
-    return [_of_compared(Compared(pair, comparison, p)) for (pair, comparison), p in triples]
+    return [
+        _of_compared(Compared(pair, comparison, holm=p, tests=len(tested), judged=p, questions=1))
+        for (pair, comparison), p in triples
+    ]
 
 
 def _of_compared(found: Compared) -> Finding:
