@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results_page.agreement import agreement_section
+from results_page.convergence import convergence_section, longer_runs
 from results_page.familiar import familiar_section
 from results_page.hela import folds_of, hela_sections
 from results_page.paper import paper_section
 from results_page.picture import ladder_picture
 from results_page.readings import beside_of
+from results_page.scale import scale_section
 from results_page.sections import study_section
 from results_page.speed import benchmark_sections, read_benchmarks
 from results_page.stored import Result, make_study, read_results
@@ -42,6 +44,11 @@ ONE_FIELD = (
     "One field cut into guarded halves: a demonstration (n = 1) that maps of real tools can teach; it says"
     " nothing about other fields."
 )
+HALF = (
+    "Whole cells, at half the resolution of the files: images by linear interpolation, labels by nearest neighbour."
+    " Each HeLa field is left out in turn; the next one chooses weights and thresholds, the other three train."
+)
+SCALE = "python experiments/vessels_scale.py --data DATA --runs RUNS --weights WEIGHTS"
 TISSUE = "python experiments/tissue.py --data DATA --runs RUNS"
 
 
@@ -105,7 +112,7 @@ def make_page(
         title="Tuning of the demo, before its ladder",
         command="python experiments/demo_tuning.py --runs RUNS",
     )
-    parts += ["## `livecell_phase`: nucleus and phase teach the nucleus alone"]
+    parts += ["## `livecell_phase`: nucleus and phase teach the nucleus alone", HALF]
     parts += tuning_section(
         results_folder / "livecell_tuning.json",
         title="Tuning of the baseline, in each fold on its validation field",
@@ -115,10 +122,13 @@ def make_page(
     parts += hela_sections(
         folds, {student: f"results/{name}" for student in folds if (name := _hela_file(student)) in pictures}
     )
+    parts += convergence_section(results)
     for name in EXPERIMENTS:
         if name != "demo":
             parts += _single(name, results, pictures, screens)
-    known = {*EXPERIMENTS, *(result.name for own in folds.values() for result in own.values())}
+        if name == "vessels/drive_to_chase":
+            parts += scale_section(results_folder / "vessels_scale.json", command=SCALE)
+    known = {*EXPERIMENTS, *longer_runs(results), *(result.name for own in folds.values() for result in own.values())}
     for name in sorted(set(results) - known):
         parts += _single(name, results, pictures, screens)
     parts += ["## `codex`: how far the experts agree"]
