@@ -23,8 +23,8 @@ def scale_section(path: Path, *, command: str) -> list[str]:
     return [
         title,
         "The teacher alone, Dice % of every image of `chase_db1`: as the image is, and brought to the width of those of"
-        f" `drive` (a factor of {content['factor']:.2f}) with the answer brought back. The network was made at"
-        " one scale; its students saw scales of 0.75 to 1.25 in training. Scores above are of images as they are. Command:"
+        f" `drive` (a factor of {content['factor']:.2f}) with the answer brought back. The network was made at one"
+        " scale; its students saw scales of 0.75 to 1.25 in training. Scores above are of images as they are. Command:"
         f" `{command}`.",
         table(["image", *scales], [mean, *rows]),
     ]
