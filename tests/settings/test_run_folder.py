@@ -166,3 +166,23 @@ def test_private_settings_hide_paths_of_the_data_and_no_word_that_is_spelt_like_
     values = validated(Distill, {**usual, "data": "cells", "out": "cells/run", "targets": "stores"}).resolved()
     assert values["student_channels"] == ["cells"]
     assert (values["data"], values["out"], values["targets"]) == (hidden("cells"), hidden("cells/run"), "stores")
+
+
+@pytest.mark.parametrize("left", [(), ("data.json",), ("data.json", "data_check.json")])
+def test_a_folder_of_which_nothing_came_takes_corrected_settings_as_often_as_one_errs(tmp_path, left):
+    folder = tmp_path / "run"
+    for number in range(3):
+        with open_run(folder, {"steps": number}) as run:
+            assert not run.resumed
+            for name in left:
+                (folder / name).write_text("{}", encoding="utf-8")
+    with open_run(folder, {"steps": 2}) as run:
+        assert run.resumed
+    assert json.loads((folder / "settings.json").read_text(encoding="utf-8")) == {"steps": 2}
+
+
+def test_a_folder_with_somebodys_data_file_and_no_settings_is_left_alone(tmp_path):
+    (tmp_path / "data.json").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"is not empty and holds no run \(data.json\)"), open_run(tmp_path, {}):
+        pass
+    assert (tmp_path / "data.json").read_text(encoding="utf-8") == "mine"

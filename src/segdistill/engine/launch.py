@@ -39,7 +39,7 @@ def launch(plan: Plan, *, notice: Callable[[str], None]) -> Fabric:
     here = layout(os.environ)
     _check_processes(plan, here)
     device = select_device(plan.device, notice=notice if here.rank == 0 else unheard, index=here.local_rank)
-    _check_precision(plan, device.type)
+    refuse_precision(plan.precision, device.type)
     if here.rank == 0 and plan.precision == "bf16-mixed" and device.type == "cpu" and emulates_bfloat16():
         notice(
             "precision is 'bf16-mixed', but this processor has no instructions for bfloat16 and emulates them: a step"
@@ -124,11 +124,20 @@ def _check_processes(plan: Plan, here: Layout) -> None:
         )
 
 
-def _check_precision(plan: Plan, device: str) -> None:
-    if plan.precision == "16-mixed" and device == "cpu":
+def refuse_precision(precision: str, device: str) -> None:
+    """Refuse a number format in which a kind of device does not train.
+
+    Args:
+        precision: As a plan names it.
+        device: "cpu", "cuda" or "mps".
+
+    Raises:
+        ConfigError: Another is to be chosen; which, is said.
+    """
+    if precision == "16-mixed" and device == "cpu":
         raise ConfigError(
             "precision is '16-mixed', but the device is the CPU, which trains in float32 or bfloat16 only"
             " (Fabric would silently take bfloat16). Choose precision '32-true' or 'bf16-mixed', or a GPU."
         )
-    if plan.precision != "32-true" and device == "mps":
-        raise ConfigError(f"precision is {plan.precision!r}, but Apple's GPU is used in '32-true' only. Choose that.")
+    if precision != "32-true" and device == "mps":
+        raise ConfigError(f"precision is {precision!r}, but Apple's GPU is used in '32-true' only. Choose that.")

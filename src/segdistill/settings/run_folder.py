@@ -83,14 +83,18 @@ def open_run(
         except ConfigError:
             if not is_bare(path):
                 raise
-            (path / SETTINGS_FILE).unlink()
-            resumed = claim_settings(path, settings, ignoring=ignoring, defaults=defaults)
+            write_json(path / SETTINGS_FILE, dict(settings))  # in one step: what is in the folder is always a run's
+            resumed = False
         yield RunFolder(path, resumed=resumed)
 
 
 def is_bare(path: Path) -> bool:
-    """Return whether nothing has come yet of the calls that began a folder: it holds what they were asked, at most."""
-    return all(entry.name in {SETTINGS_FILE, DATA_FILE, CHECK_FILE, LOCK_FILE} for entry in path.iterdir())
+    """Return whether nothing has come yet of the calls that began a folder.
+
+    It holds what they were asked, and at most what they found of the data; without settings it is no run's folder.
+    """
+    own = {SETTINGS_FILE, DATA_FILE, CHECK_FILE, LOCK_FILE}
+    return (path / SETTINGS_FILE).exists() and all(entry.name in own for entry in path.iterdir())
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
+
 from segdistill.engine import check_at_once, select_device
 from segdistill.objectives import distillation_term
 from segdistill.settings import Distill, open_run
@@ -10,6 +12,7 @@ from segdistill.study.arms import RULE, Bench, make_entries
 from segdistill.study.arms_at_once import run_arms
 from segdistill.study.conclusion import Finished, Question, account_for, conclude
 from segdistill.study.data_check import data_check_in
+from segdistill.study.early import check_asked, check_channels, check_precisions
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes
@@ -45,6 +48,7 @@ def distill(
     check_terms(settings.arms())
     with open_run(settings.out, settings.resolved(), ignoring=SAME_RESULT, defaults=Distill.defaults()):
         prepared = prepare(settings, notice=notice)
+        _check_early(settings, prepared)
         elsewhere = read_elsewhere(
             settings.shift, prepared, settings.student_channels, private=settings.private, notice=notice
         )
@@ -62,6 +66,15 @@ def distill(
         return conclude(bench, runs, question, account_for(bench, runs, question))
 
 
+def _check_early(settings: Distill, prepared: Prepared) -> None:
+    """Refuse what cannot be done, before anything is computed."""
+    seeds, split_seed = settings.seeds, settings.split_seed
+    check_asked(prepared, settings.arms(), names=[settings.student], seeds=seeds, split_seed=split_seed)
+    check_channels(prepared, settings.student_channels, who="student")
+    for name, spec in settings.teachers().items():
+        check_channels(prepared, spec.channels, who=name)
+
+
 def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
     """Return what all arms share; the teachers have spoken."""
     weights = settings.protocol.encoder_weights
@@ -76,6 +89,8 @@ def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
         notice=notice,
     )
     device = str(select_device(settings.device, notice=notice))
+    check_precisions([settings.protocol.precision], torch.device(device).type)
+    entries = make_entries(prepared.samples, settings.student_channels)
     hashes = field_hashes(prepared)
     claim_data(settings.out, hashes)
     data_check_in(settings.out, prepared, hashes, private=settings.private, notice=notice)
@@ -93,7 +108,7 @@ def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
         protocol=settings.protocol,
         student=settings.student,
         channels=settings.student_channels,
-        entries=make_entries(prepared.samples, settings.student_channels),
+        entries=entries,
         teachings=teachings,
         device=device,
         split_seed=settings.split_seed,

@@ -4,18 +4,22 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from segdistill.engine import DamagedRun, check_at_once, select_device, side_by_side
 from segdistill.errors import ConfigError
 from segdistill.files import write_json
 from segdistill.objectives import distillation_term
 from segdistill.settings import Study, open_run
-from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, my_turn, refuse_others
+from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, is_bare, my_turn, refuse_others
 from segdistill.settings.shard import part_of
 from segdistill.study.arms import DONE, RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.arms_at_once import packed
 from segdistill.study.cells import Cell, cells_of
 from segdistill.study.data_check import data_check_in
+from segdistill.study.early import check_asked, check_channels, check_precisions
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes
@@ -91,6 +95,7 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
     check_terms([cell.arm for cell in cells])
     claim(settings, cells, notice=notice)
     prepared = prepare(settings, notice=notice)
+    _check_early(settings, cells, prepared)
     with my_turn(settings.out, notice=notice):
         hashes = field_hashes(prepared)
         claim_data(settings.out, hashes)
@@ -105,6 +110,18 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
     return StudyState(settings.out, runs, tuple(cell for cell in cells if cell not in runs), benches, elsewhere)
 
 
+def _check_early(settings: Study, cells: Sequence[Cell], prepared: Prepared) -> None:
+    """Refuse what cannot be done, before anything is computed."""
+    arms = list(dict.fromkeys(cell.arm for cell in cells))
+    names, seeds, split_seed = settings.students, settings.seeds, settings.split_seed
+    check_asked(prepared, arms, names=names, seeds=seeds, split_seed=split_seed)
+    check_channels(prepared, settings.student_channels, who="students")
+    for arm in settings.arms:
+        check_channels(prepared, (*arm.dropped_channels, *arm.predicted_channels), who=f"arm {arm.name}")
+    for name, spec in settings.teachers.items():
+        check_channels(prepared, spec.channels, who=f"teacher {name}")
+
+
 def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
     """Take a folder for a study, or extend the study that is in it.
 
@@ -113,7 +130,7 @@ def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
     """
     whole = {"command": "study", **settings.resolved()}
     with my_turn(settings.out, notice=notice):
-        if refuse_others(settings.out, whole, ignoring=MAY_CHANGE, defaults=Study.defaults()):
+        if _is_a_study(settings.out, whole):
             before = json.loads((settings.out / SETTINGS_FILE).read_text(encoding="utf-8"))
             gone = {arm["name"] for arm in before["arms"]} - {arm.name for arm in settings.arms}
             if gone:
@@ -124,6 +141,20 @@ def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
         for cell in cells:
             refuse_others(folder_of(settings, cell), cell.settings(settings), ignoring=NAMED, defaults=cell.defaults())
         write_json(settings.out / SETTINGS_FILE, whole)
+
+
+def _is_a_study(folder: Path, whole: Mapping[str, Any]) -> bool:
+    """Return whether this study was begun in a folder; one of which nothing came yet may be begun otherwise.
+
+    Raises:
+        ConfigError: As ``refuse_others``.
+    """
+    try:
+        return refuse_others(folder, whole, ignoring=MAY_CHANGE, defaults=Study.defaults())
+    except ConfigError:
+        if not is_bare(folder):
+            raise
+        return False
 
 
 def folder_of(settings: Study, cell: Cell) -> Path:
@@ -138,6 +169,9 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
             weights = settings.protocol_of(arm).encoder_weights
             check_encoder(weights, prepared, student=student, channels=settings.student_channels, rule=RULE)
     device = str(select_device(settings.device, notice=notice))
+    protocols = [settings.protocol_of(arm) for arm in settings.arms]
+    check_precisions({each.precision for each in protocols}, torch.device(device).type)
+    entries = make_entries(prepared.samples, settings.student_channels)
     asked = {arm.teacher for arm in settings.arms}
     compared = {
         arm.teacher for arm in settings.arms if distillation_term(settings.objective_of(arm).distillation).prototypes
@@ -152,7 +186,6 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
             with my_turn(folder, notice=notice):
                 claim_settings(folder, asked_for.settings(), defaults=asked_for.defaults())
                 teachings[name] = teach(asked_for, prepared)
-    entries = make_entries(prepared.samples, settings.student_channels)
     starts = {
         student: read_start(
             settings.start,

@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from segdistill.data.sample import Sample
-from segdistill.errors import ConfigError
+from segdistill.errors import ConfigError, DataError
 from segdistill.settings import Adaptation, Protocol, TeacherSpec
 from segdistill.study.adapting import Task, file_hashes, fit_folds, known_in
 from segdistill.study.asking import options_of
+from segdistill.study.early import check_described
 from segdistill.study.fitted import Fitting, fit_teachers, is_fitted
 from segdistill.study.preparation import Prepared
 from segdistill.study.probing import PROMPTING, fit_probes
@@ -137,6 +138,9 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
     spec, notice = asked.spec, asked.notice
     teachers, fold_of, fitted_on = _teachers(asked, prepared)
     contract = teachers[0].contract
+    left = check_described(prepared.dataset.structures, contract.outputs, teacher=contract.name)
+    if left:
+        notice(f"{contract.name} does not describe {', '.join(left)}: students learn that from labels alone.")
     in_fold = frozenset[str]() if fold_of else fitted_on
     if in_fold:
         notice(f"{contract.name} was fitted on the labels of {len(in_fold)} of these images: not out of fold there.")
@@ -157,6 +161,7 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         summary = fill_store(store, filling, title=title, shape_of=shapes.__getitem__, notice=notice)
         failed = {failure.case: failure.reason for failure in summary.failed}
     targets = {name: store.maps(key) for name, key in keys.items() if store.has(key)}
+    _refuse_silence(asked, prepared, targets, failed)
     grids = {name: store.stored_tokens(keys[name], tokens[0]) for name in targets} if tokens else {}
     can_look = bool(contract.channels) and not spec.shuffled
     return Teaching(
@@ -170,6 +175,17 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         folder=asked.run / "teachers" / asked.name,
         summon=partial(_summon, asked, prepared, store.header) if can_look else None,
     )
+
+
+def _refuse_silence(asked: Asked, prepared: Prepared, targets: Mapping[str, Any], failed: Mapping[str, str]) -> None:
+    """Refuse a teacher that had nothing to say of any training image: a student would learn nothing from it."""
+    training = prepared.split["train"]
+    if training and not any(name in targets for name in training):
+        reason = next((failed[name] for name in training if name in failed), "no reason is known")
+        raise DataError(
+            f"The {asked.name} {asked.spec.teacher!r} failed on every one of the {len(training)} training images, so"
+            f" nothing could be learnt from it. Of the first it said: {reason}"
+        )
 
 
 def _summon(asked: Asked, prepared: Prepared, header: Header) -> Speaker:

@@ -1,0 +1,98 @@
+"""What cannot be done is refused before a teacher has spoken: a large one speaks for hours."""
+
+from collections.abc import Iterable, Sequence
+
+from segdistill import plugins
+from segdistill.data.channels import check_names
+from segdistill.data.labels import Structure, output_names
+from segdistill.engine.launch import refuse_precision
+from segdistill.errors import ConfigError, DataError
+from segdistill.networks.build import students
+from segdistill.settings import Arm
+from segdistill.study.preparation import Prepared, budget_seed, labelled_budget
+from segdistill.training.objective import taught_outputs
+
+
+def check_asked(
+    prepared: Prepared, arms: Iterable[Arm], *, names: Iterable[str], seeds: Sequence[int], split_seed: int
+) -> None:
+    """Refuse students that there are not, and more labels than there are.
+
+    Args:
+        prepared: The data.
+        arms: What is to be trained.
+        names: Of the students.
+        seeds: Of the runs.
+        split_seed: Of the division.
+
+    Raises:
+        UnknownName: No student has such a name.
+        ConfigError: An arm may use more labels than there are.
+    """
+    for name in names:
+        plugins.find("student", name, students())
+    labelled = prepared.labelled("train")
+    for arm in arms:
+        for seed in seeds:
+            labelled_budget(labelled, arm.labels, seed=budget_seed(split_seed, seed))
+
+
+def check_precisions(precisions: Iterable[str], device: str) -> None:
+    """Refuse number formats in which a device does not train.
+
+    Raises:
+        ConfigError: One is among them.
+    """
+    for precision in precisions:
+        refuse_precision(precision, device)
+
+
+def check_channels(prepared: Prepared, channels: Sequence[str], *, who: str) -> None:
+    """Refuse a channel that no image has; where some images have it, the others fail by themselves and are listed.
+
+    Args:
+        prepared: The data.
+        channels: Names.
+        who: Is to see them, for the message.
+
+    Raises:
+        ConfigError: No image has one of them; those that there are, are named.
+    """
+    for name in channels:
+        reasons = []
+        for sample in prepared.samples.values():
+            try:
+                check_names(sample.image.channels, (name,), source=sample.image.source)
+                break
+            except DataError as error:
+                reasons.append(str(error))
+        else:
+            raise ConfigError(f"No image has the channel {name!r} that the {who} is to see. Of the first: {reasons[0]}")
+
+
+def check_described(structures: Sequence[Structure], outputs: Sequence[str], *, teacher: str) -> list[str]:
+    """Refuse a teacher that describes nothing of what students learn; return what it leaves to the labels.
+
+    Args:
+        structures: What students learn.
+        outputs: What the teacher gives, by name.
+        teacher: Its name, for the message.
+
+    Raises:
+        ConfigError: They have nothing in common.
+    """
+    if not outputs:
+        return []  # it gives features alone, or takes the names of the structures
+    learnt = output_names(structures)
+    if not taught_outputs(structures, outputs):
+        raise ConfigError(
+            f"The teacher {teacher!r} describes {', '.join(outputs)}, but students learn"
+            f" {', '.join(each.name for each in structures)}: nothing could be distilled. Name what is labelled as the"
+            f" teacher does, such as --structure {outputs[0]}, or label sets that it describes, or choose another"
+            " teacher."
+        )
+    return [structure.name for structure in structures if not _covers(structure, outputs, learnt)]
+
+
+def _covers(structure: Structure, outputs: Sequence[str], learnt: Sequence[str]) -> bool:
+    return any(name in outputs for name in output_names([structure]) if name in learnt)

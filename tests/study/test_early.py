@@ -1,0 +1,108 @@
+"""What cannot be done is refused before a teacher has spoken."""
+
+import json
+import shutil
+
+import pytest
+from study_usual import job, plan
+
+from segdistill.data.labels import Structure
+from segdistill.errors import ConfigError, DataError, EnvironmentFault, UnknownName
+from segdistill.study import early, teaching
+from segdistill.study.main_job import distill
+from segdistill.study.study_job import study
+
+CELL, NUCLEUS = Structure("cell", instances=True), Structure("nucleus", instances=True)
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """No teacher may be asked for anything."""
+
+    def spoken(*_, **__):
+        raise AssertionError("a teacher was asked")
+
+    monkeypatch.setattr(teaching, "_teachers", spoken)
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"student": "unet-tinny"}, UnknownName, "unet-tiny"),
+        ({"student_channels": ("dapi",)}, ConfigError, "No image has the channel 'dapi' that the student is to see"),
+        ({"teacher_channels": ("nucleus", "membran")}, ConfigError, "Did you mean 'membrane'"),
+        ({"labels": 999}, ConfigError, "labels is 999, but only"),
+        ({"protocol": {"steps": 2, "precision": "16-mixed"}}, ConfigError, "precision is '16-mixed'"),
+    ],
+)
+def test_a_job_is_refused_before_its_teacher_speaks(tissue, tmp_path, changes, error, words):
+    with pytest.raises(error, match=words):
+        distill(job(tissue, tmp_path / "run", **changes))
+
+
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"students": ("unet-tiny", "unet-tinny")}, UnknownName, "unet-tiny"),
+        ({"labels": (2, 999)}, ConfigError, "labels is 999"),
+        (
+            {"teachers": {"full": {"teacher": "sam-tiny-tissue", "channels": ("nucleus", "membran")}}},
+            ConfigError,
+            "that the teacher full is to see",
+        ),
+        (
+            {
+                "teachers": {"full": {"teacher": "sam-tiny-tissue", "channels": ("nucleus", "membrane")}},
+                "arms": (
+                    {"name": "baseline"},
+                    {"name": "student", "teacher": "full"},
+                    {"name": "stains", "predicted_channels": ("membran",)},
+                ),
+            },
+            ConfigError,
+            "that the arm stains is to see",
+        ),
+    ],
+)
+def test_a_study_is_refused_before_its_teachers_speak(tissue, tmp_path, changes, error, words):
+    with pytest.raises(error, match=words):
+        study(plan(tissue, tmp_path / "study", **changes))
+
+
+def test_a_teacher_that_describes_nothing_of_what_is_learnt_is_refused(tissue, tmp_path):
+    other = tmp_path / "data"
+    shutil.copytree(tissue, other)
+    (other / "labels" / "cell").rename(other / "labels" / "vessel")
+    with pytest.raises(ConfigError, match=r"describes cell, .*students learn vessel: nothing could be distilled"):
+        distill(job(other, tmp_path / "run", label_sets=("vessel",)))
+
+
+def test_what_a_teacher_leaves_to_the_labels_is_named():
+    assert early.check_described([CELL, NUCLEUS], ["cell", "cell_boundary"], teacher="sam") == ["nucleus"]
+    assert early.check_described([CELL, NUCLEUS], ["nucleus", "cell"], teacher="sam") == []
+    assert early.check_described([CELL], [], teacher="encoder") == []
+
+
+def test_a_teacher_that_fails_on_every_training_image_stops_the_run(tissue, tmp_path, monkeypatch):
+    from segdistill.teachers.sam import SamTeacher
+
+    def fail(*_, **__):
+        raise ValueError("the network is broken")
+
+    monkeypatch.setattr(SamTeacher, "maps", fail)
+    with pytest.raises(DataError, match=r"failed on every one of the \d+ training images.*the network is broken"):
+        distill(job(tissue, tmp_path / "run"))
+    assert not (tmp_path / "run" / "arms").exists()
+
+
+def test_a_corrected_call_goes_on_in_the_folder_of_one_that_was_refused(tissue, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises((ConfigError, EnvironmentFault)):
+        distill(job(tissue, out, teacher=f"onnx:{tmp_path / 'nope.onnx'}"))
+    assert not (out / "arms").exists()
+    finished = distill(job(tissue, out))
+    assert finished.report.exists()
+    assert json.loads((out / "settings.json").read_text(encoding="utf-8"))["teacher"] == "sam-tiny-tissue"
+    assert distill(job(tissue, out)).verdict == finished.verdict
