@@ -160,9 +160,9 @@ def test_a_long_verdict_leaves_room_for_the_first_ladder(browser, tmp_path, cont
         "With these 12 fields and 2 seeds a difference below 3.1 points could not have been seen reliably.",
         "2 seeds; five are wanted for a claim.",
         "The teacher reaches 94.7 %; the student recovers 83 % of that and closes 11 % of the gap to it.",
-        "A control teacher, which knows no more than the student's channels, bought +3.8 points, so the gain is no"
-        " evidence that knowledge of the other channels came through (student minus control −1.8 points, 95 % interval"
-        " −3.2 to −0.7).",
+        "The student does worse than a control, whose teacher knows no more than the student's channels: of the other"
+        " channels nothing came through (student minus control −1.8 points, 95 % interval −3.2 to −0.7; control minus"
+        " baseline +3.8).",
         "Labels saved: 31 (95 % interval 5 to more than 53).",
     )
     write_report(tmp_path / "long.html", content(gallery=(), answer="unclear", verdict=careful))

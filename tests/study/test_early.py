@@ -80,7 +80,7 @@ def test_a_teacher_that_describes_nothing_of_what_is_learnt_is_refused(tissue, t
 
 
 def test_what_a_teacher_leaves_to_the_labels_is_named():
-    assert early.check_described([CELL, NUCLEUS], ["cell", "cell_boundary"], teacher="sam") == ["nucleus"]
+    assert early.check_described([CELL, NUCLEUS], ["cell", "cell.boundary"], teacher="sam") == ["nucleus"]
     assert early.check_described([CELL, NUCLEUS], ["nucleus", "cell"], teacher="sam") == []
     assert early.check_described([CELL], [], teacher="encoder") == []
 

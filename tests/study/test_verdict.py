@@ -163,3 +163,24 @@ def test_a_yes_on_few_seeds_says_so(account):
     assert (few.answer, few.reserve, enough.answer, enough.reserve) == ("yes", "on 3 seeds", "yes", "")
     unclear = verdict_on(account({"baseline": 0.6, "student": 0.6}, seeds=3), simulated=False)
     assert (unclear.answer, unclear.reserve) == ("unclear", "")
+
+
+def test_a_gain_over_the_control_stands_whatever_the_control_bought(account):
+    means = {"baseline": 0.6, "student": 0.7, "control": 0.65, "teacher": 0.9}
+    (sentence,) = [each for each in verdict_on(account(means), simulated=False).sentences if "a control" in each]
+    assert sentence.startswith("Beyond a control, whose teacher knows no more than the student's channels, the other")
+    assert "control minus baseline +5." in sentence
+    worse = verdict_on(account({**means, "control": 0.8}), simulated=False).sentences
+    assert any(each.startswith("The student does worse than a control") for each in worse)
+
+
+def test_where_the_gain_is_not_claimed_no_sentence_presupposes_one(account):
+    said = verdict_on(account({"baseline": 0.6, "student": 0.6, "control": 0.6}, noise=0.05), simulated=False).sentences
+    assert said[0].startswith("The data cannot tell")
+    assert not any("the gain" in each for each in said)
+
+
+def test_no_share_is_told_of_a_teacher_below_its_student(account):
+    said = verdict_on(account({"baseline": 0.6, "student": 0.7, "teacher": 0.5}), simulated=False).sentences
+    assert "The teacher reaches 50.0 %, less than the student: a share of that would say nothing." in said
+    assert not any("recovers" in each for each in said)

@@ -255,20 +255,36 @@ def score_student(bench: Bench, arm: Arm, seed: int, fitted: Fitted) -> list[Rec
     for sample in bench.prepared.labelled("test"):
         view = view_in_use(bench, arm, sample.name)
         maps = entry_maps(fitted.network, view, outputs=len(output_names(bench.structures)), device="cpu")
-        records += score_maps(bench.prepared, sample, maps, fitted.thresholds, arm.name, seed)
+        ruler, unit = ruler_of(bench.prepared, sample), bench.prepared.groups[sample.name]
+        records += score_maps(
+            sample, bench.structures, maps, fitted.thresholds, ruler=ruler, arm=arm.name, seed=seed, field=unit
+        )
     return records
 
 
 def score_maps(
-    prepared: Prepared,
     sample: Sample,
+    structures: Sequence[Structure],
     maps: Float[np.ndarray, "o y x"] | None,
     thresholds: Mapping[str, Any],
+    *,
+    ruler: Ruler,
     arm: str,
     seed: int,
+    field: str,
 ) -> list[Record]:
-    """Return the scores of one field; without maps it counts as missed."""
-    structures = prepared.dataset.structures
+    """Return the scores of one field; without maps it counts as missed.
+
+    Args:
+        sample: The field, with a plane for each structure.
+        structures: What the maps are of.
+        maps: Probabilities, in the order of ``output_names(structures)``.
+        thresholds: By structure.
+        ruler: How lengths are measured in it.
+        arm: Who made the maps.
+        seed: Of the training.
+        field: The unit that it belongs to.
+    """
     masks = None if maps is None else mask_planes(maps, structures, thresholds)
     foreground = [output_names(structures).index(structure.name) for structure in structures]
     rows = score_case(
@@ -278,11 +294,10 @@ def score_maps(
         counts=sample.counts,
         known=sample.known,
         metrics=tuple(METRICS),
-        ruler=ruler_of(prepared, sample),
+        ruler=ruler,
         probability=None if maps is None else maps[foreground],
     )
-    unit = prepared.groups[sample.name]
-    return [Record(**row, arm=arm, seed=seed, field=unit) for row in rows]
+    return [Record(**row, arm=arm, seed=seed, field=field) for row in rows]
 
 
 def ruler_of(prepared: Prepared, sample: Sample) -> Ruler:

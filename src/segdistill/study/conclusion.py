@@ -3,11 +3,12 @@
 import csv
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segdistill.data.labels import output_names
+from segdistill.data.labels import Structure, output_names
+from segdistill.data.sample import Sample
 from segdistill.evaluation import MARGIN, Comparison
 from segdistill.evaluation.document import write_conventions
 from segdistill.evaluation.metrics import SHARE
@@ -108,6 +109,9 @@ class Accounted:
     teachers: Mapping[str, str]
     """Teachers by the names of their rows."""
 
+    structures: tuple[Structure, ...]
+    """Which the account is of: all, or those that every teacher describes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Finished:
@@ -155,7 +159,11 @@ def account_for(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Acc
         records += score_teacher(bench, name, row)
         labels[row] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
     records += [record for run in runs for record in run.records]
-    return Accounted(records, make_account(records, arms, labels, asked=question.teacher), teachers)
+    outputs = [bench.teachings[name].contract.outputs for name in teachers.values()]
+    compared = compared_structures(bench.structures, outputs)
+    names = {each.name for each in compared}
+    own = [record for record in records if record["structure"] in names]
+    return Accounted(records, make_account(own, arms, labels, asked=question.teacher), teachers, compared)
 
 
 def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accounted) -> Finished:
@@ -168,6 +176,9 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
         found: From ``account_for``.
     """
     folder, records, account, teachers = bench.folder, found.records, found.account, found.teachers
+    partly = structures_in_words(bench, found.structures)
+    if partly is not None:
+        bench.notice(partly)
     verdict = verdict_on(
         account,
         simulated=question.simulated,
@@ -190,7 +201,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
         facts,
         title=question.title,
         labels=asked[0].arm.labels,
-        notes=(*question.notes, *(note for each in question.elsewhere for note in each.notes)),
+        notes=(*question.notes, *filter(None, [partly]), *(note for each in question.elsewhere for note in each.notes)),
         command=command_line(question.settings, sys.argv[1:]),
     )
     own = (term_facts(runs), window_facts(model), weight_facts(bench, model), cost_facts(runs, folder, model))
@@ -204,7 +215,7 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
     report = folder / "report.html"
     shift = tuple(row for name, there in shifted.items() for row in shift_rows(name, there, records, account))
     looked = replace(
-        look(bench, runs, question, account, parameters=facts["parameters"]),
+        look(bench, runs, question, found, parameters=facts["parameters"]),
         shift=shift,
         structures=structure_rows(records, student=question.student),
         metrics=metric_rows(records),
@@ -227,18 +238,17 @@ def _beyond(bench: Bench, runs: Sequence[ArmRun], question: Question, shift: tup
     )
 
 
-def look(
-    bench: Bench, runs: Sequence[ArmRun], question: Question, account: Mapping[str, ArmAccount], *, parameters: int
-) -> Looked:
+def look(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accounted, *, parameters: int) -> Looked:
     """Return what is to be seen of the test fields beside scores; networks of several seeds by their first.
 
     Args:
         bench: What the runs shared.
         runs: Every arm and seed.
         question: What is asked of them.
-        account: By arm.
+        found: What the runs came to.
         parameters: Of the student's network.
     """
+    account = found.account
     arms = {"student": question.student, "baseline": account[question.student].baseline}
     seen = see_tests(bench, runs, arms=arms, teacher=question.teacher)
     first = next(run for run in runs if run.arm.name == question.student)
@@ -250,7 +260,7 @@ def look(
     teacher = account.get(TEACHER)
     above = () if teacher is None else cost_point("teacher", role_of(teacher), mean_of(teacher), uses["teacher"])
     return Looked(
-        gallery=make_gallery(bench, seen, teacher=question.teacher),
+        gallery=make_gallery(bench, seen, teacher=question.teacher, structures=found.structures),
         sizes=size_rows(bench, seen),
         groups=group_scores(account, bench.prepared),
         gains=question.gains,
@@ -263,22 +273,63 @@ def look(
     )
 
 
+def described_by(structures: Sequence[Structure], outputs: Sequence[str]) -> tuple[Structure, ...]:
+    """Return the structures of which a teacher with these outputs gives every map."""
+    return tuple(each for each in structures if all(output in outputs for output in output_names([each])))
+
+
+def compared_structures(structures: Sequence[Structure], outputs: Iterable[Sequence[str]]) -> tuple[Structure, ...]:
+    """Return the structures that the account is of: those that every teacher describes, all where none describes any.
+
+    What a teacher never spoke of cannot tell what it bought.
+
+    Args:
+        structures: What students learn.
+        outputs: Of each teacher.
+
+    >>> cell, nucleus = Structure("cell", instances=False), Structure("nucleus", instances=False)
+    >>> [each.name for each in compared_structures([cell, nucleus], [["cell"], ["nucleus", "cell"]])]
+    ['cell']
+    """
+    described = [own for each in outputs if (own := described_by(structures, each))]
+    shared = tuple(each for each in structures if all(each in own for own in described))
+    return shared or tuple(structures)
+
+
+def structures_in_words(bench: Bench, compared: Sequence[Structure]) -> str | None:
+    """Return of which structures the account is and which are learnt from labels alone; None where it is of all."""
+    left = [each.name for each in bench.structures if each not in compared]
+    if not left:
+        return None
+    own, others = (" and ".join(names) for names in ([each.name for each in compared], left))
+    return (
+        f"The teacher describes {own} alone: verdict, ladder and comparisons are of {own}. Students learn {others} from"
+        " labels alone; scores of that stand by structure."
+    )
+
+
 def score_teacher(bench: Bench, name: str, row: str) -> list[Record]:
-    """Return a teacher's own scores on the test fields under a row's name, where it gives every map of the students.
+    """Return a teacher's own scores on the test fields under a row's name, of the structures that it describes.
 
     How its objects are told apart is tuned on the validation fields, as for every student.
     """
-    outputs = output_names(bench.structures)
-    if any(output not in bench.teachings[name].contract.outputs for output in outputs):
+    structures = described_by(bench.structures, bench.teachings[name].contract.outputs)
+    if not structures:
         return []
-    teaching, chosen_on = bench.teachings[name], bench.prepared.labelled("validation")
+    outputs, places = output_names(structures), [bench.structures.index(each) for each in structures]
+
+    def part(sample: Sample) -> Sample:
+        return replace(sample, planes=sample.planes[places], known=sample.known[places])
+
+    teaching, chosen_on = bench.teachings[name], [part(each) for each in bench.prepared.labelled("validation")]
     seen = [(teaching.maps(sample.name, outputs), sample) for sample in chosen_on if sample.known.all()]
     cases = [(maps, sample.planes, sample.counts) for maps, sample in seen if maps is not None]
-    thresholds = tune_objects(cases, bench.structures)
+    thresholds = tune_objects(cases, structures)
     records: list[Record] = []
     for sample in bench.prepared.labelled("test"):
-        maps = teaching.maps(sample.name, outputs)
-        records += score_maps(bench.prepared, sample, maps, thresholds, row, seed=0)
+        maps, ruler = teaching.maps(sample.name, outputs), ruler_of(bench.prepared, sample)
+        unit = bench.prepared.groups[sample.name]
+        records += score_maps(part(sample), structures, maps, thresholds, ruler=ruler, arm=row, seed=0, field=unit)
     return records
 
 

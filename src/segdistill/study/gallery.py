@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from segdistill.data.channels import select
+from segdistill.data.labels import Structure
 from segdistill.data.normalisation import measure_range, normalise
 from segdistill.data.sample import Sample
 from segdistill.evaluation import dice
@@ -22,20 +23,25 @@ BEST, WORST = 3, 6
 """Of more fields: how many of the best and about the median, and of the worst, from which there is more to learn."""
 
 
-def make_gallery(bench: Bench, seen: Mapping[str, Seen], *, teacher: str | None) -> list[GalleryCase]:
+def make_gallery(
+    bench: Bench, seen: Mapping[str, Seen], *, teacher: str | None, structures: Sequence[Structure]
+) -> list[GalleryCase]:
     """Return the cases to show: all where they are few, else the best, some about the median and the worst by Dice.
 
     Args:
         bench: What all arms share.
         seen: What "student" and, where there is one, "baseline" made of the test fields.
         teacher: Whose view and maps are shown, by its name in the study. None: nobody's.
+        structures: Among which the one that is shown of a field is chosen; fields without a label of any are left out.
     """
-    samples = bench.prepared.labelled("test")
-    scores = [_dice(planes, sample) for planes, sample in zip(seen["student"].planes, samples, strict=True)]
+    among = np.array([each in structures for each in bench.structures])
+    samples = [(place, each) for place, each in enumerate(bench.prepared.labelled("test")) if each.known[among].any()]
+    scores = [_dice(seen["student"].planes[place], sample, among) for place, sample in samples]
     teaching = None if teacher is None else bench.teachings[teacher]
     return [
-        _case(bench, samples[place], rank, {role: made.planes[place] for role, made in seen.items()}, teaching)
-        for rank, place in ranked(scores)
+        _case(bench, sample, rank, {role: made.planes[place] for role, made in seen.items()}, teaching, among)
+        for rank, order in ranked(scores)
+        for place, sample in [samples[order]]
     ]
 
 
@@ -60,15 +66,20 @@ def ranked(scores: Sequence[float]) -> list[tuple[Rank, int]]:
     return [(given.get(place, "between"), place) for place in order if place in given or len(order) <= FEW]
 
 
-def _dice(planes: np.ndarray, sample: Sample) -> float:
-    known = np.flatnonzero(sample.known)
+def _dice(planes: np.ndarray, sample: Sample, among: np.ndarray) -> float:
+    known = np.flatnonzero(sample.known & among)
     return float(np.mean([dice(planes[k] > 0, sample.planes[k] > 0, counts=sample.counts) for k in known]))
 
 
 def _case(
-    bench: Bench, sample: Sample, rank: Rank, masks: Mapping[str, np.ndarray], teaching: Teaching | None
+    bench: Bench,
+    sample: Sample,
+    rank: Rank,
+    masks: Mapping[str, np.ndarray],
+    teaching: Teaching | None,
+    among: np.ndarray,
 ) -> GalleryCase:
-    place = _worst(masks["student"], sample)
+    place = _worst(masks["student"], sample, among)
     structure = bench.structures[place]
     scores = {who: dice(made[place] > 0, sample.planes[place] > 0, counts=sample.counts) for who, made in masks.items()}
     teacher_map = None if teaching is None else teaching.probability(sample.name, structure.name)
@@ -92,9 +103,15 @@ def _case(
     )
 
 
-def _worst(planes: np.ndarray, sample: Sample) -> int:
-    """Return which structure is shown: the one that the student finds worst, of those that are labelled there."""
-    known = np.flatnonzero(sample.known)
+def _worst(planes: np.ndarray, sample: Sample, among: np.ndarray) -> int:
+    """Return which structure is shown: the one that the student finds worst, of those to choose from.
+
+    Args:
+        planes: The student's masks.
+        sample: The field.
+        among: Which structures are to choose from; of them, those that are labelled there.
+    """
+    known = np.flatnonzero(sample.known & among)
     here = [place for place in known if (sample.planes[place] > 0).any()]
     return int(min(here or known, key=lambda k: dice(planes[k] > 0, sample.planes[k] > 0, counts=sample.counts)))
 

@@ -22,7 +22,7 @@ from segdistill.networks.model import load_model
 from segdistill.report import ShiftRow
 from segdistill.settings import Shift
 from segdistill.study.account import ArmAccount
-from segdistill.study.arms import RULE, ArmRun, Bench, score_maps
+from segdistill.study.arms import RULE, ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.content import COMPARED, role_of
 from segdistill.study.preparation import Notice, Prepared, Readable, open_dataset, read_whole
 from segdistill.training.entries import make_entry
@@ -205,7 +205,16 @@ def _scored(bench: Bench, run: ArmRun, elsewhere: Elsewhere) -> list[Record]:
     for sample in elsewhere.prepared.of("test"):
         entry = make_entry(sample, channels=channels, rule=RULE)
         maps = entry_maps(model.module, entry, outputs=outputs, device="cpu")
-        records += score_maps(elsewhere.prepared, sample, maps, thresholds, run.arm.name, run.seed)
+        records += score_maps(
+            sample,
+            elsewhere.prepared.dataset.structures,
+            maps,
+            thresholds,
+            ruler=ruler_of(elsewhere.prepared, sample),
+            arm=run.arm.name,
+            seed=run.seed,
+            field=elsewhere.prepared.groups[sample.name],
+        )
     records = [record for record in records if _is_told(record, elsewhere)]
     path.parent.mkdir(exist_ok=True)
     write_json(path, {"of": identity, "records": records})

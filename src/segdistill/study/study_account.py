@@ -14,7 +14,7 @@ from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, GainPoint, ReferenceRow, ShiftRow
 from segdistill.settings import Study, StudyArm
 from segdistill.settings.teacher import called
-from segdistill.study.account import MAIN, ArmAccount, arm_tables, baseline_of
+from segdistill.study.account import MAIN, ArmAccount
 from segdistill.study.arms import ArmRun, Bench, counted_parameters, ruler_of
 from segdistill.study.channel_use import student_use
 from segdistill.study.comparisons import Beside, Compared, comparisons_of, p_values_of
@@ -55,13 +55,17 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
         state: With nothing missing.
     """
     runs = {student: [run for cell, run in state.runs.items() if cell.student == student] for student in state.benches}
-    costs = {student: _cost(bench, runs[student], settings) for student, bench in state.benches.items()}
     questions = {student: question_of(settings, student, runs[student]) for student in state.benches}
     found = {student: account_for(bench, runs[student], questions[student]) for student, bench in state.benches.items()}
+    accounts = {student: (each.account, questions[student].student) for student, each in found.items()}
+    several = len(settings.students) > 1  # a single one is shown its own cost alone
+    costs = {
+        student: _cost(bench, runs[student], *accounts[student]) for student, bench in state.benches.items() if several
+    }
     sizes = {student: parameters_of(bench, student) for student, bench in state.benches.items()}
     gains = gains_by_size({name: each.account for name, each in found.items()}, questions, runs, sizes)
     beside = tests_beside({name: each.account for name, each in found.items()}, questions)
-    brought = _gains(settings, state, runs)
+    brought = _gains(accounts)
     finished = {}
     for student, bench in state.benches.items():
         others = tuple(point for name, points in costs.items() if name != student for point in points)
@@ -189,28 +193,21 @@ def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Questi
     )
 
 
-def _gains(settings: Study, state: StudyState, runs: Mapping[str, Sequence[ArmRun]]) -> dict[str, Comparison]:
+def _gains(accounts: Mapping[str, tuple[Mapping[str, ArmAccount], str]]) -> dict[str, Comparison]:
     """Return what its teacher brought each student network, where it has a baseline."""
     found = {}
-    for student in state.benches:
-        arms = list(dict.fromkeys(run.arm for run in runs[student]))
-        asked = question_of(settings, student, runs[student]).student
-        baseline = next((baseline_of(arm, arms) for arm in arms if arm.name == asked), None)
+    for student, (account, asked) in accounts.items():
+        baseline = account[asked].baseline
         if baseline is not None:
-            tables = arm_tables([row for run in runs[student] for row in run.records])
-            found[student] = compare(tables[asked][MAIN], tables[baseline.name][MAIN])
+            found[student] = compare(account[asked].tables[MAIN], account[baseline].tables[MAIN])
     return found
 
 
-def _cost(bench: Bench, runs: Sequence[ArmRun], settings: Study) -> tuple[CostPoint, ...]:
+def _cost(bench: Bench, runs: Sequence[ArmRun], account: Mapping[str, ArmAccount], asked: str) -> tuple[CostPoint, ...]:
     """Return how good a student is and how long it takes, for the reports of the others."""
-    if len(settings.students) < 2:
-        return ()
-    asked = question_of(settings, bench.student, runs).student
-    own = [run for run in runs if run.arm.name == asked]
-    score = arm_tables([row for run in own for row in run.records])[asked][MAIN].values.mean()
-    use = student_use(bench, own[0], parameters=parameters_of(bench, bench.student))
-    return cost_point(bench.student, "student", float(score), use)
+    first = next(run for run in runs if run.arm.name == asked)
+    use = student_use(bench, first, parameters=parameters_of(bench, bench.student))
+    return cost_point(bench.student, "student", float(account[asked].tables[MAIN].values.mean()), use)
 
 
 def _shown(arm: StudyArm) -> str:

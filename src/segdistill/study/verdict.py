@@ -161,11 +161,12 @@ def _teacher_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -
     if TEACHER not in account or student.recovery is None:
         return []
     teacher = account[TEACHER]
+    reached = teacher.tables[MAIN].values.mean()
+    if reached < student.tables[MAIN].values.mean():
+        name = "oracle, though it was given the labels," if teacher.labels.oracle else "teacher"
+        return [f"The {name} reaches {_percent(reached)}, less than the student: a share of that would say nothing."]
     name = "oracle, which was given the labels," if teacher.labels.oracle else "teacher"
-    sentence = (
-        f"The {name} reaches {_percent(teacher.tables[MAIN].values.mean())}; the student recovers"
-        f" {_ratio(student.recovery)} of that"
-    )
+    sentence = f"The {name} reaches {_percent(reached)}; the student recovers {_ratio(student.recovery)} of that"
     if student.gap is None:
         return [f"{sentence}."]
     return [f"{sentence} and closes {_ratio(student.gap)} of the gap to it."]
@@ -201,11 +202,16 @@ def _control_sentences(
 
 def _on_control(bought: Gain, beyond: Compared) -> str:
     gain = beyond.comparison.gain
-    had = f"A control teacher, which knows no more than the student's channels, bought {as_points(bought.mean)} points"
-    difference = f"student minus control {as_points(gain.mean)} points, {interval_words(gain.interval)}"
-    if beyond.claimed and gain.mean > 0:
-        return f"{had}; beyond that, the other channels brought something ({difference})."
-    return f"{had}, so the gain is no evidence that knowledge of the other channels came through ({difference})."
+    control = "a control, whose teacher knows no more than the student's channels"
+    basis = (
+        f"(student minus control {as_points(gain.mean)} points, {interval_words(gain.interval)}; control minus baseline"
+        f" {as_points(bought.mean)})"
+    )
+    if not beyond.claimed:
+        return f"There is no evidence that the other channels brought anything beyond {control} {basis}."
+    if gain.mean > 0:
+        return f"Beyond {control}, the other channels brought something {basis}."
+    return f"The student does worse than {control}: of the other channels nothing came through {basis}."
 
 
 def _margin_sentences(account: Mapping[str, ArmAccount], student: str, margin: float) -> list[str]:

@@ -1,0 +1,87 @@
+"""Labels of cell and of nucleus, as TissueNet has them, and a teacher that describes cells alone."""
+
+import csv
+
+import pytest
+from study_usual import job, plan
+
+from segdistill.data.labels import Structure
+from segdistill.study.account import TEACHER
+from segdistill.study.conclusion import compared_structures
+from segdistill.study.main_job import distill
+from segdistill.study.study_account import conclude_study
+from segdistill.study.study_job import study
+
+BOTH = {"label_sets": ("cell", "nucleus")}
+SENTENCE = (
+    "The teacher describes cell alone: verdict, ladder and comparisons are of cell. Students learn nucleus from labels"
+    " alone; scores of that stand by structure."
+)
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def finished(tissue, tmp_path_factory, told):
+    out = tmp_path_factory.mktemp("both") / "run"
+    return distill(job(tissue, out, **BOTH, control="sam-tiny-tissue-control"), notice=told.append)
+
+
+def rows_of(finished):
+    with (finished.folder / "scores.csv").open(encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_the_teacher_is_scored_on_what_it_describes(finished):
+    rows = rows_of(finished)
+    assert {row["structure"] for row in rows if row["arm"] == TEACHER} == {"cell"}
+    assert {row["structure"] for row in rows if row["arm"] == "student"} == {"cell", "nucleus"}
+    assert finished.account["student"].recovery is not None
+
+
+def test_student_and_teacher_are_compared_on_that_alone(finished):
+    own = [
+        float(row["value"])
+        for row in rows_of(finished)
+        if (row["arm"], row["structure"], row["metric"]) == ("student", "cell", "dice")
+    ]
+    assert finished.account["student"].tables["dice"].values.mean() == pytest.approx(sum(own) / len(own))
+
+
+def test_it_is_said_in_the_terminal_and_on_page_one_and_the_other_structure_stands_by_itself(finished, told):
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert told.count(SENTENCE) == 1
+    assert SENTENCE in page
+    assert "sam-tiny-tissue does not describe nucleus: students learn that from labels alone." in told
+    assert '<section id="structures"' in page or "by_structure.csv" in page
+
+
+def test_the_gallery_shows_what_the_teacher_describes(finished):
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert "not handed in" not in page
+
+
+def test_a_study_compares_on_it_too(tissue, tmp_path):
+    settings = plan(tissue, tmp_path / "study", **BOTH, labels=(2,))
+    done = conclude_study(settings, study(settings))
+    account = done.students["unet-tiny"].account
+    assert account[TEACHER].tables["dice"].values.shape[0] == 1
+    assert account["student-2"].gap is not None
+
+
+def test_structures_are_those_that_every_teacher_describes():
+    cell, nucleus = Structure("cell", instances=True), Structure("nucleus", instances=True)
+    both = ("cell", "cell.boundary", "nucleus", "nucleus.boundary")
+    for outputs, expected in (
+        ([both], (cell, nucleus)),
+        ([both, both[:2]], (cell,)),
+        ([both[:3]], (cell,)),  # a nucleus without its boundary is not described
+        ([()], (cell, nucleus)),
+        ([(), both[2:]], (nucleus,)),
+        ([both[:2], both[2:]], (cell, nucleus)),  # nothing in common: each is scored on its own
+        ([], (cell, nucleus)),
+    ):
+        assert compared_structures((cell, nucleus), outputs) == expected
