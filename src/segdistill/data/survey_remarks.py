@@ -52,8 +52,8 @@ def torn_groups(cases: Sequence[Case]) -> Iterator[str]:
 
 def _given_splits(cases: Sequence[Case]) -> dict[str, Split | None]:
     """Return the split of each case or of its group; None where nothing gives one."""
-    of_group = {case.group: case.split for case in cases if case.split is not None}
-    return {case.name: case.split or of_group.get(case.group) for case in cases}
+    of_group: dict[str, Split | None] = {case.group: case.split for case in cases if case.split is not None}
+    return {case.name: of_group.get(case.group) if case.split is None else case.split for case in cases}
 
 
 def _advice(names: Sequence[str], splits: Mapping[str, Split | None]) -> str:
