@@ -115,3 +115,13 @@ def test_a_shard_that_does_not_exist_is_refused(run, tissue, tmp_path, shard):
     done = run("targets", *words(tissue, tmp_path), "--teacher", "sam-tiny-tissue", f"--shard={shard}")
     assert done.status == 2
     assert "--shard: must be k/n" in done.err
+
+
+def test_a_channel_that_no_image_has_is_refused_before_the_teacher_is_asked(run, tissue, tmp_path):
+    words = ["--data", tissue, "--out", tmp_path / "out", "--label-kind", "instances", "--device", "cpu"]
+    done = run("targets", *words, "--teacher", "sam-tiny-tissue", "--teacher-channels", "nucleus", "membran")
+    assert done.status == 2
+    assert "No image has the channel 'membran' that the teacher is to see." in done.err
+    assert "Did you mean 'membrane'? It has: nucleus, membrane." in done.err
+    assert "No targets for" not in done.err
+    assert not (tmp_path / "out").exists()

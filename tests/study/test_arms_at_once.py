@@ -59,7 +59,7 @@ def two_seeds(tissue, tmp_path):
 
 def test_arms_side_by_side_are_those_one_after_another(two_seeds, tmp_path):
     one, both = two_seeds("one", 1), two_seeds("both", 2)
-    run(one, tmp_path / "one.json", "main_job")
+    assert "student, seed 1: step 8/8" in run(one, tmp_path / "one.json", "main_job")
     told = run(both, tmp_path / "both.json", "main_job")
     assert "student, seed 1: step 8/8" in told
     for arm, seed in (("baseline", 0), ("baseline", 1), ("student", 0), ("student", 1)):

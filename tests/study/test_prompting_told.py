@@ -2,10 +2,12 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from study_usual import job, plan
 
+from segdistill.study.conclusion import headline
 from segdistill.study.main_job import distill
 from segdistill.study.study_account import conclude_study
 from segdistill.study.study_job import study
@@ -13,17 +15,29 @@ from segdistill.teachers import load_teacher
 
 
 @pytest.fixture(scope="module")
-def asked(tissue, tmp_path_factory):
+def told(tissue, tmp_path_factory):
     """A run whose settings leave it to the teacher how it is asked: this one was tuned to answer without a prompt."""
     settings = job(tissue, tmp_path_factory.mktemp("asked") / "run")
     assert settings.prompting is None
-    return distill(settings).folder
+    return distill(settings)
 
 
 @pytest.fixture(scope="module")
-def unasked(tissue, tmp_path_factory):
-    """A run whose teacher gives maps by itself."""
-    return distill(job(tissue, tmp_path_factory.mktemp("unasked") / "run", teacher="blurred:2")).folder
+def asked(told):
+    """Its folder."""
+    return told.folder
+
+
+@pytest.fixture(scope="module")
+def unasked(by_itself):
+    """The folder of a run whose teacher gives maps by itself."""
+    return by_itself.folder
+
+
+@pytest.fixture(scope="module")
+def by_itself(tissue, tmp_path_factory):
+    """A run whose teacher gives maps by itself, from the labels."""
+    return distill(job(tissue, tmp_path_factory.mktemp("unasked") / "run", teacher="blurred:2"))
 
 
 def content(path):
@@ -91,3 +105,14 @@ def test_the_table_of_a_study_says_it_of_each_arm(tissue, tmp_path):
     rows = rows_of(conclude_study(settings, study(settings)).summary)
     found = {row["arm"]: row["prompting"] for row in rows}
     assert found == {"baseline-2": "", "a-2": "tuned", "b-2": "boxes", "teacher": "tuned", "teacher boxes": "boxes"}
+
+
+def ladder_rows(finished):
+    return [line.split("  ")[1] for line in headline(finished).splitlines() if line.endswith(" %")]
+
+
+def test_the_ladder_on_the_terminal_says_it_and_who_was_told_the_labels(told, by_itself):
+    assert set(ladder_rows(told)) == {"teacher (tuned)", "baseline", "student"}
+    assert set(ladder_rows(by_itself)) == {"teacher (an oracle)", "baseline", "student"}
+    oracle = replace(by_itself, prompting={"teacher": "boxes", "student": "boxes"})
+    assert set(ladder_rows(oracle)) == {"teacher (boxes, an oracle)", "baseline", "student"}

@@ -24,7 +24,7 @@ def run_arms(bench: Bench, asked: Sequence[tuple[Arm, int]]) -> list[ArmRun]:
     missing = [(arm, seed) for arm, seed in asked if not (arm_folder(bench, arm, seed) / DONE).exists()]
     if bench.at_once > 1 and len(missing) > 1:
         side_by_side(_run_packed, packed(bench), missing, at_once=bench.at_once, notice=bench.notice)
-    return [run_arm(bench, arm, seed) for arm, seed in asked]
+    return [_run_named(bench, arm, seed, bench.notice) for arm, seed in asked]
 
 
 def packed(bench: Bench) -> Bench:
@@ -35,4 +35,9 @@ def packed(bench: Bench) -> Bench:
 
 def _run_packed(bench: Bench, asked: tuple[Arm, int], notice: Notice) -> None:
     arm, seed = asked
-    run_arm(replace(bench, notice=lambda text: notice(f"{arm.name}, seed {seed}: {text}")), arm, seed)
+    _run_named(bench, arm, seed, notice)
+
+
+def _run_named(bench: Bench, arm: Arm, seed: int, notice: Notice) -> ArmRun:
+    """Do one run, each of whose lines names it."""
+    return run_arm(replace(bench, notice=lambda text: notice(f"{arm.name}, seed {seed}: {text}")), arm, seed)

@@ -417,6 +417,19 @@ def write_scores(
 
 def headline(finished: Finished) -> str:
     """Return the answer as it is printed at the end."""
-    rows = [f"  {arm.name:<20} {100 * arm.tables[MAIN].values.mean():5.1f} %" for arm in finished.account.values()]
+    names = {name: _with_asked(name, arm, finished.prompting) for name, arm in finished.account.items()}
+    width = max(20, *map(len, names.values()))
+    rows = [
+        f"  {names[name]:<{width}} {100 * arm.tables[MAIN].values.mean():5.1f} %"
+        for name, arm in finished.account.items()
+    ]
     lines = [*finished.verdict.sentences, "", "Dice on the test fields:", *rows, "", f"Report: {finished.report}"]
     return "\n".join(lines)
+
+
+def _with_asked(name: str, arm: ArmAccount, prompting: Mapping[str, str]) -> str:
+    """Return a row's name; a teacher's with how it was asked, and whether that told it the labels."""
+    if arm.role != "teacher":
+        return name
+    words = [*([prompting[name]] if name in prompting else []), *(["an oracle"] if arm.labels.oracle else [])]
+    return f"{name} ({', '.join(words)})" if words else name

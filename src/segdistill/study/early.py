@@ -58,16 +58,41 @@ def check_channels(prepared: Prepared, channels: Sequence[str], *, who: str) -> 
     Raises:
         ConfigError: No image has one of them; those that there are, are named.
     """
-    for name in channels:
-        reasons = []
-        for sample in prepared.samples.values():
+    refuse_absent(((each.image.channels, each.image.source) for each in prepared.samples.values()), channels, who=who)
+
+
+def refuse_absent(images: Iterable[tuple[Sequence[str], str]], names: Sequence[str], *, who: str) -> None:
+    """Refuse a channel that no image has.
+
+    Args:
+        images: Channels and source of each; looked at one after the other, until every name was met. Empty: nothing
+            is known, and nothing refused.
+        names: Of the channels.
+        who: Is to see them, for the message.
+
+    Raises:
+        ConfigError: No image has one of them; those that the first has, are named.
+
+    >>> refuse_absent([(("nucleus", "membrane"), "a.tif")], ["membran"], who="teacher")
+    Traceback (most recent call last):
+    segdistill.errors.ConfigError: No image has the channel 'membran' that the teacher is to see. Of the first: a.tif has no channel 'membran'. Did you mean 'membrane'? It has: nucleus, membrane.
+    """  # noqa: E501  (a message is one line)
+    reasons: dict[str, str] = {}
+    missing = list(dict.fromkeys(names))
+    for have, source in images:
+        for name in tuple(missing):
             try:
-                check_names(sample.image.channels, (name,), source=sample.image.source)
-                break
+                check_names(have, (name,), source=source)
+                missing.remove(name)
             except DataError as error:
-                reasons.append(str(error))
-        else:
-            raise ConfigError(f"No image has the channel {name!r} that the {who} is to see. Of the first: {reasons[0]}")
+                reasons.setdefault(name, str(error))
+        if not missing:
+            return
+    for name in missing:
+        if name in reasons:
+            raise ConfigError(
+                f"No image has the channel {name!r} that the {who} is to see. Of the first: {reasons[name]}"
+            )
 
 
 def check_described(structures: Sequence[Structure], outputs: Sequence[str], *, teacher: str) -> list[str]:

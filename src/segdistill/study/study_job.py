@@ -117,7 +117,10 @@ def _check_early(settings: Study, cells: Sequence[Cell], prepared: Prepared) -> 
     check_channels(prepared, settings.student_channels, who="students")
     for arm in settings.arms:
         check_channels(prepared, (*arm.dropped_channels, *arm.predicted_channels), who=f"arm {arm.name}")
+    asked = {arm.teacher for arm in arms}
     for name, spec in settings.teachers.items():
+        if name not in asked:
+            continue
         check_channels(prepared, spec.channels, who=f"teacher {name}")
 
 

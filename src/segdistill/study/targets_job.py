@@ -1,7 +1,7 @@
 """Storing what a teacher says of a data set, for one run or for many; and checking what was stored."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from segdistill.errors import ConfigError, DataError
 from segdistill.objectives import save_moments
 from segdistill.settings import Images, Targets
 from segdistill.settings.shard import part_of
+from segdistill.study.early import refuse_absent
 from segdistill.study.preparation import open_dataset
 from segdistill.study.stores import fill_store
 from segdistill.study.targets_filling import cases_of, filling_of
@@ -67,6 +68,7 @@ def make_targets(settings: Targets, *, team: Team | None = None, notice: Notice 
     """
     dataset = open_dataset(settings)
     cases = cases_of(settings, dataset)
+    refuse_absent(_channels(cases, dataset), settings.teacher_channels, who="teacher")
     header, filling = filling_of(settings, dataset, cases, notice=notice)
     folder = store_folder(settings.out, header)
     store = create_store(folder, header)
@@ -143,6 +145,19 @@ def _refuse_names(store: TargetStore) -> None:
             f"{store.folder} names {len(named)} images already, for it was filled without --private. Choose another"
             " --out, or go on without --private."
         )
+
+
+def _channels(cases: Mapping[str, Case], dataset: Dataset) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield channels and name of each image that can be opened; the others fail by themselves and are listed."""
+    for name, case in cases.items():
+        try:
+            with open_image(
+                case.image, channels=dataset.channels, axes=dataset.axes, fill_missing=dataset.fill_missing
+            ) as opened:
+                found = opened.channels
+        except DataError:
+            continue
+        yield found, name
 
 
 def _shape_of(case: Case, dataset: Dataset, source: Images) -> tuple[int, int]:
