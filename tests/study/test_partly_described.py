@@ -1,6 +1,8 @@
 """Labels of cell and of nucleus, as TissueNet has them, and a teacher that describes cells alone."""
 
+import base64
 import csv
+import re
 
 import pytest
 from study_usual import TEACHERS, job, plan
@@ -62,6 +64,16 @@ def test_it_is_said_in_the_terminal_and_on_page_one_and_the_other_structure_stan
 def test_the_gallery_shows_what_the_teacher_describes(finished):
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
     assert "not handed in" not in page
+
+
+def test_trust_is_measured_on_the_same_pixels_of_student_and_teacher(finished):
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    code = base64.b64decode(re.search(r'download="calibration.csv" href="data:[^,]+,([^"]+)"', page)[1])
+    pixels = {}
+    for row in csv.DictReader(code.decode("utf-8-sig").splitlines()):
+        pixels[row["network"]] = pixels.get(row["network"], 0) + int(row["pixels"])
+    assert len(pixels) == 3
+    assert set(pixels.values()) == {2 * 48 * 64}  # two fields of cells; with nuclei it would be twice that
 
 
 def test_a_study_compares_on_it_too(tissue, tmp_path):

@@ -283,7 +283,7 @@ def look(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accoun
     """
     account = found.account
     arms = {"student": question.student, "baseline": account[question.student].baseline}
-    seen = see_tests(bench, runs, arms=arms, teacher=question.teacher)
+    seen = see_tests(bench, runs, arms=arms, teacher=question.teacher, structures=found.structures)
     first = next(run for run in runs if run.arm.name == question.student)
     uses = {
         "teacher": teacher_use(bench, question.teacher),
@@ -300,7 +300,7 @@ def look(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accoun
         parameters=parameter_rows(account, runs),
         costs=(*own, *question.beside, *above),
         machine=machine_in_words(bench.device),
-        reliability=reliability_curves(seen, teacher_reliability(bench, question.teacher)),
+        reliability=reliability_curves(seen, teacher_reliability(bench, question.teacher, found.structures)),
         agreement=agreement_rows(seen),
         channels=channel_rows(uses),
     )
