@@ -126,6 +126,28 @@ def test_unknown_options_come_with_the_nearest_names_all_at_once(run, seen):
     assert seen == []
 
 
+@pytest.mark.parametrize(
+    ("word", "option"),
+    [("--epoch", "--protocol.steps"), ("--lr", "--protocol.learning-rate"), ("--batch", "--protocol.batch-size")],
+)
+def test_what_other_programs_call_an_option_is_understood(run, word, option):
+    assert f"{word}: there is no such option. Did you mean '{option}'?" in run("distill", word, "5").err
+
+
+def test_no_option_is_guessed_where_none_is_near(run, tmp_path):
+    done = run("simulate", tmp_path / "out", "--epoch", "5")
+    assert done.status == 2
+    assert "--epoch: there is no such option.\n" in done.err
+    assert "Did you mean" not in done.err
+
+
+@pytest.mark.parametrize("command", ["simulate", "simulate-fluoroscopy"])
+def test_the_folder_of_a_simulation_may_be_named_by_an_option(run, tmp_path, command):
+    few = ("--count", "1") if command == "simulate" else ("--clips", "1", "--frames", "2")
+    assert run(command, "--out", tmp_path / "out", *few).status == 0
+    assert (tmp_path / "out" / "images").is_dir()
+
+
 def test_a_stray_word_is_refused(run, tmp_path):
     done = run("simulate", tmp_path / "out", "extra")
     assert done.status == 2

@@ -146,13 +146,24 @@ def test_masks_of_what_counts_are_read_too(run, data):
     assert "ignore/tissue_0000.tif has 128 × 159 pixels (y × x), but its image has 128 × 160." in done.out
 
 
-def test_groups_in_several_splits_are_told(run, data):
+def test_groups_in_several_splits_are_a_fault_as_they_are_to_training(run, data):
     rows = [f"images/tissue_000{index}.ome.tif,slide {index % 2},{'train' if index else 'test'}" for index in range(3)]
     manifest = data / "cases.csv"
     manifest.write_text("\n".join(["image,group,split", *rows]))
     done = run("check", manifest)
+    assert done.status == 1
+    assert "Cannot be used: 1\n  1 group has cases in several splits: slide 0 (test, train)" in done.out
+    assert "Every file can be used." not in done.out
+
+
+def test_equal_pictures_that_stand_in_several_splits_are_named_with_them(run, data):
+    image(data, 1).write_bytes(image(data, 0).read_bytes())
+    rows = [f"images/tissue_000{index}.ome.tif,{'train' if index else 'test'}" for index in range(3)]
+    (data / "cases.csv").write_text("\n".join(["image,split", *rows]))
+    done = run("check", data / "cases.csv")
     assert done.status == 0
-    assert "1 groups have cases in several splits: slide 0 (test, train)" in done.out
+    assert "They stand in several splits (train: images/tissue_0001; test: images/tissue_0000)" in done.out
+    assert "may tear them apart" not in done.out
 
 
 def test_what_is_no_data_set_is_refused(run, tmp_path):

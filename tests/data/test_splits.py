@@ -90,7 +90,7 @@ def test_where_all_is_given_nothing_is_drawn():
 
 
 def test_a_group_in_two_splits_is_refused():
-    with pytest.raises(DataError, match=r"1 groups have cases in several splits: patient 7 \(test, train\)"):
+    with pytest.raises(DataError, match=r"1 group has cases in several splits: patient 7 \(test, train\)"):
         split_cases(
             [case("a", "patient 7", "train"), case("b", "patient 7", "test")], fractions=(0.5, 0.0, 0.5), seed=0
         )

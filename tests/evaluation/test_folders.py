@@ -113,6 +113,14 @@ def test_folders_that_cannot_be_paired_are_refused(tmp_path, predictions, labels
         pair_up(tmp_path / predictions, tmp_path / labels)
 
 
+def test_a_file_that_must_be_converted_is_refused_unless_it_has_been(root):
+    (root / "lab/Z.czi").write_bytes(b"ZISRAWFILE")
+    with pytest.raises(DataError, match=r"no reader for .*Z\.czi\. Of Z\.czi: .*`bioformats2raw Z\.czi"):
+        pair_up(root / "pred", root / "lab")
+    write(root / "lab/Z.png", mask(LEFT))
+    assert "Z" in {pair.name for pair in pair_up(root / "pred", root / "lab").pairs}
+
+
 def test_scores_by_hand(root):
     # Label: 12 + 16 pixels. Prediction: the left one exactly (12), the right one's upper half (8).
     write(root / "lab/A.png", mask(LEFT, RIGHT))

@@ -52,6 +52,16 @@ def test_failures_of_earlier_calls_stay_listed(tmp_path, bright, discs, tif, fai
     assert [path for path, _ in failures(tmp_path / "out")] == [str(tmp_path / "bad.tif")]
 
 
+def test_what_must_be_converted_fails_with_the_hint_and_the_others_go_on(tmp_path, bright, discs, tif, failures):
+    tif(tmp_path / "in" / "good.tif", discs(50, 71, PLACES))
+    (tmp_path / "in" / "scan.czi").write_bytes(b"ZISRAWFILE")
+    summary = predict_files(bright("channel0"), [tmp_path / "in"], tmp_path / "out", options=CPU)
+    assert summary.done == ("good",)
+    [(path, reason)] = failures(tmp_path / "out")
+    assert path == str(tmp_path / "in" / "scan.czi")
+    assert "convert it with `bioformats2raw scan.czi scan.zarr`" in reason
+
+
 def test_an_image_that_changed_is_done_again_and_its_old_mask_set_aside(tmp_path, bright, discs, tif, failures):
     tif(tmp_path / "a.tif", discs(50, 71, PLACES))
     predict_files(bright("channel0"), [tmp_path / "a.tif"], tmp_path / "out", options=CPU)

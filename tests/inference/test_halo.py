@@ -103,20 +103,26 @@ def test_a_network_that_the_usual_halo_covers_agrees_in_smaller_windows():
     nn.init.constant_(network.weight, 1.0)
     nn.init.constant_(network.bias, -0.5 * 41**2)
     array = np.random.default_rng(0).uniform(0, 1, (96, 448))
-    found = measure_halo(network, [view(array[:, :100]), view(array)], outputs=1, exact=20)
-    assert found == {"exact": 20, "fast": USUAL, "agreement": 1.0, "tile": 224}  # half of the largest
+    found = measure_halo(network, [view(array[:, :100]), view(array)], outputs=1, exact=None)
+    assert found == {"exact": None, "fast": USUAL, "agreement": 1.0, "tile": 224}  # half of the largest
 
 
 @pytest.mark.parametrize(("length", "tile"), [(160, None), (161, 160)])
 def test_what_is_too_small_to_be_cut_is_not_measured(length, tile):
-    found = measure_halo(nn.Conv2d(1, 1, 1), [view(ramp(length))], outputs=1, exact=0)
+    found = measure_halo(nn.Conv2d(1, 1, 1), [view(ramp(length))], outputs=1, exact=None)
     assert (found["fast"], found["tile"]) == (USUAL, tile)
     assert (found["agreement"] is None) == (tile is None)
 
 
 def test_larger_images_are_measured_in_windows_of_the_usual_size():
-    found = measure_halo(nn.Conv2d(1, 1, 1), [view(ramp(600))], outputs=1, exact=0)
-    assert found == {"exact": 0, "fast": 16, "agreement": 1.0, "tile": 512}
+    found = measure_halo(nn.Conv2d(1, 1, 1), [view(ramp(600))], outputs=1, exact=None)
+    assert found == {"exact": None, "fast": 16, "agreement": 1.0, "tile": 512}
+
+
+@pytest.mark.parametrize(("length", "tile"), [(600, 512), (200, 96)])
+def test_the_fast_halo_is_never_above_the_exact_one(length, tile):
+    found = measure_halo(nn.Conv2d(1, 1, 3, padding=1), [view(ramp(length))], outputs=1, exact=1)
+    assert found == {"exact": 1, "fast": 1, "agreement": 1.0, "tile": tile}
 
 
 def test_without_validation_images_nothing_is_measured():

@@ -94,6 +94,26 @@ def test_what_is_missing_empty_or_named_twice_is_refused(tmp_path):
         find_images([tmp_path, tmp_path / "a.png"], without=NOWHERE)
 
 
+def test_what_must_be_converted_is_an_image_of_its_folder(tmp_path):
+    make(tmp_path, "a.tif", "b.czi", "plate/c.ND2", "notes.txt")
+    assert names(tmp_path) == ["a", "b", "plate/c"]
+
+
+def test_what_has_been_converted_is_left_aside_and_told(tmp_path):
+    make(tmp_path, "a.ome.tif", "a.czi", "b/a.czi", "c.zarr/0.npy", "c.lif")
+    told = []
+    found = find_images([tmp_path], without=NOWHERE, notice=told.append)
+    assert [image.place.as_posix() for image in found] == ["a.ome.tif", "c.zarr", "b/a.czi"]
+    assert told == ["Left aside, as an image of the same name stands beside each: a.czi, c.lif."]
+
+
+def test_a_folder_in_which_all_must_be_converted_is_refused_with_the_hint(tmp_path):
+    make(tmp_path, "a.czi", "b.nd2")
+    with pytest.raises(DataError, match=r"can be read as it is: a\.czi, b\.nd2\. Of a\.czi: .*`bioformats2raw a\.czi"):
+        find_images([tmp_path], without=NOWHERE)
+    assert names(tmp_path / "a.czi") == ["a"]  # named itself, it fails in its turn
+
+
 def test_names_of_earlier_runs_are_kept_and_not_taken(tmp_path):
     images = find_images([make(tmp_path / "plate", "a.png", "b.png")], without=NOWHERE)
     named = name_images(

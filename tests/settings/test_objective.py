@@ -40,7 +40,7 @@ def test_the_names_are_those_of_the_objectives():
         ({"distillation": "binary_kl", "temperature": 0}, "greater than 0"),
         ({"distillation": "pixel_kl"}, "objective.distillation: Input should be"),
         ({"boundary": "gradient_4"}, "objective.boundary: Input should be"),
-        ({"boundary": "surface_distance"}, "can be negative.*Choose weighting fixed"),
+        ({"boundary": "surface_distance"}, "can be negative.*Choose weighting fixed: --objective.weighting fixed"),
         ({"boundary": "surface_distance", "weighting": "bounded"}, "with weighting bounded its weight would grow"),
         ({"weights": {"labels": 2}}, "given for labels, but with weighting uncertainty they are learnt"),
         ({"weighting": "fixed", "weights": {"labels": 0}}, "greater than 0"),

@@ -7,6 +7,7 @@ import pytest
 from segdistill.errors import ConfigError, EnvironmentFault
 from segdistill.settings import Arm, Distill, Protocol, Settings, Study, TeacherSpec, open_run, validated
 from segdistill.settings.private import hidden
+from segdistill.settings.run_folder import claim_settings
 
 HOLD = """
 import sys, time
@@ -168,13 +169,17 @@ def test_private_settings_hide_paths_of_the_data_and_no_word_that_is_spelt_like_
     assert (values["data"], values["out"], values["targets"]) == (hidden("cells"), hidden("cells/run"), "stores")
 
 
-@pytest.mark.parametrize("left", [(), ("data.json",), ("data.json", "data_check.json")])
+@pytest.mark.parametrize(
+    "left",
+    [(), ("data.json",), ("data.json", "data_check.json"), ("data.json.partial",), ("teachers/full/settings.json",)],
+)
 def test_a_folder_of_which_nothing_came_takes_corrected_settings_as_often_as_one_errs(tmp_path, left):
     folder = tmp_path / "run"
     for number in range(3):
         with open_run(folder, {"steps": number}) as run:
             assert not run.resumed
             for name in left:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text("{}", encoding="utf-8")
     with open_run(folder, {"steps": 2}) as run:
         assert run.resumed
@@ -186,3 +191,13 @@ def test_a_folder_with_somebodys_data_file_and_no_settings_is_left_alone(tmp_pat
     with pytest.raises(ConfigError, match=r"is not empty and holds no run \(data.json\)"), open_run(tmp_path, {}):
         pass
     assert (tmp_path / "data.json").read_text(encoding="utf-8") == "mine"
+
+
+def test_what_is_asked_of_a_part_of_a_run_may_change_until_something_came_of_the_run(tmp_path):
+    part = tmp_path / "teachers" / "full"
+    assert not claim_settings(part, {"teacher": "mistyped"}, within=tmp_path)
+    assert not claim_settings(part, {"teacher": "right"}, within=tmp_path)
+    assert claim_settings(part, {"teacher": "right"}, within=tmp_path)
+    (tmp_path / "targets").mkdir()
+    with pytest.raises(ConfigError, match="teacher: right there, other here"):
+        claim_settings(part, {"teacher": "other"}, within=tmp_path)

@@ -120,4 +120,4 @@ def test_what_contradicts_itself_is_refused(tissue, tmp_path):
     with pytest.raises(ConfigError, match=r"'model:there' takes no adapter"):
         distill(settings_of(tissue, tmp_path / "a", teacher="model:there", adapt=lora))
     with pytest.raises(ConfigError, match="at least two groups"):
-        distill(settings_of(tissue, tmp_path / "b", split=(0.1, 0.1, 0.8), adapt=lora))
+        distill(settings_of(tissue, tmp_path / "b", split=(0.1, 0.1, 0.8), adapt=lora, labels=1))

@@ -106,3 +106,27 @@ def test_a_corrected_call_goes_on_in_the_folder_of_one_that_was_refused(tissue, 
     assert finished.report.exists()
     assert json.loads((out / "settings.json").read_text(encoding="utf-8"))["teacher"] == "sam-tiny-tissue"
     assert distill(job(tissue, out)).verdict == finished.verdict
+
+
+def test_a_corrected_study_goes_on_in_the_folder_of_one_that_was_refused(tissue, tmp_path):
+    out = tmp_path / "study"
+    right = plan(tissue, out, labels=(2,))
+    wrong = {"full": {"teacher": f"onnx:{tmp_path / 'nope.onnx'}", "channels": ("nucleus", "membrane")}}
+    arms = ({"name": "baseline"}, {"name": "studnet", "teacher": "full"})
+    with pytest.raises((ConfigError, EnvironmentFault), match="nope"):
+        study(plan(tissue, out, labels=(2,), teachers=wrong, arms=arms))
+    assert (out / "teachers" / "full" / "settings.json").exists()
+    assert not study(right).missing
+
+
+def test_a_run_that_was_refused_takes_the_data_as_they_are_now(tissue, tmp_path):
+    own, out = shutil.copytree(tissue, tmp_path / "own"), tmp_path / "run"
+    with pytest.raises((ConfigError, EnvironmentFault)):
+        distill(job(own, out, teacher=f"onnx:{tmp_path / 'nope.onnx'}"))
+    before = json.loads((out / "data.json").read_text(encoding="utf-8"))
+    for folder in ("images", "labels/cell", "labels/nucleus"):
+        for path in (own / folder).glob("tissue_0003*"):
+            path.unlink()
+    distill(job(own, out))
+    after = json.loads((out / "data.json").read_text(encoding="utf-8"))
+    assert set(before) - set(after) == {"tissue_0003"}

@@ -99,7 +99,7 @@ def test_what_has_no_features_or_too_few_labels_is_refused(tissue, tmp_path):
     with pytest.raises(ConfigError, match=r"'model:there' takes no prompting probe"):
         distill(settings_of(tissue, tmp_path / "a", teacher="model:there"))
     with pytest.raises(ConfigError, match="at least two groups"):
-        distill(settings_of(tissue, tmp_path / "b", split=(0.1, 0.1, 0.8)))
+        distill(settings_of(tissue, tmp_path / "b", split=(0.1, 0.1, 0.8), labels=1))
     asked = {"teacher": "sam-tiny-tissue", "teacher_channels": ("nucleus", "membrane"), "prompting": "probe"}
     targets = Targets(data=tissue, out=tmp_path / "c", label_sets=("cell",), label_kind="instances", **asked)
     with pytest.raises(ConfigError, match="fitted within a run of `distill`"):

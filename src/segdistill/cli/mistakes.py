@@ -8,6 +8,13 @@ from cyclopts import App, Argument, ArgumentCollection, CycloptsError
 
 from segdistill.errors import nearest
 
+_ELSEWHERE = {
+    **dict.fromkeys(("epoch", "epochs", "iteration", "iterations", "max-steps"), "protocol.steps"),
+    **dict.fromkeys(("lr", "learning-rate"), "protocol.learning-rate"),
+    **dict.fromkeys(("batch", "batch-size", "bs"), "protocol.batch-size"),
+}
+"""What other programs call a setting, to its option here."""
+
 
 class Mistakes(CycloptsError):
     """What is wrong with a command line and its settings file: a message with one line per mistake."""
@@ -90,9 +97,24 @@ def unknown(tokens: Iterable[str], options: Iterable[str]) -> Iterator[str]:
     for token in tokens:
         if token.startswith("-"):
             name, belongs = token.partition("=")[0], True
-            yield f"{name}: there is no such option.{nearest(name, options)}"
+            yield f"{name}: there is no such option.{_nearest_option(name, options)}"
         elif not belongs:
             yield f"{token!r}: this word belongs to no option."
+
+
+def _nearest_option(name: str, options: Iterable[str]) -> str:
+    """Suggest an option: what other programs call so, or one of the same last name or a similar one.
+
+    >>> _nearest_option("--epoch", ["--teacher", "--protocol.steps"]), _nearest_option("--epoch", ["--teacher"])
+    (" Did you mean '--protocol.steps'?", '')
+    """
+    bare = {option.lstrip("-"): option for option in options}  # else the dashes alone would make names similar
+    asked = name.lstrip("-")
+    meant = _ELSEWHERE.get(asked.replace("_", "-"))
+    if meant in bare:
+        return f" Did you mean {bare[meant]!r}?"
+    guess = _nearest(asked, bare)
+    return next((f" Did you mean {bare[each]!r}?" for each in bare if f" {each!r}?" in guess), "")
 
 
 def _read(file: Path) -> dict[str, Any]:

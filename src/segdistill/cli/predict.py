@@ -16,6 +16,7 @@ def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
     Each mask is whole or absent. The same command goes on where an interrupted one stopped; more images can
     be given later. The exit status is 1 if some images could not be segmented: failed.csv says why.
     """
+    from segdistill.data.case import numbered
     from segdistill.inference import Options, predict_files
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's request ends like Ctrl-C, tidily
@@ -36,7 +37,7 @@ def predict(config: Annotated[Predict, Parameter(name="*")]) -> int:
     )
     with asked_for(config) as team:
         summary = predict_files(config.model, config.images, config.out, options=options, team=team, notice=say)
-    parts = [f"{len(summary.done)} images segmented into {config.out}"]
+    parts = [f"{numbered(len(summary.done), 'image')} segmented into {config.out}"]
     parts += [f"{len(summary.skipped)} done before"] if summary.skipped else []
     if summary.unlike:
         parts.append(

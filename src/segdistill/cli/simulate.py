@@ -5,7 +5,7 @@ from pathlib import Path
 from segdistill.cli.app import say
 
 
-def simulate(out: Path, /, *, count: int = 20, seed: int = 0) -> None:
+def simulate(out: Path, *, count: int = 20, seed: int = 0) -> None:
     """Write simulated multiplexed tissue with its labels.
 
     Args:

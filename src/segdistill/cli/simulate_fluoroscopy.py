@@ -5,7 +5,7 @@ from pathlib import Path
 from segdistill.cli.app import say
 
 
-def simulate_fluoroscopy(out: Path, /, *, clips: int = 6, frames: int = 40, seed: int = 0, films: bool = False) -> None:
+def simulate_fluoroscopy(out: Path, *, clips: int = 6, frames: int = 40, seed: int = 0, films: bool = False) -> None:
     """Write simulated swallows under X-rays: clips of twelve structures that move and overlap, with their masks.
 
     Args:

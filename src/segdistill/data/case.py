@@ -67,6 +67,15 @@ def stem(path: PurePath) -> str:
     return unicodedata.normalize("NFC", bare.as_posix())
 
 
+def numbered(count: int, noun: str) -> str:
+    """Return how many there are of what takes an s where there are several.
+
+    >>> numbered(1, "image"), numbered(0, "image")
+    ('1 image', '0 images')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def shown(names: Iterable[object], *, most: int = 10) -> str:
     """Return names as text, at most so many of them.
 

@@ -80,8 +80,9 @@ def _given(cases: Iterable[Case]) -> Division:
             found[case.group].add(case.split)
     torn = sorted(f"{group} ({', '.join(sorted(splits))})" for group, splits in found.items() if len(splits) > 1)
     if torn:
+        groups = "1 group has" if len(torn) == 1 else f"{len(torn)} groups have"
         raise DataError(
-            f"{len(torn)} groups have cases in several splits: {shown(torn)}. Cases of one group are not independent:"
+            f"{groups} cases in several splits: {shown(torn)}. Cases of one group are not independent:"
             " give them one split, or different groups if they are."
         )
     return {group: next(iter(splits)) for group, splits in found.items()}

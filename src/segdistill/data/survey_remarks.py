@@ -1,10 +1,10 @@
 """What a survey of a data set says about its files taken together: differences, doubles, leaks."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from segdistill.data.case import Case, shown
+from segdistill.data.case import SPLITS, Case, Split, shown
 from segdistill.data.datasets import Dataset
 from segdistill.data.scans import of_one_patient
 from segdistill.data.splits import split_cases
@@ -30,19 +30,43 @@ def remarks(
     uniform = [f"{image.name} ({', '.join(image.uniform)})" for image in found.images if image.uniform]
     if uniform:
         yield f"Channels of one value throughout, in {len(uniform)} images: {shown(uniform)}."
-    yield from _torn_groups(dataset.cases)
     patients = [f"({shown(names, most=4)})" for names in of_one_patient(dataset.cases)]
     if patients:
         yield f"Of one patient each, as their DICOM files say: {shown(patients)}. Training keeps them in one split."
-    yield from (f"The same picture: {shown(names)}.{_ADVICE}" for names in equal)
+    splits = _given_splits(dataset.cases)
+    yield from (f"The same picture: {shown(names)}.{_advice(names, splits)}" for names in equal)
     told = [set(names) for names in equal]
     group = {case.name: case.group for case in dataset.cases}
     torn = [names for names in alike if len({group[name] for name in names}) > 1]  # slices of a scan are alike
     new = [names for names in torn if not any(set(names) <= each for each in told)]
-    yield from (f"Nearly the same picture: {shown(names)}.{_ADVICE}" for names in new)
+    yield from (f"Nearly the same picture: {shown(names)}.{_advice(names, splits)}" for names in new)
 
 
-_ADVICE = " Keep one, or name one group for all in a manifest, or a split may tear them apart."
+def torn_groups(cases: Sequence[Case]) -> Iterator[str]:
+    """Yield what is wrong where a group has cases in several of the given splits, which no training takes."""
+    try:
+        split_cases(cases, fractions=(1.0, 0.0, 0.0), seed=0)
+    except DataError as error:
+        yield str(error)
+
+
+def _given_splits(cases: Sequence[Case]) -> dict[str, Split | None]:
+    """Return the split of each case or of its group; None where nothing gives one."""
+    of_group: dict[str, Split | None] = {case.group: case.split for case in cases if case.split is not None}
+    return {case.name: of_group.get(case.group) if case.split is None else case.split for case in cases}
+
+
+def _advice(names: Sequence[str], splits: Mapping[str, Split | None]) -> str:
+    """Return what to do about images that are alike: some stand in several splits already, others only might."""
+    standing: defaultdict[Split, list[str]] = defaultdict(list)
+    for name in names:
+        split = splits[name]
+        if split is not None:
+            standing[split].append(name)
+    if len(standing) < 2:
+        return " Keep one, or name one group for all in a manifest, or a split may tear them apart."
+    places = "; ".join(f"{split}: {shown(standing[split])}" for split in SPLITS if split in standing)
+    return f" They stand in several splits ({places}), and scores on them flatter. Keep one, or name one split for all."
 
 
 def shown_size(pixel_size: float | None) -> str:
@@ -63,10 +87,3 @@ def _differences(what: str, images: Sequence[ImageFacts], look: Callable[[ImageF
     if others:
         rest = "; ".join(f"{found} in {len(names)}: {shown(names, most=5)}" for found, names in others)
         yield f"Images have different {what}: {most} in {len(names)}; {rest}."
-
-
-def _torn_groups(cases: Sequence[Case]) -> Iterator[str]:
-    try:
-        split_cases(cases, fractions=(1.0, 0.0, 0.0), seed=0)
-    except DataError as error:
-        yield str(error)

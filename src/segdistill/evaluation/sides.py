@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from segdistill import plugins
@@ -11,7 +11,7 @@ from segdistill.data.coco import CocoFile, is_coco, read_coco
 from segdistill.data.coco_pairing import inner_files, notes_on_crowds
 from segdistill.data.folders import coco_files, label_stem
 from segdistill.data.outlines import is_outlines
-from segdistill.data.readers import BUILTIN, clip_index, is_known
+from segdistill.data.readers import BUILTIN, clip_index, conversion_hint, is_known
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.data.stacks import named_planes
 from segdistill.errors import ConfigError, DataError, nearest
@@ -72,7 +72,7 @@ def picture_files(folder: Path) -> dict[str, Path]:
     Files that no reader knows, such as tables, are passed over.
 
     Raises:
-        DataError: There is none, or two have one name.
+        DataError: There is none, two have one name, or one must be converted first.
     """
     return _by_name(folder, [path for path in _below(folder) if not is_outlines(path)], "picture")
 
@@ -93,12 +93,21 @@ def _by_name(folder: Path, files: list[Path], what: str) -> dict[str, Path]:
     for path in files:
         if is_known(path) or path.is_dir() or is_outlines(path):
             found[label_stem(path.relative_to(folder))].append(path)
+    _refuse_to_convert(path for path in files if label_stem(path.relative_to(folder)) not in found)
     if not found:
         raise DataError(f"{folder} holds no {what}. Files are known by their suffix: {', '.join(sorted(known))}.")
     doubled = [" and ".join(map(str, paths)) for paths in found.values() if len(paths) > 1]
     if doubled:
         raise DataError(f"{folder} has several files of one stem: {shown(doubled)}. Keep one of each.")
     return {name: path for whole, paths in found.items() for name, path in named_planes(whole, paths[0])}
+
+
+def _refuse_to_convert(files: Iterable[Path]) -> None:
+    """Refuse files that must be converted first: passed over, they would be missing from every score."""
+    hints = {path: hint for path in sorted(files) if (hint := conversion_hint(path)) is not None}
+    if hints:
+        first, hint = next(iter(hints.items()))
+        raise DataError(f"There is no reader for {shown(hints)}. Of {first.name}: {hint}")
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -105,6 +105,7 @@ def measure_halo(network: nn.Module, views: Sequence[View], *, outputs: int, exa
     The fast one is sought in windows of the usual size. Where no image is larger than those it is the usual one, and
     what it costs is measured in smaller windows: half as wide as the largest image, or wider where so much would be
     border. A network that pools over what it is shown differs more in those than in windows of the usual size.
+    The fast halo is never above the exact one, with which masks are the same already.
 
     Args:
         network: In evaluation mode, on the CPU.
@@ -114,7 +115,10 @@ def measure_halo(network: nn.Module, views: Sequence[View], *, outputs: int, exa
     """
     tile: int | None = WINDOW
     fast, agreement = measure_fast_halo(network, views, outputs=outputs, tile=WINDOW)
-    if agreement is None:
+    cut = agreement is not None
+    if exact is not None and exact < fast:
+        fast, agreement = exact, None
+    if not cut:
         tile = cutting_side(views, halo=fast, stride=stride_of(network))
     if agreement is None and tile is not None:
         comparison = _comparison(network, views, outputs=outputs, tile=tile)

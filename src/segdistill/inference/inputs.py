@@ -11,7 +11,7 @@ from pathlib import Path
 from segdistill.data.case import shown, stem
 from segdistill.data.folders import join_channels
 from segdistill.data.pseudonyms import pseudonyms
-from segdistill.data.readers import BUILTIN, is_known
+from segdistill.data.readers import BUILTIN, conversion_hint, is_known
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_file
@@ -53,29 +53,46 @@ def find_images(
     """Return the images among files and folders.
 
     Args:
-        paths: Folders are searched through for files of known suffixes; a file is taken for an image as it is.
+        paths: Folders are searched through for files of known suffixes, and for those that must be converted
+            first, unless an image of the same stem stands beside them; a file is taken for an image as it is.
         without: A folder that is not searched: the one for the masks.
         pattern: Of the files, with ``{name}`` and ``{channel}``, where each channel has its own; files
             that do not match it are left aside. None means one file per image.
         notice: Told which files are left aside.
 
     Raises:
-        DataError: A path does not exist or cannot be looked into, there is no image, or two files are
-            one channel of one image.
+        DataError: A path does not exist or cannot be looked into, there is no image or none that need not
+            be converted, or two files are one channel of one image.
         ConfigError: One image is named twice, or the pattern can be read in two ways.
     """
     found: list[Found] = []
+    converted: list[str] = []
     for path in paths:
         if not path.exists():
             raise DataError(f"There is no file or folder {path}. Check the path.")
-        found += _below(path, without.resolve()) if _is_folder(path) else [Found(path, Path(path.name))]
+        found += _below(path, without.resolve(), converted) if _is_folder(path) else [Found(path, Path(path.name))]
     twice = [path for path, times in Counter(image.path.resolve() for image in found).items() if times > 1]
     if twice:
         raise ConfigError(f"{twice[0]} is named twice among the images. Name each once.")
     if not found:
         known = ", ".join(sorted(_suffixes()))
         raise DataError(f"There is no image in {', '.join(map(str, paths))}. Files are known by their suffix: {known}.")
+    if converted:
+        notice(f"Left aside, as an image of the same name stands beside each: {shown(sorted(converted))}.")
+    _refuse_all_to_convert(found, paths)
     return found if pattern is None else _joined(found, pattern, notice)
+
+
+def _refuse_all_to_convert(found: Sequence[Found], paths: Sequence[Path]) -> None:
+    """Refuse folders in which every image must be converted first; one that was named itself is answered alone."""
+    hints = {image.path: conversion_hint(image.path) for image in found}
+    if None in hints.values() or any(image.path in paths for image in found):
+        return
+    first, hint = next(iter(hints.items()))
+    raise DataError(
+        f"There is no image in {', '.join(map(str, paths))} that can be read as it is: {shown(p.name for p in hints)}."
+        f" Of {first.name}: {hint}"
+    )
 
 
 def _joined(found: Sequence[Found], pattern: str, notice: Callable[[str], None]) -> list[Found]:
@@ -103,8 +120,12 @@ def _suffixes() -> set[str]:
     return {*BUILTIN, *(f".{name}" for name in names("reader"))}
 
 
-def _below(folder: Path, without: Path) -> Iterator[Found]:
-    """Yield the images in a folder in order; an OME-Zarr is one image."""
+def _below(folder: Path, without: Path, converted: list[str]) -> Iterator[Found]:
+    """Yield the images in a folder in order; an OME-Zarr is one image.
+
+    Files that must be converted are images, too, and fail when their turn comes. Those beside which an image of
+    the same stem stands have been converted: their places are added to ``converted``.
+    """
     seen = set()
     for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         place = Path(here)
@@ -114,8 +135,12 @@ def _below(folder: Path, without: Path) -> Iterator[Found]:
         seen.add(place.resolve())
         inner = [name for name in folders if not name.startswith(".")]
         folders[:] = sorted(name for name in inner if _is_folder(place / name))
-        images = [name for name in files if not name.startswith(".") and is_known(place / name)]
-        for name in sorted([*images, *(set(inner) - set(folders))]):
+        visible = [name for name in files if not name.startswith(".")]
+        images = [*filter(lambda name: is_known(place / name), visible), *(set(inner) - set(folders))]
+        foreign = [name for name in visible if conversion_hint(place / name) is not None]
+        done = {stem(Path(name)) for name in images}
+        converted += [(place / name).relative_to(folder).as_posix() for name in foreign if stem(Path(name)) in done]
+        for name in sorted([*images, *(name for name in foreign if stem(Path(name)) not in done)]):
             yield Found(place / name, (place / name).relative_to(folder))
 
 

@@ -94,12 +94,12 @@ class ObjectiveTerms(Settings):
         if self.weights.given and self.weighting != "fixed":
             raise ValueError(
                 f"weights are given for {', '.join(self.weights.given)}, but with weighting {self.weighting} they are"
-                " learnt. Leave them out, or choose weighting fixed"
+                " learnt. Leave them out, or choose weighting fixed: --objective.weighting fixed"
             )
         if self.boundary == "surface_distance" and self.weighting != "fixed":
             raise ValueError(
                 f"boundary surface_distance can be negative, so with weighting {self.weighting} its weight would grow"
-                " to its limit. Choose weighting fixed"
+                " to its limit. Choose weighting fixed: --objective.weighting fixed"
             )
         absent = sorted(self.weights.given.keys() - self.weights.beside(self.boundary).given.keys())
         if absent:

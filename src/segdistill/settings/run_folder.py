@@ -78,13 +78,7 @@ def open_run(
     """
     _make(path)
     with _locked(path):
-        try:
-            resumed = claim_settings(path, settings, ignoring=ignoring, defaults=defaults)
-        except ConfigError:
-            if not is_bare(path):
-                raise
-            write_json(path / SETTINGS_FILE, dict(settings))  # in one step: what is in the folder is always a run's
-            resumed = False
+        resumed = claim_settings(path, settings, ignoring=ignoring, defaults=defaults, within=path)
         yield RunFolder(path, resumed=resumed)
 
 
@@ -93,8 +87,17 @@ def is_bare(path: Path) -> bool:
 
     It holds what they were asked, and at most what they found of the data; without settings it is no run's folder.
     """
+    return (path / SETTINGS_FILE).exists() and _holds_nothing(path)
+
+
+def _holds_nothing(path: Path) -> bool:
+    """Return whether nothing is in a folder, nor in those in it, but what was asked and what was found of the data."""
     own = {SETTINGS_FILE, DATA_FILE, CHECK_FILE, LOCK_FILE}
-    return (path / SETTINGS_FILE).exists() and all(entry.name in own for entry in path.iterdir())
+    entries = list(path.iterdir())
+    return bool(entries) and all(
+        _holds_nothing(each) if each.is_dir() else each.name in own or each.name.endswith(".partial")
+        for each in entries
+    )
 
 
 @contextmanager
@@ -178,21 +181,52 @@ def refuse_others(
     return True
 
 
+def is_begun(
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    ignoring: frozenset[str] = frozenset(),
+    defaults: Mapping[str, Any] = NO_DEFAULTS,
+    within: Path | None,
+) -> bool:
+    """Return whether a folder holds a run with these settings; one of which nothing came may be begun otherwise.
+
+    Args:
+        path: May be missing.
+        settings: As of ``refuse_others``.
+        ignoring: As of ``refuse_others``.
+        defaults: As of ``refuse_others``.
+        within: The folder in which something would be if anything had come: this one, or one that holds it. None:
+            these settings stand for good.
+
+    Raises:
+        ConfigError: As ``refuse_others``.
+    """
+    try:
+        return refuse_others(path, settings, ignoring=ignoring, defaults=defaults)
+    except ConfigError:
+        if within is None or not (path / SETTINGS_FILE).exists() or not _holds_nothing(within):
+            raise
+        return False
+
+
 def claim_settings(
     path: Path,
     settings: Mapping[str, Any],
     *,
     ignoring: frozenset[str] = frozenset(),
     defaults: Mapping[str, Any] = NO_DEFAULTS,
+    within: Path | None = None,
 ) -> bool:
     """Write the settings into a folder that this process holds, unless they are there; return whether they were.
 
-    A path that they hide and that stands there openly, from before it was hidden, is hidden there, too.
+    They take the place of others in one step. A path that they hide and that stands there openly, from before it was
+    hidden, is hidden there, too.
 
     Raises:
-        ConfigError: As ``refuse_others``.
+        ConfigError: As ``is_begun``.
     """
-    resumed = refuse_others(path, settings, ignoring=ignoring, defaults=defaults)
+    resumed = is_begun(path, settings, ignoring=ignoring, defaults=defaults, within=within)
     if not resumed:
         write_json(path / SETTINGS_FILE, dict(settings))
     else:

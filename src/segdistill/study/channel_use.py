@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from segdistill.data.case import numbered
 from segdistill.data.labels import output_names
 from segdistill.data.sample import Sample
 from segdistill.evaluation import dice
@@ -115,7 +116,8 @@ def teacher_use(bench: Bench, name: str | None) -> Use | None:
         return before
     channels = _lendable(teaching.channels, shown)
     looks = len(shown) * (1 + len(channels))
-    bench.notice(f"What each channel is worth to {contract.name}: {looks} looks at {len(shown)} test fields.")
+    times = f"{numbered(looks, 'look')} at {numbered(len(shown), 'test field')}"
+    bench.notice(f"What each channel is worth to {contract.name}: {times}.")
     speaker = teaching.summon()
     thresholds = [0.5 for _ in bench.structures]
     use = _use(bench, shown, speaker.say, channels, names=contract.outputs, thresholds=thresholds,

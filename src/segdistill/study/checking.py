@@ -16,7 +16,7 @@ from segdistill.data.likeness import small_picture
 from segdistill.data.oddities import oddities, sided
 from segdistill.data.splits import fingerprint, same
 from segdistill.data.survey import ImageFacts, LabelSetFacts, Seen, Survey, survey
-from segdistill.data.survey_remarks import remarks, shown_size
+from segdistill.data.survey_remarks import remarks, shown_size, torn_groups
 from segdistill.errors import DataError
 from segdistill.report.check_content import Balance, ChannelHistograms, CheckContent, CheckPicture
 from segdistill.report.check_page import contact_picture
@@ -102,7 +102,10 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
         data="private data" if settings.private else str(data),
         made=f"Checked by segdistill {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         facts=tuple(facts_of(dataset, found)),
-        faults=tuple(_hidden(found.faults, notice)) if settings.private else found.faults,
+        faults=(
+            *torn_groups(dataset.cases),
+            *(_hidden(found.faults, notice) if settings.private else found.faults),
+        ),
         remarks=(
             *remarks(dataset, found, equal=equal, alike=alike),
             *_sides(balance),

@@ -73,7 +73,7 @@ def read_start(
             notice(f"{now} is taken for what {model} calls {before}.")
     folder = run / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    claim_settings(folder, {"start": {"weights_sha256": card.weights_sha256}})
+    claim_settings(folder, {"start": {"weights_sha256": card.weights_sha256}}, within=run)
     return Start(model, card)
 
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,7 +12,7 @@ from segdistill.errors import ConfigError
 from segdistill.files import write_json
 from segdistill.objectives import distillation_term
 from segdistill.settings import Study, open_run
-from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, is_bare, my_turn, refuse_others
+from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, is_bare, is_begun, my_turn
 from segdistill.settings.shard import part_of
 from segdistill.study.arms import DONE, RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.arms_at_once import packed
@@ -130,31 +129,18 @@ def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
     """
     whole = {"command": "study", **settings.resolved()}
     with my_turn(settings.out, notice=notice):
-        if _is_a_study(settings.out, whole):
+        if is_begun(settings.out, whole, ignoring=MAY_CHANGE, defaults=Study.defaults(), within=settings.out):
             before = json.loads((settings.out / SETTINGS_FILE).read_text(encoding="utf-8"))
             gone = {arm["name"] for arm in before["arms"]} - {arm.name for arm in settings.arms}
-            if gone:
+            if gone and not is_bare(settings.out):
                 raise ConfigError(
                     f"The study in {settings.out} has the arms {', '.join(sorted(gone))}, which this one lacks, so this"
                     " is another study. Add them, or choose a new folder for --out."
                 )
         for cell in cells:
-            refuse_others(folder_of(settings, cell), cell.settings(settings), ignoring=NAMED, defaults=cell.defaults())
+            own, folder = cell.settings(settings), folder_of(settings, cell)
+            is_begun(folder, own, ignoring=NAMED, defaults=cell.defaults(), within=folder)
         write_json(settings.out / SETTINGS_FILE, whole)
-
-
-def _is_a_study(folder: Path, whole: Mapping[str, Any]) -> bool:
-    """Return whether this study was begun in a folder; one of which nothing came yet may be begun otherwise.
-
-    Raises:
-        ConfigError: As ``refuse_others``.
-    """
-    try:
-        return refuse_others(folder, whole, ignoring=MAY_CHANGE, defaults=Study.defaults())
-    except ConfigError:
-        if not is_bare(folder):
-            raise
-        return False
 
 
 def folder_of(settings: Study, cell: Cell) -> Path:
@@ -184,7 +170,7 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
             )
             folder = settings.out / "teachers" / name
             with my_turn(folder, notice=notice):
-                claim_settings(folder, asked_for.settings(), defaults=asked_for.defaults())
+                claim_settings(folder, asked_for.settings(), defaults=asked_for.defaults(), within=settings.out)
                 teachings[name] = teach(asked_for, prepared)
     starts = {
         student: read_start(

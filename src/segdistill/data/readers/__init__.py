@@ -3,6 +3,7 @@
 from segdistill.data.readers.opening import (
     BUILTIN,
     Reader,
+    conversion_hint,
     count_label_planes,
     count_planes,
     is_known,
@@ -14,6 +15,7 @@ from segdistill.data.readers.opening import (
 __all__ = [
     "BUILTIN",
     "Reader",
+    "conversion_hint",
     "count_label_planes",
     "count_planes",
     "is_known",

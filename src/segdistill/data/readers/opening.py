@@ -166,6 +166,31 @@ def is_known(path: Path) -> bool:
     return suffix in BUILTIN or suffix[1:] in plugins.names("reader")
 
 
+def conversion_hint(path: Path) -> str | None:
+    """Return how to make an image of a file whose format is known, but not read here; None for any other file.
+
+    >>> conversion_hint(Path("scan.mha"))
+    'It is a medical format: save it as NIfTI, for example with ITK-SNAP or SimpleITK.'
+    >>> conversion_hint(Path("notes.txt")) is conversion_hint(Path("a.png")) is None
+    True
+    """
+    suffix = suffix_of(path)
+    if is_known(path) or path.is_dir():
+        return None
+    if suffix in _MICROSCOPES:
+        return (
+            f"It is a microscope's own format: convert it with `bioformats2raw {path.name} {path.stem}.zarr`,"
+            " or open it in Fiji and save it as OME-TIFF."
+        )
+    if suffix in _FILMS:
+        return f"It is a clip: repack it with `ffmpeg -i {path.name} -c copy {path.stem}.mp4`, or save it as .avi."
+    if suffix in _MEDICAL:
+        return "It is a medical format: save it as NIfTI, for example with ITK-SNAP or SimpleITK."
+    if dicom_header.says_dicom(path):
+        return "It is a DICOM file: give its name the suffix .dcm, or none."
+    return None
+
+
 def count_planes(path: Path, axes: str | None = None) -> int:
     """Return how many planes a file holds, each of which is an image of its own; 1 for one that cannot be read.
 
@@ -219,19 +244,7 @@ def _reader(path: Path) -> Reader:
 
 
 def _unknown(path: Path, suffix: str) -> DataError:
-    if suffix in _MICROSCOPES:
-        hint = (
-            f"It is a microscope's own format: convert it with `bioformats2raw {path.name} {path.stem}.zarr`,"
-            " or open it in Fiji and save it as OME-TIFF."
-        )
-    elif suffix in _FILMS:
-        hint = f"It is a clip: repack it with `ffmpeg -i {path.name} -c copy {path.stem}.mp4`, or save it as .avi."
-    elif suffix in _MEDICAL:
-        hint = "It is a medical format: save it as NIfTI, for example with ITK-SNAP or SimpleITK."
-    elif dicom_header.says_dicom(path):
-        hint = "It is a DICOM file: give its name the suffix .dcm, or none."
-    else:
-        hint = f"Save it as one of: {', '.join(BUILTIN)}."
+    hint = conversion_hint(path) or f"Save it as one of: {', '.join(BUILTIN)}."
     return DataError(f"{path} cannot be read: there is no reader for {suffix or 'files without a suffix'}. {hint}")
 
 
