@@ -106,6 +106,15 @@ def test_too_few_groups_are_refused_with_their_number():
         split_cases([], fractions=(1.0, 0.0, 0.0), seed=0)
 
 
+def test_where_test_is_missing_it_is_said_that_a_few_labelled_images_are_needed_there():
+    wanted = "give split test to a few images with labels"
+    with pytest.raises(ConfigError, match=wanted):
+        split_cases([case("a", split="train")], fractions=(0.7, 0.15, 0.15), seed=0)
+    with pytest.raises(ConfigError) as raised:
+        split_cases([case("a", split="train"), case("b", split="test")], fractions=(0.7, 0.15, 0.15), seed=0)
+    assert wanted not in str(raised.value)  # there is a test image
+
+
 @pytest.mark.parametrize("fractions", [(0.5, 0.5, 0.5), (0.7, 0.2, 0.0), (1.2, -0.2, 0.0), (float("nan"), 0.5, 0.5)])
 def test_fractions_that_are_no_shares_are_refused(fractions):
     with pytest.raises(ConfigError, match="add up to 1"):

@@ -537,3 +537,20 @@ def test_terms_that_keep_to_research_are_named_on_the_first_screen_and_nowhere_e
     write_report(tmp_path / "a.html", content(gallery=(), licences=(bound, Licence(subject="t", licence="MIT"))))
     words = read(tmp_path / "a.html").words()
     assert words.index("Research use only under the terms of data.") < words.index("Did distillation help?")
+
+
+def test_a_case_says_of_which_structure_its_number_is_where_there_are_several(tmp_path, content, case):
+    shown = (replace(case("a", "best", seed=0, shape=(20, 30)), structure="nucleus"),)
+    several = content().metrics
+    single = tuple(row for row in several if row.structure == several[0].structure)
+
+    def page_with(metrics):
+        write_report(tmp_path / "r.html", content(gallery=shown, metrics=metrics))
+        return (tmp_path / "r.html").read_text(encoding="utf-8")
+
+    told = page_with((*single, replace(single[0], structure="nucleus")))
+    assert "Dice of nucleus, %:" in told
+    assert "its numbers are of that one alone" in told
+    plain = page_with(single)
+    assert "Dice, %:" in plain
+    assert "its numbers are of that one alone" not in plain

@@ -70,3 +70,14 @@ def test_how_the_teacher_was_asked_is_said_in_its_rows_alone(account):
     assert arm_row(found["teacher"], [], SIZE, asked=asked).setting == "0 labels, prompting grid"
     assert arm_row(found["student"], [], SIZE, asked=asked).setting == "3 labels"
     assert arm_row(found["teacher"], [], SIZE).setting == "0 labels"
+
+
+def test_of_a_teacher_below_its_student_neither_recovery_nor_gap_is_told(account):
+    found = account({"baseline": 0.1, "student": 0.5, "teacher": 0.2}, noise=0)
+    (ladder,) = ladders(found, "3 labels")
+    assert (ladder.recovery, ladder.gap_closed) == (None, None)
+    assert ladder.note == "The teacher scores lower than student: recovery and gap say nothing here."
+    labels = {headline.label for headline in headlines(found["student"])}
+    assert not labels & {"recovery", "of the gap to the teacher closed"}
+    below = headlines(account({"baseline": 0.1, "student": 0.5, "teacher": 0.6}, noise=0)["student"])
+    assert {"recovery", "of the gap to the teacher closed"} <= {headline.label for headline in below}

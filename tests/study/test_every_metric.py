@@ -51,3 +51,18 @@ def test_of_several_structures_the_mean_comes_first_and_a_score_of_one_alone_has
         ("Dice", "spleen", 0.4),
         ("AP@0.5", "spleen", 0.3),
     ]
+
+
+def test_who_lacks_a_structure_has_no_mean_over_structures():
+    rows = metric_rows(
+        [
+            record("student", 0, "a", "cell", "dice", 0.8),
+            record("student", 0, "a", "nucleus", "dice", 0.4),
+            record("teacher", 0, "a", "cell", "dice", 0.9),
+        ]
+    )
+    assert [(row.structure, set(row.scores)) for row in rows] == [
+        (MACRO, {"student"}),
+        ("cell", {"student", "teacher"}),
+        ("nucleus", {"student"}),
+    ]

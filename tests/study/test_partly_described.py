@@ -1,13 +1,15 @@
 """Labels of cell and of nucleus, as TissueNet has them, and a teacher that describes cells alone."""
 
+import base64
 import csv
+import re
 
 import pytest
-from study_usual import job, plan
+from study_usual import TEACHERS, job, plan
 
 from segdistill.data.labels import Structure
 from segdistill.study.account import TEACHER
-from segdistill.study.conclusion import compared_structures
+from segdistill.study.described import compared_structures, structures_in_words
 from segdistill.study.main_job import distill
 from segdistill.study.study_account import conclude_study
 from segdistill.study.study_job import study
@@ -64,6 +66,16 @@ def test_the_gallery_shows_what_the_teacher_describes(finished):
     assert "not handed in" not in page
 
 
+def test_trust_is_measured_on_the_same_pixels_of_student_and_teacher(finished):
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    code = base64.b64decode(re.search(r'download="calibration.csv" href="data:[^,]+,([^"]+)"', page)[1])
+    pixels = {}
+    for row in csv.DictReader(code.decode("utf-8-sig").splitlines()):
+        pixels[row["network"]] = pixels.get(row["network"], 0) + int(row["pixels"])
+    assert len(pixels) == 3
+    assert set(pixels.values()) == {2 * 48 * 64}  # two fields of cells; with nuclei it would be twice that
+
+
 def test_a_study_compares_on_it_too(tissue, tmp_path):
     settings = plan(tissue, tmp_path / "study", **BOTH, labels=(2,))
     done = conclude_study(settings, study(settings))
@@ -85,3 +97,64 @@ def test_structures_are_those_that_every_teacher_describes():
         ([], (cell, nucleus)),
     ):
         assert compared_structures((cell, nucleus), outputs) == expected
+
+
+CELL, NUCLEUS = Structure("cell", instances=False), Structure("nucleus", instances=False)
+
+
+def test_words_follow_from_what_each_teacher_describes():
+    for compared, outputs, expected in (
+        ([CELL, NUCLEUS], {"a": ["cell", "nucleus"]}, None),
+        ([CELL, NUCLEUS], {"a": []}, None),  # features alone
+        ([CELL], {"a": ["cell"]}, SENTENCE),
+        ([CELL], {"a": ["cell"], "b": ["cell"]}, SENTENCE),  # of whom one may be the control's
+        (
+            [CELL, NUCLEUS],
+            {"a": ["cell"], "b": ["nucleus"]},
+            "The teachers describe nothing in common (a cell; b nucleus): verdict, ladder and comparisons are of cell"
+            " and nucleus, and a teacher that leaves one of them out is not set against a student. Scores of each stand"
+            " by structure.",
+        ),
+        (
+            [CELL, NUCLEUS],
+            {"a": ["membrane"]},
+            "The teacher a is not scored, and nothing is said of recovery or gap: that takes its maps of what test"
+            " images are labelled for (cell or nucleus).",
+        ),
+    ):
+        assert structures_in_words([CELL, NUCLEUS], compared, outputs) == expected
+
+
+@pytest.fixture(scope="module")
+def nuclei(tissue, tmp_path_factory):
+    """Return the description of a teacher that gives nuclei alone: their labels, as another tool might have found."""
+    path = tmp_path_factory.mktemp("maps") / "nuclei.toml"
+    folder = tissue / "labels" / "nucleus"
+    path.write_text(f'kind = "labels"\nfolder = "{folder.as_posix()}"\n[outputs]\nnucleus = [""]\n', "utf-8")
+    return path
+
+
+def test_teachers_with_nothing_in_common_are_not_set_against_students(tissue, tmp_path, nuclei):
+    stain = {"teacher": f"maps:{nuclei}", "channels": ("nucleus",)}
+    arms = ({"name": "baseline"}, {"name": "student", "teacher": "full"}, {"name": "stained", "teacher": "stain"})
+    teachers = {"full": TEACHERS["full"], "stain": stain}
+    settings = plan(tissue, tmp_path / "study", **BOTH, labels=(2,), teachers=teachers, arms=arms)
+    done = conclude_study(settings, study(settings)).students["unet-tiny"]
+    assert [name for name, arm in done.account.items() if arm.role == "teacher"] == []
+    assert done.account["student-2"].recovery is None
+    assert "The teachers describe nothing in common (full cell; stain nucleus)" in done.report.read_text("utf-8")
+
+
+def test_where_no_test_image_is_labelled_for_what_the_teacher_describes_it_is_said(tissue, tmp_path):
+    lines = ["image,label:cell,label:nucleus,split"]
+    for place, path in enumerate(sorted((tissue / "images").iterdir())):
+        split = ("train", "train", "train", "train", "validation", "validation", "test", "test")[place]
+        file = path.name.replace(".ome", "")
+        cell, nucleus = (tissue / "labels" / name / file for name in ("cell", "nucleus"))
+        lines.append(f"{path},{'' if split == 'test' else cell},{nucleus},{split}")
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("\n".join(lines), "utf-8")
+    told = []
+    done = distill(job(manifest, tmp_path / "run", **BOTH), notice=told.append)
+    assert TEACHER not in done.account
+    assert any("is not scored, and nothing is said of recovery or gap" in each for each in told)

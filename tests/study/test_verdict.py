@@ -184,3 +184,14 @@ def test_no_share_is_told_of_a_teacher_below_its_student(account):
     said = verdict_on(account({"baseline": 0.6, "student": 0.7, "teacher": 0.5}), simulated=False).sentences
     assert "The teacher reaches 50.0 %, less than the student: a share of that would say nothing." in said
     assert not any("recovers" in each for each in said)
+
+
+def test_a_gap_that_is_none_is_said_without_a_share(account):
+    means = {"baseline": 0.7, "student": 0.6, "teacher": 0.65}
+    said = verdict_on(account(means, noise=0), simulated=False).sentences
+    assert (
+        "The teacher reaches 65.0 %; the student recovers 92 % of that. What share of the gap it closes cannot be said:"
+        " the teacher does not score above the baseline (gap −0.050)."
+    ) in said
+    nothing = verdict_on(account({"baseline": 0.1, "student": 0.0, "teacher": 0.0}, noise=0), simulated=False).sentences
+    assert "The teacher reaches 0.0 %: of that there is no share to recover." in nothing

@@ -15,6 +15,11 @@ from segdistill.files import sha256_array
 _STRIP = 1024
 """Images are compared in strips of so many rows."""
 
+_ON_TEST = (
+    " Students are scored on labelled test images, which a fraction of 0 and a teacher's targets cannot replace: give"
+    " split test to a few images with labels."
+)
+
 Division = dict[str, Split]
 """Group to split."""
 
@@ -90,7 +95,7 @@ def _refuse_too_few(asked: Sequence[Split], given: Division, free: Sequence[str]
             f"{', '.join(asked)} are asked for, but there are only {len(free)} groups without a split and"
             f" {len(given)} with one ({shown(sorted({*free, *given})) or 'no cases'}), so nothing is left for"
             f" {' or '.join(empty)}. Give a fraction of 0 to what you can do without, or name smaller groups in a"
-            " manifest."
+            f" manifest.{_ON_TEST if 'test' in empty else ''}"
         )
 
 

@@ -35,6 +35,7 @@ from segdistill.study.channel_use import student_use, teacher_use
 from segdistill.study.claims import Beyond
 from segdistill.study.comparisons import Beside
 from segdistill.study.content import Looked, make_content, mean_of, role_of
+from segdistill.study.described import compared_structures, described_by, structures_in_words
 from segdistill.study.encoder_start import encoder_start
 from segdistill.study.energy import cost_facts
 from segdistill.study.every_metric import metric_rows
@@ -112,6 +113,9 @@ class Accounted:
     structures: tuple[Structure, ...]
     """Which the account is of: all, or those that every teacher describes."""
 
+    partly: str | None
+    """Why the account is not of every structure, or not against every teacher; None: it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Finished:
@@ -159,11 +163,37 @@ def account_for(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Acc
         records += score_teacher(bench, name, row)
         labels[row] = Labels(0, 0, contract.labels_seen, oracle=contract.oracle)
     records += [record for run in runs for record in run.records]
-    outputs = [bench.teachings[name].contract.outputs for name in teachers.values()]
-    compared = compared_structures(bench.structures, outputs)
-    names = {each.name for each in compared}
-    own = [record for record in records if record["structure"] in names]
-    return Accounted(records, make_account(own, arms, labels, asked=question.teacher), teachers, compared)
+    compared, partly = _compared(bench, runs, teachers.values())
+    own = _of_structures(records, compared, teachers)
+    return Accounted(records, make_account(own, arms, labels, asked=question.teacher), teachers, compared, partly)
+
+
+def _compared(
+    bench: Bench, runs: Sequence[ArmRun], measuring: Iterable[str]
+) -> tuple[tuple[Structure, ...], str | None]:
+    """Return the structures that the account is of, and why not of all.
+
+    Args:
+        bench: What the runs shared.
+        runs: Every arm and seed.
+        measuring: Names of the teachers by which arms are measured; those of controls teach, too.
+    """
+    taught = dict.fromkeys([*measuring, *(run.arm.teacher for run in runs if run.arm.teacher is not None)])
+    outputs = {name: bench.teachings[name].contract.outputs for name in taught}
+    labelled = {record["structure"] for run in runs for record in run.records}
+    scored = [each for each in bench.structures if each.name in labelled]
+    compared = compared_structures(scored, outputs.values())
+    return compared, structures_in_words(scored, compared, outputs) if len(bench.structures) > 1 else None
+
+
+def _of_structures(records: Sequence[Record], structures: Sequence[Structure], teachers: Iterable[str]) -> list[Record]:
+    """Return the scores of some structures, without teachers (by their rows) that were not scored on all of them."""
+    names = {each.name for each in structures}
+    scored: dict[str, set[str]] = {}
+    for record in records:
+        scored.setdefault(record["arm"], set()).add(record["structure"])
+    partial = {row for row in teachers if not names <= scored.get(row, set())}
+    return [record for record in records if record["structure"] in names and record["arm"] not in partial]
 
 
 def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accounted) -> Finished:
@@ -176,9 +206,8 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
         found: From ``account_for``.
     """
     folder, records, account, teachers = bench.folder, found.records, found.account, found.teachers
-    partly = structures_in_words(bench, found.structures)
-    if partly is not None:
-        bench.notice(partly)
+    if found.partly is not None:
+        bench.notice(found.partly)
     verdict = verdict_on(
         account,
         simulated=question.simulated,
@@ -201,7 +230,11 @@ def conclude(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Ac
         facts,
         title=question.title,
         labels=asked[0].arm.labels,
-        notes=(*question.notes, *filter(None, [partly]), *(note for each in question.elsewhere for note in each.notes)),
+        notes=(
+            *question.notes,
+            *filter(None, [found.partly]),
+            *(note for each in question.elsewhere for note in each.notes),
+        ),
         command=command_line(question.settings, sys.argv[1:]),
     )
     own = (term_facts(runs), window_facts(model), weight_facts(bench, model), cost_facts(runs, folder, model))
@@ -250,7 +283,7 @@ def look(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accoun
     """
     account = found.account
     arms = {"student": question.student, "baseline": account[question.student].baseline}
-    seen = see_tests(bench, runs, arms=arms, teacher=question.teacher)
+    seen = see_tests(bench, runs, arms=arms, teacher=question.teacher, structures=found.structures)
     first = next(run for run in runs if run.arm.name == question.student)
     uses = {
         "teacher": teacher_use(bench, question.teacher),
@@ -267,44 +300,9 @@ def look(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accoun
         parameters=parameter_rows(account, runs),
         costs=(*own, *question.beside, *above),
         machine=machine_in_words(bench.device),
-        reliability=reliability_curves(seen, teacher_reliability(bench, question.teacher)),
+        reliability=reliability_curves(seen, teacher_reliability(bench, question.teacher, found.structures)),
         agreement=agreement_rows(seen),
         channels=channel_rows(uses),
-    )
-
-
-def described_by(structures: Sequence[Structure], outputs: Sequence[str]) -> tuple[Structure, ...]:
-    """Return the structures of which a teacher with these outputs gives every map."""
-    return tuple(each for each in structures if all(output in outputs for output in output_names([each])))
-
-
-def compared_structures(structures: Sequence[Structure], outputs: Iterable[Sequence[str]]) -> tuple[Structure, ...]:
-    """Return the structures that the account is of: those that every teacher describes, all where none describes any.
-
-    What a teacher never spoke of cannot tell what it bought.
-
-    Args:
-        structures: What students learn.
-        outputs: Of each teacher.
-
-    >>> cell, nucleus = Structure("cell", instances=False), Structure("nucleus", instances=False)
-    >>> [each.name for each in compared_structures([cell, nucleus], [["cell"], ["nucleus", "cell"]])]
-    ['cell']
-    """
-    described = [own for each in outputs if (own := described_by(structures, each))]
-    shared = tuple(each for each in structures if all(each in own for own in described))
-    return shared or tuple(structures)
-
-
-def structures_in_words(bench: Bench, compared: Sequence[Structure]) -> str | None:
-    """Return of which structures the account is and which are learnt from labels alone; None where it is of all."""
-    left = [each.name for each in bench.structures if each not in compared]
-    if not left:
-        return None
-    own, others = (" and ".join(names) for names in ([each.name for each in compared], left))
-    return (
-        f"The teacher describes {own} alone: verdict, ladder and comparisons are of {own}. Students learn {others} from"
-        " labels alone; scores of that stand by structure."
     )
 
 

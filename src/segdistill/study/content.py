@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from segdistill.engine import read_log
-from segdistill.evaluation import CONVENTIONS, Interval, ScoreTable, summarise
+from segdistill.evaluation import CONVENTIONS, Interval, Ratio, ScoreTable, summarise
 from segdistill.evaluation.metrics import USUAL
 from segdistill.networks.describe import StudentFacts
 from segdistill.report import (
@@ -213,7 +213,8 @@ def headlines(student: ArmAccount) -> tuple[Headline, ...]:
                 detail=_interval(student.gain.interval),
             )
         )
-    for ratio, label in ((student.gap, "of the gap to the teacher closed"), (student.recovery, "recovery")):
+    gap, recovered = shares_of(student)
+    for ratio, label in ((gap, "of the gap to the teacher closed"), (recovered, "recovery")):
         if ratio is not None and ratio.value is not None:
             found.append(Headline(value=f"{100 * ratio.value:.0f} %", label=label, detail=_interval(ratio.interval)))
     total = student.labels.total
@@ -230,6 +231,16 @@ def headlines(student: ArmAccount) -> tuple[Headline, ...]:
         value, _, interval = saved_words(student.saved).partition(" (")
         found.append(Headline(value=value, label="labels saved", detail=interval.removesuffix(")")))
     return tuple(found)
+
+
+def is_above(arm: ArmAccount) -> bool:
+    """Return whether an arm scores above the teacher that it is measured by."""
+    return arm.recovery is not None and arm.recovery.value is not None and arm.recovery.value > 1
+
+
+def shares_of(arm: ArmAccount) -> tuple[Ratio | None, Ratio | None]:
+    """Return gap closed and recovery; neither where the arm scores above the teacher, as both would say nothing."""
+    return (None, None) if is_above(arm) else (arm.gap, arm.recovery)
 
 
 def comparison_rows(
@@ -298,16 +309,19 @@ def ladders(
 
 def _ladder(arms: Sequence[ArmAccount], title: str, taught: ArmAccount | None, asked: Mapping[str, str]) -> Ladder:
     names = [arm.name for arm in arms]
-    gap = None if taught is None else taught.gap
+    gap, recovered = (None, None) if taught is None else shares_of(taught)
+    note = "" if gap is None or not gap.reason else f"The gap closed is not stated: {gap.reason}."
+    if taught is not None and is_above(taught):
+        note = f"The teacher scores lower than {taught.name}: recovery and gap say nothing here."
     return Ladder(
         title=title,
         rungs=tuple(_rung(arm, asked) for arm in arms),
         baseline=taught.baseline if taught is not None and taught.baseline in names else None,
         student=taught.name if taught is not None and taught.name in names else None,
         teacher=TEACHER if TEACHER in names else None,
-        recovery=None if taught is None or taught.recovery is None else taught.recovery.value,
+        recovery=None if recovered is None else recovered.value,
         gap_closed=None if gap is None else gap.value,
-        note="" if gap is None or not gap.reason else f"The gap closed is not stated: {gap.reason}.",
+        note=note,
     )
 
 
@@ -352,15 +366,16 @@ def arm_row(
     energy = energy_of(own)
     is_student = arm.role != "teacher"
     counted = counted_parameters(own, arm.name)
+    gap, recovered = shares_of(arm)
     return ArmRow(
         name=arm.name,
         role=role_of(arm),
         setting=_with_asked(f"{arm.labels.training} labels", arm, asked),
         scores={metric: Spread(mean=summary.mean, sd=summary.sd) for metric, summary in summaries.items()},
-        recovery=None if arm.recovery is None else arm.recovery.value,
-        recovery_ends=None if arm.recovery is None else _ends(arm.recovery.interval),
-        gap_closed=None if arm.gap is None else arm.gap.value,
-        gap_closed_ends=None if arm.gap is None else _ends(arm.gap.interval),
+        recovery=None if recovered is None else recovered.value,
+        recovery_ends=None if recovered is None else _ends(recovered.interval),
+        gap_closed=None if gap is None else gap.value,
+        gap_closed_ends=None if gap is None else _ends(gap.interval),
         labels_used=arm.labels.total,
         labels_saved="" if arm.saved is None else saved_words(arm.saved),
         parameters=counted["kept"] if counted else size["parameters"] if is_student else None,

@@ -37,6 +37,8 @@ MACRO = "mean over structures"
 def metric_rows(records: Sequence[Record]) -> tuple[MetricRow, ...]:
     """Return every score that was taken, by arm; of several structures their mean first, then each.
 
+    Who does not describe every structure, as many a teacher, has no mean: it would be of something else.
+
     Args:
         records: Every score of every arm and seed, the teacher's too, of the run's own test fields.
     """
@@ -59,8 +61,9 @@ def _rows(
             for name in structures
         }
         having = {name: own for name, own in of_structures.items() if own}
-        if len(having) > 1:
-            yield _row(metric, MACRO, {arm: means[arm][metric] for arm in arms if metric in means.get(arm, {})})
+        whole = [arm for arm in arms if all(arm in own for own in having.values())]
+        if len(having) > 1 and whole:
+            yield _row(metric, MACRO, {arm: means[arm][metric] for arm in whole})
         for name, own in having.items():
             yield _row(metric, name, own)
 

@@ -8,7 +8,7 @@ from operator import add
 import numpy as np
 from jaxtyping import Bool, Float, Int32
 
-from segdistill.data.labels import output_names
+from segdistill.data.labels import Structure, output_names
 from segdistill.data.sample import Sample
 from segdistill.evaluation import Agreement, Reliability, count_agreement, count_reliability
 from segdistill.networks.model import load_model
@@ -32,7 +32,12 @@ class Seen:
 
 
 def see_tests(
-    bench: Bench, runs: Sequence[ArmRun], *, arms: Mapping[str, str | None], teacher: str | None
+    bench: Bench,
+    runs: Sequence[ArmRun],
+    *,
+    arms: Mapping[str, str | None],
+    teacher: str | None,
+    structures: Sequence[Structure],
 ) -> dict[str, Seen]:
     """Return what arms make of every labelled test field, each by its first seed.
 
@@ -41,22 +46,30 @@ def see_tests(
         runs: Every arm and seed.
         arms: Role, such as "student", to the name of its arm; None, or no such arm: left out.
         teacher: With whom they are compared, by its name in the study. None: nobody.
+        structures: Which count for how far networks can be trusted and where they differ; masks are of all.
     """
     shown = {role: next((run for run in runs if run.arm.name == name), None) for role, name in arms.items()}
     teaching = None if teacher is None else bench.teachings[teacher]
-    return {role: _seen(bench, run, teaching) for role, run in shown.items() if run is not None}
+    return {role: _seen(bench, run, teaching, structures) for role, run in shown.items() if run is not None}
 
 
-def teacher_reliability(bench: Bench, teacher: str | None) -> Reliability | None:
-    """Return the pixels of the labelled test fields by the probability that a teacher gave them; None: no map."""
+def teacher_reliability(bench: Bench, teacher: str | None, structures: Sequence[Structure]) -> Reliability | None:
+    """Return the pixels of the labelled test fields by the probability that a teacher gave them; None: no map.
+
+    Args:
+        bench: What all arms share.
+        teacher: By its name in the study. None: there is none.
+        structures: Which count.
+    """
     if teacher is None:
         return None
     teaching = bench.teachings[teacher]
     counted = [
         count_reliability(probability, label, counts=sample.counts)
         for sample in bench.prepared.labelled("test")
-        for _, structure, label in labelled_planes(bench, sample)
-        if (probability := teaching.probability(sample.name, structure)) is not None
+        for place, structure, label in labelled_planes(bench, sample)
+        if bench.structures[place] in structures
+        and (probability := teaching.probability(sample.name, structure)) is not None
     ]
     return reduce(add, counted) if counted else None
 
@@ -69,7 +82,7 @@ def labelled_planes(bench: Bench, sample: Sample) -> Iterator[tuple[int, str, Bo
         yield place, bench.structures[place].name, sample.planes[place] > 0
 
 
-def _seen(bench: Bench, run: ArmRun, teaching: Teaching | None) -> Seen:
+def _seen(bench: Bench, run: ArmRun, teaching: Teaching | None, structures: Sequence[Structure]) -> Seen:
     model = load_model(run.folder / "model")
     names = output_names(bench.structures)
     planes: list[Int32[np.ndarray, "k y x"]] = []
@@ -82,6 +95,8 @@ def _seen(bench: Bench, run: ArmRun, teaching: Teaching | None) -> Seen:
         masks = mask_planes(maps, bench.structures, model.card.thresholds)
         planes.append(masks)
         for place, structure, label in labelled_planes(bench, sample):
+            if bench.structures[place] not in structures:
+                continue
             reliability.append(count_reliability(maps[names.index(structure)], label, counts=sample.counts))
             told = None if teaching is None else teaching.probability(sample.name, structure)
             if told is not None:

@@ -11,7 +11,6 @@ from segdistill.evaluation import (
     Gain,
     Interval,
     NonInferiority,
-    Ratio,
     gain_of,
     non_inferiority,
 )
@@ -166,10 +165,15 @@ def _teacher_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -
         name = "oracle, though it was given the labels," if teacher.labels.oracle else "teacher"
         return [f"The {name} reaches {_percent(reached)}, less than the student: a share of that would say nothing."]
     name = "oracle, which was given the labels," if teacher.labels.oracle else "teacher"
-    sentence = f"The {name} reaches {_percent(reached)}; the student recovers {_ratio(student.recovery)} of that"
+    if student.recovery.value is None:
+        return [f"The {name} reaches {_percent(reached)}: of that there is no share to recover."]
+    share = _share(student.recovery.value)
+    sentence = f"The {name} reaches {_percent(reached)}; the student recovers {share} of that"
     if student.gap is None:
         return [f"{sentence}."]
-    return [f"{sentence} and closes {_ratio(student.gap)} of the gap to it."]
+    if student.gap.value is None:
+        return [f"{sentence}. What share of the gap it closes cannot be said: {student.gap.reason}."]
+    return [f"{sentence} and closes {_share(student.gap.value)} of the gap to it."]
 
 
 def _ceiling_sentences(student: ArmAccount, account: Mapping[str, ArmAccount]) -> list[str]:
@@ -257,7 +261,5 @@ def _percent(score: float) -> str:
     return f"{100 * score:.1f} %"
 
 
-def _ratio(ratio: Ratio) -> str:
-    if ratio.value is None:
-        return f"an unknown share ({ratio.reason})"
-    return f"{100 * ratio.value:z.0f} %".replace("-", "−")
+def _share(value: float) -> str:
+    return f"{100 * value:z.0f} %".replace("-", "−")
