@@ -5,7 +5,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,24 +78,29 @@ def summary(settings: Distill, finished: Finished) -> dict[str, Any]:
     return {
         "settings": kept,
         "verdict": {"answer": finished.verdict.answer, "sentences": list(finished.verdict.sentences)},
-        "scores": {
-            arm.name: {
-                "role": arm.role,
-                "labels": arm.labels.total,
-                **{
-                    metric: {"seeds": list(table.seeds), "fields": list(table.fields), "values": table.values.tolist()}
-                    for metric, table in arm.tables.items()
-                    if metric in USUAL
-                },
-            }
-            for arm in finished.account.values()
-        },
+        "scores": kept_scores(finished, USUAL),
         "split": recorded["split"],
         "student": recorded["student"],
         "minutes": {f"{arm['arm']['name']}/{arm['seed']}": round(arm["seconds"] / 60, 2) for arm in recorded["arms"]},
         "best steps": {f"{arm['arm']['name']}/{arm['seed']}": arm["best_step"] for arm in recorded["arms"]},
         "machine": machine(),
         "segdistill": __version__,
+    }
+
+
+def kept_scores(finished: Finished, metrics: Collection[str]) -> dict[str, Any]:
+    """Return every arm's role, labels used, and scores by seed and field."""
+    return {
+        arm.name: {
+            "role": arm.role,
+            "labels": arm.labels.total,
+            **{
+                metric: {"seeds": list(table.seeds), "fields": list(table.fields), "values": table.values.tolist()}
+                for metric, table in arm.tables.items()
+                if metric in metrics
+            },
+        }
+        for arm in finished.account.values()
     }
 
 

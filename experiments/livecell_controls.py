@@ -11,9 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS
+from common import RESULTS, kept_scores, machine
 from livecell import CHANNELS, HELA, MAIN, PROTOCOL, SHIFT, TEACHER_STEPS, fold_manifest, halve, protocol_of_fold
-from segdistill.engine.machine import processor
 from segdistill.files import write_json
 from segdistill.settings import Study, validated
 from segdistill.study.study_account import StudyAccount, conclude_study
@@ -79,20 +78,9 @@ def kept(settings: Study, done: StudyAccount) -> dict[str, Any]:
         "student": MAIN,
         "seeds": list(settings.seeds),
         "steps": settings.protocol.steps,
-        "arms": {
-            arm.name: {
-                "role": arm.role,
-                "labels": arm.labels.total,
-                **{
-                    metric: {"seeds": list(table.seeds), "fields": list(table.fields), "values": table.values.tolist()}
-                    for metric, table in arm.tables.items()
-                    if metric in {"dice", "ap50"}
-                },
-            }
-            for arm in finished.account.values()
-        },
+        "arms": kept_scores(finished, ("dice", "ap50")),
         "verdict": list(finished.verdict.sentences),
-        "machine": {"processor": processor()},
+        "machine": machine(),
     }
 
 

@@ -66,10 +66,11 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
     gains = gains_by_size({name: each.account for name, each in found.items()}, questions, runs, sizes)
     beside = tests_beside({name: each.account for name, each in found.items()}, questions)
     brought = _gains(accounts)
+    prepared = next(iter(state.benches.values())).prepared  # one data set, whatever the student
+    checked = data_check_in(settings.out, prepared, field_hashes(prepared), private=settings.private)
     finished = {}
     for student, bench in state.benches.items():
         others = tuple(point for name, points in costs.items() if name != student for point in points)
-        checked = data_check_in(settings.out, bench.prepared, field_hashes(bench.prepared), private=settings.private)
         question = replace(questions[student], beside=others, tests=beside[student], elsewhere=state.elsewhere)
         question = replace(question, gains=gains, checked=checked, sizes=brought)
         finished[student] = conclude(bench, runs[student], question, found[student])
@@ -92,8 +93,7 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
                 ]
                 for arm in done.account.values()
             )
-    bench = next(iter(state.benches.values()))
-    ruler = ruler_of(bench.prepared, bench.prepared.labelled("test")[0])
+    ruler = ruler_of(prepared, prepared.labelled("test")[0])
     write_conventions(path, unit=ruler.unit, tolerance=ruler.tolerance)
     return StudyAccount(path, finished)
 
