@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import json
 import re
 
 import pytest
@@ -74,6 +75,11 @@ def test_trust_is_measured_on_the_same_pixels_of_student_and_teacher(finished):
         pixels[row["network"]] = pixels.get(row["network"], 0) + int(row["pixels"])
     assert len(pixels) == 3
     assert set(pixels.values()) == {2 * 48 * 64}  # two fields of cells; with nuclei it would be twice that
+
+
+def test_what_channels_are_worth_to_the_teacher_is_told_of_what_it_describes(finished):
+    kept = [json.loads(path.read_text("utf-8")) for path in finished.folder.rglob("channel_use.json")]
+    assert [each["of"]["structures"] for each in kept] == [["cell"]]
 
 
 def test_a_study_compares_on_it_too(tissue, tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from segdistill.data.case import numbered
-from segdistill.data.labels import output_names
+from segdistill.data.labels import Structure, output_names
 from segdistill.data.sample import Sample
 from segdistill.evaluation import dice
 from segdistill.files import write_json
@@ -66,14 +66,18 @@ class Use:
     """Empty where there is no second field to take a channel from, or no second channel."""
 
 
-def student_use(bench: Bench, run: ArmRun, *, parameters: int) -> Use | None:
+def student_use(
+    bench: Bench, run: ArmRun, *, parameters: int, structures: Sequence[Structure] | None = None
+) -> Use | None:
     """Show a student some test fields; None where none can be scored.
 
     Args:
         bench: What all arms share.
         run: The arm and seed.
         parameters: Of its network.
+        structures: That are scored. None: all.
     """
+    among = bench.structures if structures is None else tuple(structures)
     network = load_model(run.folder / "model").module.to(bench.device)
     channels = channels_in_use(bench, run.arm)
     outputs = len(output_names(bench.structures))
@@ -82,34 +86,38 @@ def student_use(bench: Bench, run: ArmRun, *, parameters: int) -> Use | None:
         entry = make_entry(sample, channels=channels, rule=RULE)
         return entry_maps(network, entry, outputs=outputs, device=bench.device)
 
-    shown = _fields(bench)
+    shown = _fields(bench, among)
     if not shown:
         return None
     own = _lendable(channels, shown)
     thresholds = [run.facts["thresholds"].get(each.name, {}).get("foreground", 0.5) for each in bench.structures]
-    return _use(bench, shown, say, own if len(own) > 1 else [], names=output_names(bench.structures),
+    return _use(bench, among, shown, say, own if len(own) > 1 else [], names=output_names(bench.structures),
                 thresholds=thresholds, parameters=parameters)  # fmt: skip
 
 
-def teacher_use(bench: Bench, name: str | None) -> Use | None:
+def teacher_use(bench: Bench, name: str | None, *, structures: Sequence[Structure] | None = None) -> Use | None:
     """Show a teacher some test fields, or read what came of it before.
 
     None where there is no teacher, where it cannot be shown other fields (maps that some tool made), where
-    it does not give every structure, or where no field can be scored.
+    it does not give every structure that is scored, or where no field can be scored.
 
     Args:
         bench: What all arms share.
         name: The teacher, by its name in the study.
+        structures: That are scored. None: all.
     """
+    among = bench.structures if structures is None else tuple(structures)
     teaching = None if name is None else bench.teachings[name]
-    shown = _fields(bench)
+    shown = _fields(bench, among)
     if teaching is None or teaching.summon is None or teaching.folder is None or not shown:
         return None
     contract = teaching.contract
-    if any(structure.name not in contract.outputs for structure in bench.structures):
+    if any(structure.name not in contract.outputs for structure in among):
         return None
     fields = [image_key(sample.image) for sample, _ in shown]
     identity = {"weights": contract.weights_sha256, "channels": list(teaching.channels), "fields": fields}
+    if set(among) != set(bench.structures):
+        identity["structures"] = [each.name for each in among]
     path = teaching.folder / FILE
     before = _read(path, identity)
     if before is not None:
@@ -120,15 +128,16 @@ def teacher_use(bench: Bench, name: str | None) -> Use | None:
     bench.notice(f"What each channel is worth to {contract.name}: {times}.")
     speaker = teaching.summon()
     thresholds = [0.5 for _ in bench.structures]
-    use = _use(bench, shown, speaker.say, channels, names=contract.outputs, thresholds=thresholds,
+    use = _use(bench, among, shown, speaker.say, channels, names=contract.outputs, thresholds=thresholds,
                parameters=speaker.parameters)  # fmt: skip
     write_json(path, {"of": identity, **asdict(use)})
     return use
 
 
-def _fields(bench: Bench) -> list[tuple[Sample, Sample | None]]:
+def _fields(bench: Bench, structures: Sequence[Structure]) -> list[tuple[Sample, Sample | None]]:
     """Return the fields to show, each with the one that lends it a channel: the next, in a circle."""
-    scored = [sample for sample in bench.prepared.labelled("test") if sample.counts.any()]
+    tests = bench.prepared.labelled("test")
+    scored = [sample for sample in tests if any(True for _ in labelled_planes(bench, sample, structures))]
     lenders: Sequence[Sample | None] = [*scored[1:], scored[0]] if len(scored) > 1 else [None] * len(scored)
     return list(zip(scored, lenders, strict=True))[:FIELDS]
 
@@ -145,6 +154,7 @@ def _lendable(channels: Sequence[str], shown: Sequence[tuple[Sample, Sample | No
 
 def _use(
     bench: Bench,
+    structures: Sequence[Structure],
     shown: Sequence[tuple[Sample, Sample | None]],
     say: Say,
     channels: Sequence[str],
@@ -159,11 +169,11 @@ def _use(
         began = time.perf_counter()
         maps = say(sample)
         times.append(1e3 * (time.perf_counter() - began) / (sample.counts.size / 1e6))
-        whole.append(_dice(bench, sample, maps, names, thresholds))
+        whole.append(_dice(bench, structures, sample, maps, names, thresholds))
     found = []
     for channel in channels:
         scores = [
-            _dice(bench, sample, say(with_channels_of(sample, lender, [channel])), names, thresholds)
+            _dice(bench, structures, sample, say(with_channels_of(sample, lender, [channel])), names, thresholds)
             for sample, lender in shown
             if lender is not None
         ]
@@ -171,12 +181,19 @@ def _use(
     return Use(len(shown), parameters, float(np.median(times)), tuple(found))
 
 
-def _dice(bench: Bench, sample: Sample, maps: np.ndarray, names: Sequence[str], thresholds: Sequence[float]) -> float:
+def _dice(
+    bench: Bench,
+    structures: Sequence[Structure],
+    sample: Sample,
+    maps: np.ndarray,
+    names: Sequence[str],
+    thresholds: Sequence[float],
+) -> float:
     return float(
         np.mean(
             [
                 dice(maps[list(names).index(structure)] > thresholds[place], label, counts=sample.counts)
-                for place, structure, label in labelled_planes(bench, sample)
+                for place, structure, label in labelled_planes(bench, sample, structures)
             ]
         )
     )

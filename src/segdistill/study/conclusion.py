@@ -286,8 +286,8 @@ def look(bench: Bench, runs: Sequence[ArmRun], question: Question, found: Accoun
     seen = see_tests(bench, runs, arms=arms, teacher=question.teacher, structures=found.structures)
     first = next(run for run in runs if run.arm.name == question.student)
     uses = {
-        "teacher": teacher_use(bench, question.teacher),
-        "student": student_use(bench, first, parameters=parameters),
+        "teacher": teacher_use(bench, question.teacher, structures=found.structures),
+        "student": student_use(bench, first, parameters=parameters, structures=found.structures),
     }
     own = cost_point(bench.student, "student", mean_of(account[question.student]), uses["student"])
     teacher = account.get(TEACHER)

@@ -67,19 +67,21 @@ def teacher_reliability(bench: Bench, teacher: str | None, structures: Sequence[
     counted = [
         count_reliability(probability, label, counts=sample.counts)
         for sample in bench.prepared.labelled("test")
-        for place, structure, label in labelled_planes(bench, sample)
-        if bench.structures[place] in structures
-        and (probability := teaching.probability(sample.name, structure)) is not None
+        for _, structure, label in labelled_planes(bench, sample, structures)
+        if (probability := teaching.probability(sample.name, structure)) is not None
     ]
     return reduce(add, counted) if counted else None
 
 
-def labelled_planes(bench: Bench, sample: Sample) -> Iterator[tuple[int, str, Bool[np.ndarray, "y x"]]]:
-    """Yield place, structure and mask of what is labelled in a field; nothing where no pixel counts."""
+def labelled_planes(
+    bench: Bench, sample: Sample, structures: Sequence[Structure]
+) -> Iterator[tuple[int, str, Bool[np.ndarray, "y x"]]]:
+    """Yield place, structure and mask of those that are labelled in a field; nothing where no pixel counts."""
     if not sample.counts.any():
         return
     for place in np.flatnonzero(sample.known).tolist():
-        yield place, bench.structures[place].name, sample.planes[place] > 0
+        if bench.structures[place] in structures:
+            yield place, bench.structures[place].name, sample.planes[place] > 0
 
 
 def _seen(bench: Bench, run: ArmRun, teaching: Teaching | None, structures: Sequence[Structure]) -> Seen:
@@ -94,9 +96,7 @@ def _seen(bench: Bench, run: ArmRun, teaching: Teaching | None, structures: Sequ
         )
         masks = mask_planes(maps, bench.structures, model.card.thresholds)
         planes.append(masks)
-        for place, structure, label in labelled_planes(bench, sample):
-            if bench.structures[place] not in structures:
-                continue
+        for place, structure, label in labelled_planes(bench, sample, structures):
             reliability.append(count_reliability(maps[names.index(structure)], label, counts=sample.counts))
             told = None if teaching is None else teaching.probability(sample.name, structure)
             if told is not None:
