@@ -217,7 +217,7 @@ def _identity(model: Ready, options: Options) -> dict[str, Any]:
         "axes": options.axes,
         "pattern": options.pattern,
         "tile": options.tile,
-        "halo": halo_of(model.card, options),
+        "halo": model.card.halo["fast"] if options.halo is None else options.halo,  # what folders of before have
         "outputs": chosen(options.outputs, otherwise=True),
         "probabilities": options.probabilities,
         "pixel_size": options.pixel_size,
