@@ -68,9 +68,26 @@ class UnknownName(SegdistillError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        super().__init__(
-            f"There is no {kind} called {name!r}.{nearest(name, known)} Known: {', '.join(known) or 'none'}."
-        )
+        super().__init__(f"There is no {kind} called {name!r}.{nearest(name, known)} {_told(kind, name, known)}")
+
+
+_LISTED = {"student": "segdistill models --all"}
+"""Kinds of which there are too many for a message, to the command that lists them."""
+
+_MOST = 20
+
+
+def _told(kind: str, name: str, known: list[str]) -> str:
+    """Return all known names, or, of a kind that a command lists, the nearest of many.
+
+    >>> _told("student", "unet-resnet", ["unet-resnet18", *map(str, range(30))])
+    'Nearest of 31: unet-resnet18. `segdistill models --all` lists them.'
+    """
+    if kind not in _LISTED or len(known) <= _MOST:
+        return f"Known: {', '.join(known) or 'none'}."
+    close = get_close_matches(name, known, n=4)
+    near = f"Nearest of {len(known)}: {', '.join(close)}." if close else f"There are {len(known)}."
+    return f"{near} `{_LISTED[kind]}` lists them."
 
 
 class MissingExtra(SegdistillError, ImportError):

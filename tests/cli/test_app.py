@@ -160,9 +160,9 @@ def test_every_mistake_of_a_command_line_is_told_at_once(run, seen):
     assert done.status == 2
     assert done.err.startswith("segdistill: 5 settings are wrong:")  # name is missing, colour is unknown
     assert all(f"\n  {line}" in done.err for line in ("--name: must be given.", "--colour: there is no such option."))
-    assert "--inner.steps: Input should be greater than 0 (found '0')" in done.err
-    assert "--inner.crop: Input should be a valid integer" in done.err
-    assert "--kind: Input should be 'one' or 'two' (found 'three')" in done.err
+    assert "--inner.steps: must be greater than 0 (found '0')" in done.err
+    assert "--inner.crop: must be a whole number (found 'wide')" in done.err
+    assert "--kind: must be 'one' or 'two' (found 'three')" in done.err
     assert "Traceback" not in done.err
 
 
@@ -180,7 +180,7 @@ def test_settings_that_disagree_are_refused_in_the_settings_own_words(run, seen)
 
 
 def test_a_part_of_a_setting_is_called_after_the_option(run, seen):
-    assert "--seeds: Input should be a valid integer" in run("toy", "--name", "x", "--seeds", "1", "two").err
+    assert "--seeds: must be a whole number (found 'two')" in run("toy", "--name", "x", "--seeds", "1", "two").err
 
 
 def test_an_option_without_its_value_is_refused(run, seen):
@@ -223,8 +223,17 @@ def test_wrong_values_of_a_settings_file_are_told_beside_those_of_the_command_li
     file = written(tmp_path, 'name = "a"\n[inner]\nsteps = -7\n')
     done = run("toy", "--config", file, "--kind", "three")
     assert "2 settings are wrong" in done.err
-    assert f"inner.steps in {file}: Input should be greater than 0 (found '-7')" in done.err
-    assert "--kind: Input should be" in done.err
+    assert f"inner.steps in {file}: must be greater than 0 (found '-7')" in done.err
+    assert "--kind: must be 'one' or 'two'" in done.err
+
+
+def test_a_plan_that_is_given_as_settings_is_told_where_it_belongs(run, tmp_path):
+    plan = written(tmp_path, 'data = "tissue"\nstudent_channels = ["nucleus"]\n[[arms]]\nname = "baseline"\n')
+    done = run("study", "--config", plan)
+    assert done.status == 2
+    assert f"a plan is given by itself: `segdistill study {plan}`" in done.err
+    assert "no such setting" not in done.err
+    assert "out in" not in run("study", "--config", written(tmp_path, 'out = "x"\n')).err
 
 
 def test_a_setting_that_is_called_as_a_command_is_not_lost(run, seen, tmp_path):

@@ -123,7 +123,7 @@ def test_a_channel_of_one_value_is_told_and_no_fault(run, data):
     change(image(data, 2), lambda array: np.stack([array[0], np.full_like(array[1], 9)]))
     done = run("check", data)
     assert done.status == 0
-    assert "Channels of one value throughout, in 1 images: tissue_0002 (membrane)." in done.out
+    assert "Channels of one value throughout, in 1 image: tissue_0002 (membrane)." in done.out
 
 
 def test_labels_of_unclear_meaning_are_a_fault_that_a_setting_mends(run, data):

@@ -141,6 +141,17 @@ def test_a_manifest_is_read_from_its_own_folder(tmp_path):
         read_dataset(tmp_path / "all.CSV", pattern="{name}_{channel}.tif")
 
 
+def test_masks_of_where_pixels_count_are_told_with_what_they_do(tmp_path):
+    folder(tmp_path, [organs(0, 1), organs(0, 1)])
+    assert not any("pixels where they are" in note for note in read_dataset(tmp_path).notes)
+    put(tmp_path / "field_of_view/000.png", organs(0, 1).astype(np.uint8))
+    told = "field_of_view: masks of 1 of 2 images; pixels where they are 0 count for nothing, neither in training"
+    assert any(note.startswith(told) for note in read_dataset(tmp_path).notes)
+    (tmp_path / "all.csv").write_text("image,label,ignore\nimages/000.tif,labels/000.png,field_of_view/000.png\n")
+    told = "ignore: masks of 1 of 1 image; pixels where they are not 0 count for nothing"
+    assert any(note.startswith(told) for note in read_dataset(tmp_path / "all.csv").notes)
+
+
 def test_what_is_neither_folder_nor_manifest_is_refused(tmp_path):
     for path in (tmp_path / "gone", folder(tmp_path, [None]) / "images/000.tif"):
         with pytest.raises(DataError, match="neither a folder with images/ nor a CSV manifest"):

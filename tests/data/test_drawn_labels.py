@@ -65,7 +65,7 @@ def test_among_the_images_they_are_left_aside(folder):
     (folder / "labels/a.geojson").rename(folder / "images/a.geojson")
     dataset = read_dataset(folder)
     assert not dataset.label_sets
-    assert any("1 files left aside: a.geojson" in note for note in dataset.notes)
+    assert any("1 file left aside: a.geojson" in note for note in dataset.notes)
 
 
 def test_regions_to_ignore_may_be_drawn(folder):

@@ -115,7 +115,7 @@ def test_regions_are_paired_too(tmp_path):
     first, second = found.cases
     assert (first.ignore is None, first.field_of_view is None) == (False, True)
     assert (second.ignore is None, second.field_of_view is None) == (True, False)
-    assert found.notes == ("field_of_view: 1 files without an image: stray.",)
+    assert found.notes == ("field_of_view: 1 file without an image: stray.",)
     assert found.label_sets == ()
 
 
@@ -125,8 +125,8 @@ def test_nothing_is_dropped_silently(tmp_path):
     notes = read(tmp_path).notes
     assert notes == (
         "images/: 2 files left aside: LICENSE, notes.txt.",
-        "cell/: 1 files left aside: legend.csv.",
-        "cell: 1 files without an image: stray.",
+        "cell/: 1 file left aside: legend.csv.",
+        "cell: 1 file without an image: stray.",
         "cell: 1 of 2 images have no label: b.",
     )
 
@@ -188,7 +188,7 @@ def test_one_file_per_channel(tmp_path):
         "dapi": "f_1_dapi.tif",
     }
     assert case.labels["cell"].name == "f_1.png"
-    assert found.notes[0] == "images/: 1 files left aside: thumb.png."
+    assert found.notes[0] == "images/: 1 file left aside: thumb.png."
 
 
 @pytest.mark.parametrize("pattern", ["{channel}/{name}.tif", "{channel}/{name}"])

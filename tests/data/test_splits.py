@@ -98,7 +98,7 @@ def test_a_group_in_two_splits_is_refused():
 
 def test_too_few_groups_are_refused_with_their_number():
     cases = [case(str(index), "slide 1") for index in range(20)]
-    with pytest.raises(ConfigError, match=r"only 1 groups without a split.*slide 1.*train or validation or test"):
+    with pytest.raises(ConfigError, match=r"only 1 group without a split.*slide 1.*train or validation or test"):
         split_cases(cases, fractions=(0.7, 0.15, 0.15), seed=0)
     with pytest.raises(ConfigError, match="nothing is left for validation"):
         split_cases([case("a", split="train"), case("b", split="test")], fractions=(0.7, 0.15, 0.15), seed=0)

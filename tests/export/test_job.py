@@ -128,7 +128,7 @@ def test_a_format_that_loses_too_much_is_removed_and_told_with_numbers(folder, i
     [
         ({"formats": ["openvino-int8"], "check": ["images"]}, r"--calibration FOLDER, or leave it out of --formats"),
         ({"formats": ["onnx"]}, r"with --check FOLDER"),
-        ({"formats": ["onxx"], "check": ["images"]}, r"formats\.0: Input should be 'onnx'"),
+        ({"formats": ["onxx"], "check": ["images"]}, r"formats\.0: must be 'onnx'"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_before_anything_is_read(values, words):

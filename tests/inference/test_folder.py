@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import tifffile
@@ -180,6 +182,18 @@ def test_a_halo_that_leaves_nothing_is_refused_before_anything_is_made(tmp_path,
             bright("channel0"), [tmp_path / "a.tif"], tmp_path / "out", options=Options(device="cpu", halo=256)
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_before_is_used_with_its_smaller_exact_halo_and_its_folder_goes_on(tmp_path, bright, discs, tif):
+    tif(tmp_path / "a.tif", discs(50, 71, PLACES))
+    told = []
+    model = bright("channel0", halo={"exact": 8, "fast": 64})
+    predict_files(model, [tmp_path / "a.tif"], tmp_path / "out", options=CPU, notice=told.append)
+    assert told[0].startswith("Halo 8 px, the fast one; exact: 8 px.")
+    settings = json.loads((tmp_path / "out" / "settings.json").read_text(encoding="utf-8"))
+    assert settings["halo"] == 64  # as folders have it that were begun before
+    again = predict_files(model, [tmp_path / "a.tif"], tmp_path / "out", options=CPU)
+    assert (again.done, again.skipped) == ((), ("a",))
 
 
 def test_the_first_line_says_which_halo_is_used_and_what_it_costs(tmp_path, bright, discs, tif):

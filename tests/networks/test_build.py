@@ -32,6 +32,17 @@ def test_an_unknown_student_is_refused_with_the_nearest():
         build_student("unet-resnet19", channels=1, outputs=1)
 
 
+def test_of_many_students_the_nearest_are_told_and_where_the_others_are_listed():
+    with pytest.raises(UnknownName) as caught:
+        build_student("unet-resnet19", channels=1, outputs=1)
+    message = str(caught.value)
+    assert "unet-resnet18" in message.partition("Nearest of ")[2]
+    assert "`segdistill models --all` lists them." in message
+    assert message.count("unet-") <= 6
+    with pytest.raises(UnknownName, match=r"called 'zzz'\. There are \d+\. `segdistill models --all`"):
+        build_student("zzz", channels=1, outputs=1)
+
+
 def test_an_encoder_that_timm_knows_but_that_fails_the_contract_is_refused():
     assert "levit_128" not in encoders()
     with pytest.raises(UnknownName, match="unet-levit_128"):

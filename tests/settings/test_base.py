@@ -1,4 +1,7 @@
+from typing import Annotated, Literal
+
 import pytest
+from pydantic import Field
 
 from segdistill.errors import ConfigError
 from segdistill.settings import Distill, Settings, read_toml, validated
@@ -22,8 +25,38 @@ def test_every_mistake_is_told_at_once_with_the_nearest_name():
     assert "name: must be given." in message
     assert "nam: there is no such setting. Did you mean 'name'?" in message
     assert "inner.sde: there is no such setting. Did you mean 'side'?" in message
-    assert "inner.side" in message
-    assert "'wide'" in message
+    assert "inner.side: must be a whole number (found 'wide')" in message
+
+
+class Every(Settings):
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    count: Annotated[int, Field(gt=0, le=9)] = 1
+    kind: Literal["one", "two"] = "one"
+    flips: bool = True
+    names: tuple[str, ...] = ()
+    inner: Inner = Inner()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("share", -1, "must be at least 0 (found -1)"),
+        ("share", 1, "must be less than 1 (found 1)"),
+        ("share", "much", "must be a number (found 'much')"),
+        ("count", 0, "must be greater than 0 (found 0)"),
+        ("count", 10, "must be at most 9 (found 10)"),
+        ("count", 1.5, "must be a whole number (found 1.5)"),
+        ("kind", "three", "must be 'one' or 'two' (found 'three')"),
+        ("flips", "perhaps", "must be true or false (found 'perhaps')"),
+        ("names", {"a": 1}, "must be a list (found a table)"),
+        ("names", [1], "must be text (found 1)"),
+        ("inner", 3, "must be a table (found 3)"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_is_wanted(name, value, words):
+    with pytest.raises(ConfigError) as caught:
+        validated(Every, {name: value})
+    assert str(caught.value).splitlines()[1].endswith(f": {words}")
 
 
 def test_settings_are_frozen():

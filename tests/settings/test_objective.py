@@ -38,8 +38,8 @@ def test_the_names_are_those_of_the_objectives():
     [
         ({"temperature": 3.0}, "temperature is 3, but probability_mse has none"),
         ({"distillation": "binary_kl", "temperature": 0}, "greater than 0"),
-        ({"distillation": "pixel_kl"}, "objective.distillation: Input should be"),
-        ({"boundary": "gradient_4"}, "objective.boundary: Input should be"),
+        ({"distillation": "pixel_kl"}, "objective.distillation: must be"),
+        ({"boundary": "gradient_4"}, "objective.boundary: must be"),
         ({"boundary": "surface_distance"}, "can be negative.*Choose weighting fixed: --objective.weighting fixed"),
         ({"boundary": "surface_distance", "weighting": "bounded"}, "with weighting bounded its weight would grow"),
         ({"weights": {"labels": 2}}, "given for labels, but with weighting uncertainty they are learnt"),

@@ -172,8 +172,10 @@ def test_weights_of_a_teacher_that_has_its_own_are_refused(tmp_path, sam_folder)
 
 
 def test_missing_paths_are_told(tmp_path):
-    for name in ("sam:nowhere", "model:nowhere", "maps:nowhere", "onnx:nowhere.onnx"):
-        with pytest.raises(EnvironmentFault, match=r"nowhere"):
+    with pytest.raises(EnvironmentFault, match=r"nowhere"):
+        load_teacher("sam:nowhere", channels=RGB)
+    for name in ("model:nowhere", "maps:nowhere", "onnx:nowhere.onnx", "adapter:nowhere"):
+        with pytest.raises(ConfigError, match=r"nowhere"):  # a wrong setting, as a missing --data is
             load_teacher(name, channels=RGB)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from segdistill.errors import ConfigError, DataError, EnvironmentFault
+from segdistill.errors import ConfigError, DataError
 from segdistill.teachers import TeacherOptions, load_teacher
 from segdistill.teachers.sam import SamTeacher
 from segdistill.teachers.sam_adapter import AdapterBase, AdapterCard, read_adapter, save_adapter
@@ -143,7 +143,7 @@ def test_another_base_is_refused_with_both_hashes(how, sam_folder, make_sam, tmp
 
 
 def test_what_is_damaged_or_no_adapter_is_refused(sam_folder, tmp_path):
-    with pytest.raises(EnvironmentFault, match="no folder"):
+    with pytest.raises(ConfigError, match="no folder"):
         load_teacher(f"adapter:{tmp_path / 'nowhere'}")
     with pytest.raises(DataError, match=r"no whole adapter: it has no adapter\.json"):
         load_teacher(f"adapter:{sam_folder}")

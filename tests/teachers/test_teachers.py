@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, save
 
 from segdistill.data.labels import Structure
 from segdistill.data.normalisation import FullRangeRule, PercentileRule
-from segdistill.errors import ConfigError, DataError, EnvironmentFault, ShapeError
+from segdistill.errors import ConfigError, DataError, ShapeError
 from segdistill.networks import Model, ModelCard, build_student, save_model
 from segdistill.teachers import Hint, TeacherOptions, load_teacher
 from segdistill.testing import check_teacher
@@ -199,7 +199,7 @@ def test_a_wrong_description_is_told_all_at_once(onnx_folder, text, words):
 
 def test_onnx_without_a_description_shows_one(onnx_folder):
     (onnx_folder / "net.toml").unlink()
-    with pytest.raises(EnvironmentFault, match=r"(?s)net.toml.*normalisation"):
+    with pytest.raises(ConfigError, match=r"(?s)net.toml.*normalisation"):
         load_teacher(f"onnx:{onnx_folder / 'net.onnx'}")
 
 

@@ -72,12 +72,14 @@ def _fetch(name: str, folder: Path, source: Path | None, out: Path | None) -> No
 
 
 def _manifest(name: str, folder: Path, source: Path | None, out: Path | None) -> None:
+    from segdistill.data.case import numbered
     from segdistill.datasets import dataset_entry, write_manifests
 
     written, prepared = write_manifests(name, source or folder / name, out or folder / f"{name}-manifest")
     for path in written:
         rows = prepared.manifests[path.stem]
-        print(f"{path}: {len(rows)} images of {len({row.group or row.name for row in rows})} groups")
+        groups = {row.group or row.name for row in rows}
+        print(f"{path}: {numbered(len(rows), 'image')} of {numbered(len(groups), 'group')}")
     for note in prepared.notes:
         print(f"Note: {note}")
     print(f"Licence: {dataset_entry(name).licence}")

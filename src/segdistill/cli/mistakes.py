@@ -45,6 +45,8 @@ class CommandSettings:
         self.options = tuple(name for argument in leaves.values() for name in argument.names)
         known, strangers = _known(self.values, leaves)
         self._add(known, app, commands, arguments)
+        if strangers and (plan := leaves.get("plan")) is not None and not plan.has_tokens:
+            raise Mistakes(msg=f"--config {self.file}: a plan is given by itself: `segdistill study {self.file}`.")
         mistakes = [f"{name} in {self.file}: there is no such setting.{_nearest(name, leaves)}" for name in strangers]
         mistakes += [*_missing(leaves.values(), arguments), *_wrong(leaves, arguments)]
         if mistakes:
@@ -142,10 +144,23 @@ def _known(
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Suggest a setting: one of the same last name in any table, or else one of similar name."""
+    """Suggest a setting: one of the same last name in any table, or else one of similar name.
+
+    >>> known = ["protocol.scale", "protocol.steps", "objective.temperature"]
+    >>> _nearest("protocol.stes", known), _nearest("protocol.temprature", known), _nearest("protocol.balance", known)
+    (" Did you mean 'protocol.steps'?", " Did you mean 'objective.temperature'?", '')
+    """
     known = list(known)
     elsewhere = [other for other in known if other.rpartition(".")[2] == name.rpartition(".")[2]]
-    return nearest(elsewhere[0], elsewhere) if elsewhere else nearest(name, known)
+    if elsewhere:
+        return nearest(elsewhere[0], elsewhere)
+    table, _, last = name.rpartition(".")
+    if not table:
+        return nearest(name, known)
+    own_last = sorted(known, key=lambda each: each.startswith(f"{table}."))
+    by_last = {each.rpartition(".")[2]: each for each in own_last}  # a table's name alone would make settings similar
+    guess = nearest(last, by_last)
+    return next((f" Did you mean {by_last[each]!r}?" for each in by_last if guess == f" Did you mean {each!r}?"), "")
 
 
 def _missing(leaves: Iterable[Argument], arguments: ArgumentCollection) -> Iterator[str]:

@@ -13,7 +13,8 @@ def simulate(out: Path, *, count: int = 20, seed: int = 0) -> None:
         count: Number of fields.
         seed: Equal seeds give equal files.
     """
+    from segdistill.data.case import numbered
     from segdistill.data.simulate import TissueSettings, write_tissue
 
     write_tissue(out, count=count, seed=seed, settings=TissueSettings())
-    say(f"{count} fields in {out}")
+    say(f"{numbered(count, 'field')} in {out}")

@@ -15,7 +15,9 @@ def simulate_fluoroscopy(out: Path, *, clips: int = 6, frames: int = 40, seed: i
         seed: Equal seeds give equal files.
         films: Also write clips/, a data set of the same clips as films, to try predict and evaluate on.
     """
+    from segdistill.data.case import numbered
     from segdistill.data.simulate.fluoroscopy import FluoroscopySettings, write_fluoroscopy
 
     write_fluoroscopy(out, clips=clips, seed=seed, settings=FluoroscopySettings(frames=frames), films=films)
-    say(f"{clips} clips of {frames} frames in {out}; --config {out / 'settings.toml'} says how to read them")
+    told = f"{numbered(clips, 'clip')} of {numbered(frames, 'frame')} in {out}"
+    say(f"{told}; --config {out / 'settings.toml'} says how to read them")

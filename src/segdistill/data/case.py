@@ -70,10 +70,10 @@ def stem(path: PurePath) -> str:
 def numbered(count: int, noun: str) -> str:
     """Return how many there are of what takes an s where there are several.
 
-    >>> numbered(1, "image"), numbered(0, "image")
-    ('1 image', '0 images')
+    >>> numbered(1, "image"), numbered(0, "image"), numbered(1234, "image")
+    ('1 image', '0 images', '1,234 images')
     """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def shown(names: Iterable[object], *, most: int = 10) -> str:

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from jaxtyping import Int
 
-from segdistill.data.case import Case, Split, shown
+from segdistill.data.case import Case, Split, numbered, shown
 from segdistill.data.channels import check_names
 from segdistill.data.folders import Found, read_folder
 from segdistill.data.label_kinds import infer_kind
@@ -110,9 +110,23 @@ def read_dataset(
         raise ConfigError(f"Names are given for the values {sorted(value_names)}, but no labels are classes or bits.")
     label_sets = tuple(label_set for label_set, _ in made)
     structures_of(label_sets)  # refuses two of one name
-    notes = (*found.notes, *scan_notes(found.cases), *(note for _, notes in made for note in notes))
+    of_labels = (note for _, notes in made for note in notes)
+    notes = (*found.notes, *_on_regions(found.cases), *scan_notes(found.cases), *of_labels)
     names = None if channels is None else tuple(channels)
     return Dataset(found.cases, label_sets, names, axes, root, notes, fill_missing)
+
+
+def _on_regions(cases: Sequence[Case]) -> Iterator[str]:
+    """Yield what the masks do that say where pixels count, which have no kind and are no labels."""
+    for name, which, found in (
+        ("ignore", "not 0", [case for case in cases if case.ignore is not None]),
+        ("field_of_view", "0", [case for case in cases if case.field_of_view is not None]),
+    ):
+        if found:
+            yield (
+                f"{name}: masks of {len(found)} of {numbered(len(cases), 'image')}; pixels where they are {which} count"
+                " for nothing, neither in training nor in scores."
+            )
 
 
 def _from_manifest(path: Path, structure: str, pattern: str | None, axes: str | None) -> Found:

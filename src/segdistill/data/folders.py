@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path, PurePath, PurePosixPath
 
-from segdistill.data.case import SPLIT_WORDS, Case, Split, shown, stem
+from segdistill.data.case import SPLIT_WORDS, Case, Split, numbered, shown, stem
 from segdistill.data.coco import is_coco, read_coco
 from segdistill.data.coco_pairing import inner_files, notes_on
 from segdistill.data.outlines import is_outlines
@@ -334,7 +334,7 @@ def _refuse_strangers(root: Path, images: Collection[str], labels: Mapping[str, 
 
 
 def _asides(folder: str, aside: list[str]) -> list[str]:
-    return [f"{folder}/: {len(aside)} files left aside: {shown(aside)}."] if aside else []
+    return [f"{folder}/: {numbered(len(aside), 'file')} left aside: {shown(aside)}."] if aside else []
 
 
 def _notes(
@@ -344,7 +344,7 @@ def _notes(
         yield from _asides(what, shelf.aside)
         lonely = sorted(set(shelf.files) - set(images))
         if lonely:
-            yield f"{what}: {len(lonely)} files without an image: {shown(lonely)}."
+            yield f"{what}: {numbered(len(lonely), 'file')} without an image: {shown(lonely)}."
     for what in labels:
         without = sorted(case.name for case in cases if what not in case.labels)
         if without:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Shaped
 
-from segdistill.data.case import SPLITS, Case, Split, shown
+from segdistill.data.case import SPLITS, Case, Split, numbered, shown
 from segdistill.data.image import ImageSource
 from segdistill.data.readers import open_image
 from segdistill.errors import ConfigError, DataError
@@ -92,7 +92,7 @@ def _refuse_too_few(asked: Sequence[Split], given: Division, free: Sequence[str]
     empty = [split for split in asked if split not in given.values()]
     if len(empty) > len(free):
         raise ConfigError(
-            f"{', '.join(asked)} are asked for, but there are only {len(free)} groups without a split and"
+            f"{', '.join(asked)} are asked for, but there are only {numbered(len(free), 'group')} without a split and"
             f" {len(given)} with one ({shown(sorted({*free, *given})) or 'no cases'}), so nothing is left for"
             f" {' or '.join(empty)}. Give a fraction of 0 to what you can do without, or name smaller groups in a"
             f" manifest.{_ON_TEST if 'test' in empty else ''}"

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from segdistill.data.case import SPLITS, Case, Split, shown
+from segdistill.data.case import SPLITS, Case, Split, numbered, shown
 from segdistill.data.datasets import Dataset
 from segdistill.data.scans import of_one_patient
 from segdistill.data.splits import split_cases
@@ -29,7 +29,7 @@ def remarks(
     yield from _differences("pixel sizes", found.images, lambda image: shown_size(image.pixel_size))
     uniform = [f"{image.name} ({', '.join(image.uniform)})" for image in found.images if image.uniform]
     if uniform:
-        yield f"Channels of one value throughout, in {len(uniform)} images: {shown(uniform)}."
+        yield f"Channels of one value throughout, in {numbered(len(uniform), 'image')}: {shown(uniform)}."
     patients = [f"({shown(names, most=4)})" for names in of_one_patient(dataset.cases)]
     if patients:
         yield f"Of one patient each, as their DICOM files say: {shown(patients)}. Training keeps them in one split."

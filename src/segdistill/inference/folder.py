@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segdistill.data.case import shown
+from segdistill.data.case import numbered, shown
 from segdistill.data.readers import count_planes
 from segdistill.data.readers.planes import plane_path
 from segdistill.distribution import Team
@@ -217,7 +217,7 @@ def _identity(model: Ready, options: Options) -> dict[str, Any]:
         "axes": options.axes,
         "pattern": options.pattern,
         "tile": options.tile,
-        "halo": halo_of(model.card, options),
+        "halo": model.card.halo["fast"] if options.halo is None else options.halo,  # what folders of before have
         "outputs": chosen(options.outputs, otherwise=True),
         "probabilities": options.probabilities,
         "pixel_size": options.pixel_size,
@@ -244,11 +244,13 @@ def _number(structure: str, numbers: Mapping[str, int | None]) -> str:
 
     >>> _number("cell", {"objects": 1234, "pixels": 99_000, "dropped": 2})
     'cell: 1,234 objects (2 too small)'
+    >>> _number("cell", {"objects": 1, "pixels": 90, "dropped": 0})
+    'cell: 1 object'
     >>> _number("vessel", {"objects": None, "pixels": 99_000, "dropped": 0})
     'vessel: 99,000 pixels'
     """
     if numbers["objects"] is None:
-        return f"{structure}: {numbers['pixels']:,} pixels"
-    return f"{structure}: {numbers['objects']:,} objects" + (
+        return f"{structure}: {numbered(numbers['pixels'] or 0, 'pixel')}"
+    return f"{structure}: {numbered(numbers['objects'], 'object')}" + (
         f" ({numbers['dropped']:,} too small)" if numbers["dropped"] else ""
     )

@@ -32,6 +32,7 @@ from segdistill.inference.segmented import Segmented
 from segdistill.inference.target import Target, structure_file
 from segdistill.inference.windows import Part, View, blank_maps, run_windows, view_of
 from segdistill.networks.card import ModelCard
+from segdistill.networks.halo_words import fast_halo
 
 Files = Path | Mapping[str, Path]
 """One file, or channel to file."""
@@ -235,7 +236,7 @@ def strangeness(predictor: Predictor, view: View, card: ModelCard, *, size: floa
 
 def halo_of(card: ModelCard, options: Options) -> int:
     """Return the border of a window, pixels: what was asked for, or the model's fast halo."""
-    return card.halo["fast"] if options.halo is None else options.halo
+    return fast_halo(card) if options.halo is None else options.halo
 
 
 def _counted(mask: Mask) -> dict[str, int | None]:

@@ -9,6 +9,15 @@ EARLIER_TILE = 512
 """Side of the windows in which that was measured, pixels."""
 
 
+def fast_halo(card: ModelCard) -> int:
+    """Return the fast halo, pixels: the exact one where that is smaller, as it can be on cards of earlier versions.
+
+    Masks of both are those of uncut images.
+    """
+    exact, fast = card.halo["exact"], card.halo["fast"]
+    return fast if exact is None else min(exact, fast)
+
+
 def halo_in_words(card: ModelCard, *, used: int) -> str:
     """Return in one line which halo is used, whether there is an exact one, and what the fast one costs.
 
@@ -16,7 +25,7 @@ def halo_in_words(card: ModelCard, *, used: int) -> str:
         card: The model's.
         used: Border of a window that is computed and not kept, pixels.
     """
-    fast = card.halo["fast"]
+    fast = fast_halo(card)
     named = "the fast one" if used == fast else f"as asked; fast: {fast} px"
     return (
         f"Halo {used} px, {named}; exact: {exact_in_words(card)}. Masks with the fast one: {difference_in_words(card)}."

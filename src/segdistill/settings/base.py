@@ -89,10 +89,31 @@ def _mistake(kind: type[BaseModel], error: Mapping[str, Any]) -> str:
         return f"{name}: there is no such setting.{nearest(place[-1], _names_at(kind, place[:-1]))}"
     if error["type"] == "missing":
         return f"{name}: must be given."
-    message = str(error["msg"]).removeprefix("Value error, ")
-    found = error.get("input")
+    found, words = error.get("input"), _WANTED.get(error["type"])
+    if words is not None:
+        shown = "a table" if isinstance(found, Mapping) else repr(found)
+        limits = {key: f"{it:g}" if isinstance(it, float) else it for key, it in error.get("ctx", {}).items()}
+        return f"{name}: {words.format(**limits)} (found {shown})"
     shown = "" if isinstance(found, Mapping) else f" (found {found!r})"
-    return f"{name}: {message}{shown}"
+    return f"{name}: {str(error['msg']).removeprefix('Value error, ')}{shown}"
+
+
+_WANTED = {
+    "literal_error": "must be {expected}",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
+    "finite_number": "must be a number, neither infinite nor NaN",
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    "string_type": "must be text",
+    "path_type": "must be a path",
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be a table"),
+}
+"""Kinds of pydantic's mistakes to our words; any other is told in its own."""
 
 
 def _names_at(kind: type[BaseModel], place: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from segdistill.data.case import numbered
 from segdistill.data.normalisation import rule_to_json
 from segdistill.engine import read_log, select_device
 from segdistill.networks.encoder_folder import CARD, EncoderCard, TaughtBy, read_encoder, save_encoder
@@ -66,7 +67,8 @@ def _make(settings: Pretrain, notice: Notice) -> None:
     transfer = gather(settings, notice=notice)
     claim_data(settings.out, transfer.hashes)
     course = make_course(settings, transfer, device=device, notice=notice)
-    notice(f"Pre-training the encoder of {settings.student} ({settings.how}) on {len(course.images)} images.")
+    number = numbered(len(course.images), "image")
+    notice(f"Pre-training the encoder of {settings.student} ({settings.how}) on {number}.")
     protocol = settings.protocol
     pretrain_encoder(
         settings.out / FIT,

@@ -17,7 +17,7 @@ from segdistill.data.normalisation import FullRangeRule
 from segdistill.data.outlines import is_outlines, read_uncounted
 from segdistill.data.readers import read_image
 from segdistill.data.rescale import nearest
-from segdistill.errors import ConfigError, DataError, EnvironmentFault, ShapeError
+from segdistill.errors import ConfigError, DataError, ShapeError
 from segdistill.files import sha256_file
 from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
 from segdistill.teachers.description import Description, read_description
@@ -91,20 +91,20 @@ def build_maps(request: Request) -> Teacher:
     """Return the teacher at ``maps:FOLDER`` (with a maps.toml in it) or at ``maps:FILE.toml``.
 
     Raises:
-        EnvironmentFault: There is no description, or no folder of maps.
+        ConfigError: There is no description, or no folder of maps.
         DataError: The description is wrong.
     """
     refuse_sam_only(request, why="its maps are stored")
     described = request.path if request.path.suffix == ".toml" else request.path / NAME
     if not described.is_file():
-        raise EnvironmentFault(
+        raise ConfigError(
             f"Teacher {request.name!r} needs a description in {described}"
             f' (or name a TOML file elsewhere that says folder = "…"). For example:\n{_EXAMPLE}'
         )
     description = read_description(described, MapsDescription)
     folder = described.parent / description.folder
     if not folder.is_dir():
-        raise EnvironmentFault(f"{described} names the folder {folder}, which is not there. Correct it.")
+        raise ConfigError(f"{described} names the folder {folder}, which is not there. Correct it.")
     contract = Contract(
         name=request.name,
         channels=request.channels or (),

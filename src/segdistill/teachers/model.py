@@ -11,7 +11,7 @@ from torch import nn
 
 from segdistill.data.labels import output_names
 from segdistill.data.normalisation import rule_from_json
-from segdistill.errors import ConfigError, EnvironmentFault
+from segdistill.errors import ConfigError
 from segdistill.files import sha256_file
 from segdistill.networks.last_layer import last_convolution, scores_and_features
 from segdistill.networks.model import Model, load_model
@@ -72,12 +72,12 @@ def build_model(request: Request) -> Teacher:
     """Return the teacher at ``model:FOLDER``, the folder of a segdistill model.
 
     Raises:
-        EnvironmentFault: There is no such folder.
+        ConfigError: There is no such folder.
         DataError: The model cannot be loaded.
     """
     refuse_sam_only(request, why="a segdistill model is asked as it is")
     if not request.path.is_dir():
-        raise EnvironmentFault(f"Teacher {request.name!r}: there is no folder {request.path}. Check the path.")
+        raise ConfigError(f"Teacher {request.name!r}: there is no folder {request.path}. Check the path.")
     model = load_model(request.path)
     card = model.card
     device = torch.device(request.device)

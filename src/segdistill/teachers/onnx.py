@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from segdistill.errors import ConfigError, DataError, EnvironmentFault, MissingExtra, ShapeError
+from segdistill.errors import ConfigError, DataError, MissingExtra, ShapeError
 from segdistill.files import sha256_file
 from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
 from segdistill.teachers.description import Description, read_description, rule_of
@@ -96,7 +96,7 @@ def build_onnx(request: Request) -> Teacher:
     """Return the teacher at ``onnx:FILE``, where FILE is the network or its description.
 
     Raises:
-        EnvironmentFault: The file or its description is not there.
+        ConfigError: The file or its description is not there.
         DataError: The description is wrong, or the network does not load.
         MissingExtra: onnxruntime is not installed.
     """
@@ -106,7 +106,7 @@ def build_onnx(request: Request) -> Teacher:
     if description.file is not None:
         network = described.parent / description.file
     if not network.is_file():
-        raise EnvironmentFault(f"Teacher {request.name!r}: there is no file {network}. Check the path.")
+        raise ConfigError(f"Teacher {request.name!r}: there is no file {network}. Check the path.")
     for values in (description.mean, description.deviation):
         if values is not None and len(values) != len(description.channels):
             raise ConfigError(
@@ -133,7 +133,7 @@ def _files(request: Request) -> tuple[Path, Path]:
     path = request.path
     described = path.with_suffix(".toml")
     if not described.is_file():
-        raise EnvironmentFault(
+        raise ConfigError(
             f"Teacher {request.name!r} needs a description of its inputs and outputs in {described}"
             f' (or name another such file that says file = "…"). For example:\n{_EXAMPLE}'
         )

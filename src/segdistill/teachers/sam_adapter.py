@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save_file
 
 from segdistill.engine import load_values, trained_values
-from segdistill.errors import ConfigError, DataError, EnvironmentFault
+from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_file, whole_file, write_json
 from segdistill.networks.safe_weights import read_weights
 from segdistill.teachers.contract import Contract
@@ -127,11 +127,11 @@ def read_adapter(folder: Path) -> AdapterCard:
     """Return the card of an adapter whose weights are whole.
 
     Raises:
-        EnvironmentFault: There is no such folder.
+        ConfigError: There is no such folder.
         DataError: It holds no adapter, or one that is damaged or of another format.
     """
     if not folder.is_dir():
-        raise EnvironmentFault(f"There is no folder {folder}. Name one that `segdistill adapt --out` wrote.")
+        raise ConfigError(f"There is no folder {folder}. Name one that `segdistill adapt --out` wrote.")
     for name in (CARD, WEIGHTS):
         if not (folder / name).is_file():
             raise DataError(f"{folder} holds no whole adapter: it has no {name}. Run `segdistill adapt` to its end.")
@@ -152,9 +152,9 @@ def build_adapter(request: Request) -> SamTeacher:
     """Return the teacher at ``adapter:FOLDER``: the SAM that it belongs to, with the changes merged into it.
 
     Raises:
-        ConfigError: A prompting, a probe or another size is asked for.
+        ConfigError: It is not there, or a prompting, a probe or another size is asked for.
         DataError: It is damaged, or belongs to a SAM of other weights; both hashes are named.
-        EnvironmentFault: It, or the SAM's weights, are not here.
+        EnvironmentFault: The SAM's weights are not here.
     """
     card = read_adapter(request.path)
     _refuse_options(request, card)
