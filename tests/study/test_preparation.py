@@ -137,3 +137,11 @@ def test_folds_share_out_all_groups_once():
     assert sorted(len(part) for part in parts) == [2, 2, 2, 3, 3]
     assert frozenset().union(*parts) == {f"g{number}" for number in range(12)}
     assert divide(["a"], 5) == [frozenset({"a"})]
+
+
+@pytest.mark.parametrize("changes", [{}, {"split": (1.0, 0.0, 0.0)}])
+def test_without_a_labelled_test_image_it_is_said_how_to_give_a_few(tmp_path, changes):
+    write_fields(tmp_path, labelled=lambda _: False)
+    source = validated(Source, {"data": tmp_path, "label_kind": "instances", **changes})
+    with pytest.raises(ConfigError, match=r"files in labels/ for some images, or a manifest with split test"):
+        prepare(source, notice=quiet)

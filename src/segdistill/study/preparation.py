@@ -121,7 +121,9 @@ def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
     if tested and not prepared.labelled("test"):
         raise ConfigError(
             f"None of the {len(split['test'])} test images in {source.data} is labelled, so nothing could be said"
-            " about any student. Label some, or name the split of each image in a manifest."
+            " about any student. Give a few test images labels: files in labels/ for some images, or a manifest with"
+            " split test for images that have a label. That holds with --labels 0, too; a teacher's targets (segdistill"
+            " targets) cannot replace them."
         )
     return prepared
 
