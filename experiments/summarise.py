@@ -74,6 +74,11 @@ EXPERIMENTS = {
         "The student was given no label; its teacher's authors used those of DRIVE, and they are counted. A field here"
         " is a child, of whom both eyes were imaged.",
     ),
+    "vessels/drive_to_chase_scaled": Experiment(
+        "Vessels: `drive` to `chase_db1` at the scale of `drive`",
+        "python experiments/vessels.py --data DATA --runs RUNS --weights WEIGHTS --scale-of-drive",
+        "As above, the test images brought to the width of DRIVE's, since the teacher was made at that scale.",
+    ),
     "tissue/mibi": Experiment("Tissue: `mibi`", TISSUE, ONE_FIELD),
     "tissue/codex_expert1": Experiment("Tissue: `codex`, against expert 1", TISSUE, ONE_FIELD),
     "tissue/codex_expert2": Experiment("Tissue: `codex`, against expert 2", TISSUE, ONE_FIELD),
