@@ -57,9 +57,20 @@ def test_a_folder_in_which_nothing_came_of_the_first_call_takes_other_settings(t
     with open_run(tmp_path / "run", {"channel": "nucleus"}) as run:
         assert not run.resumed
     assert json.loads((tmp_path / "run" / "settings.json").read_text()) == {"channel": "nucleus"}
-    (tmp_path / "run" / "targets").mkdir()
+    (tmp_path / "run" / "arms").mkdir()
     with pytest.raises(ConfigError, match="nucleus there, nucleas here"):
         begin(tmp_path / "run", {"channel": "nucleas"})
+
+
+def test_what_teachers_said_stays_true_under_other_settings(tmp_path):
+    with pytest.raises(ConfigError, match="no such teacher"), open_run(tmp_path / "run", {"control": "nope"}):
+        raise ConfigError("no such teacher")
+    said = tmp_path / "run" / "targets" / "0a1b" / "record"
+    said.parent.mkdir(parents=True)
+    said.write_text("said", encoding="utf-8")
+    begin(tmp_path / "run", {"control": "right"})
+    assert said.read_text(encoding="utf-8") == "said"
+    assert json.loads((tmp_path / "run" / "settings.json").read_text(encoding="utf-8")) == {"control": "right"}
 
 
 def test_a_setting_that_cannot_change_the_result_may_differ(tmp_path):
@@ -198,6 +209,6 @@ def test_what_is_asked_of_a_part_of_a_run_may_change_until_something_came_of_the
     assert not claim_settings(part, {"teacher": "mistyped"}, within=tmp_path)
     assert not claim_settings(part, {"teacher": "right"}, within=tmp_path)
     assert claim_settings(part, {"teacher": "right"}, within=tmp_path)
-    (tmp_path / "targets").mkdir()
+    (tmp_path / "arms").mkdir()
     with pytest.raises(ConfigError, match="teacher: right there, other here"):
         claim_settings(part, {"teacher": "other"}, within=tmp_path)

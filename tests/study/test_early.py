@@ -33,6 +33,9 @@ def silent(monkeypatch):
         ({"student_channels": ("dapi",)}, ConfigError, "No image has the channel 'dapi' that the student is to see"),
         ({"teacher_channels": ("nucleus", "membran")}, ConfigError, "Did you mean 'membrane'"),
         ({"labels": 999}, ConfigError, "labels is 999, but only"),
+        ({"control": "sam-tiny-tisue"}, UnknownName, "sam-tiny-tissue"),
+        ({"control": "model:nowhere"}, ConfigError, "there is nothing at nowhere"),
+        ({"control": "fit:unet-tinny"}, UnknownName, "unet-tiny"),
         ({"protocol": {"steps": 2, "precision": "16-mixed"}}, ConfigError, "precision is '16-mixed'"),
     ],
 )
@@ -85,22 +88,39 @@ def test_what_a_teacher_leaves_to_the_labels_is_named():
     assert early.check_described([CELL], [], teacher="encoder") == []
 
 
-def test_a_teacher_that_fails_on_every_training_image_stops_the_run(tissue, tmp_path, monkeypatch):
+def test_a_teacher_that_fails_on_every_training_image_stops_the_run_and_another_takes_its_folder(
+    tissue, tmp_path, monkeypatch
+):
     from segdistill.teachers.sam import SamTeacher
 
     def fail(*_, **__):
         raise ValueError("the network is broken")
 
-    monkeypatch.setattr(SamTeacher, "maps", fail)
-    with pytest.raises(DataError, match=r"failed on every one of the \d+ training images.*the network is broken"):
-        distill(job(tissue, tmp_path / "run"))
+    with monkeypatch.context() as broken:
+        broken.setattr(SamTeacher, "maps", fail)
+        _refused(tissue, tmp_path / "run")
     assert not (tmp_path / "run" / "arms").exists()
+    other = {"teacher": "sam-tiny-tissue-control", "teacher_channels": ("nucleus",), "control": None}
+    assert distill(job(tissue, tmp_path / "run", **other)).report.exists()
 
 
-def test_a_corrected_call_goes_on_in_the_folder_of_one_that_was_refused(tissue, tmp_path):
+def _refused(tissue, out):
+    with pytest.raises(DataError, match=r"failed on every one of the \d+ training images.*the network is broken"):
+        distill(job(tissue, out))
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A teacher of which it comes out late that nothing can be made of it: the file is there."""
+    path = tmp_path / "nope.onnx"
+    path.touch()
+    return f"onnx:{path}"
+
+
+def test_a_corrected_call_goes_on_in_the_folder_of_one_that_was_refused(tissue, tmp_path, damaged):
     out = tmp_path / "run"
     with pytest.raises((ConfigError, EnvironmentFault)):
-        distill(job(tissue, out, teacher=f"onnx:{tmp_path / 'nope.onnx'}"))
+        distill(job(tissue, out, teacher=damaged))
     assert not (out / "arms").exists()
     finished = distill(job(tissue, out))
     assert finished.report.exists()
@@ -108,10 +128,10 @@ def test_a_corrected_call_goes_on_in_the_folder_of_one_that_was_refused(tissue, 
     assert distill(job(tissue, out)).verdict == finished.verdict
 
 
-def test_a_corrected_study_goes_on_in_the_folder_of_one_that_was_refused(tissue, tmp_path):
+def test_a_corrected_study_goes_on_in_the_folder_of_one_that_was_refused(tissue, tmp_path, damaged):
     out = tmp_path / "study"
     right = plan(tissue, out, labels=(2,))
-    wrong = {"full": {"teacher": f"onnx:{tmp_path / 'nope.onnx'}", "channels": ("nucleus", "membrane")}}
+    wrong = {"full": {"teacher": damaged, "channels": ("nucleus", "membrane")}}
     arms = ({"name": "baseline"}, {"name": "studnet", "teacher": "full"})
     with pytest.raises((ConfigError, EnvironmentFault), match="nope"):
         study(plan(tissue, out, labels=(2,), teachers=wrong, arms=arms))
@@ -119,10 +139,10 @@ def test_a_corrected_study_goes_on_in_the_folder_of_one_that_was_refused(tissue,
     assert not study(right).missing
 
 
-def test_a_run_that_was_refused_takes_the_data_as_they_are_now(tissue, tmp_path):
+def test_a_run_that_was_refused_takes_the_data_as_they_are_now(tissue, tmp_path, damaged):
     own, out = shutil.copytree(tissue, tmp_path / "own"), tmp_path / "run"
     with pytest.raises((ConfigError, EnvironmentFault)):
-        distill(job(own, out, teacher=f"onnx:{tmp_path / 'nope.onnx'}"))
+        distill(job(own, out, teacher=damaged))
     before = json.loads((out / "data.json").read_text(encoding="utf-8"))
     for folder in ("images", "labels/cell", "labels/nucleus"):
         for path in (own / folder).glob("tissue_0003*"):

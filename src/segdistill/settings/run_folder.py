@@ -21,6 +21,9 @@ DATA_FILE = "data.json"
 CHECK_FILE = "data_check.json"
 """What a survey of that data found, where it keeps that."""
 
+TARGETS_FOLDER = "targets"
+"""What teachers said, where it keeps that: by teacher and image, so that it is true whatever else was asked."""
+
 LOCK_FILE = ".lock"
 NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -85,17 +88,20 @@ def open_run(
 def is_bare(path: Path) -> bool:
     """Return whether nothing has come yet of the calls that began a folder.
 
-    It holds what they were asked, and at most what they found of the data; without settings it is no run's folder.
+    It holds what they were asked, and at most what they found of the data and what teachers said of it; without
+    settings it is no run's folder.
     """
     return (path / SETTINGS_FILE).exists() and _holds_nothing(path)
 
 
 def _holds_nothing(path: Path) -> bool:
-    """Return whether nothing is in a folder, nor in those in it, but what was asked and what was found of the data."""
+    """Return whether a folder and those in it hold but what was asked, what was found of the data, and targets."""
     own = {SETTINGS_FILE, DATA_FILE, CHECK_FILE, LOCK_FILE}
     entries = list(path.iterdir())
     return bool(entries) and all(
-        _holds_nothing(each) if each.is_dir() else each.name in own or each.name.endswith(".partial")
+        each.name == TARGETS_FOLDER or _holds_nothing(each)
+        if each.is_dir()
+        else each.name in own or each.name.endswith(".partial")
         for each in entries
     )
 

@@ -9,7 +9,9 @@ from segdistill.engine.launch import refuse_precision
 from segdistill.errors import ConfigError, DataError
 from segdistill.networks.build import students
 from segdistill.settings import Arm
+from segdistill.study.fitted import PREFIX, is_fitted
 from segdistill.study.preparation import Prepared, budget_seed, labelled_budget
+from segdistill.teachers.load import check_teacher
 from segdistill.training.objective import taught_outputs
 
 
@@ -35,6 +37,23 @@ def check_asked(
     for arm in arms:
         for seed in seeds:
             labelled_budget(labelled, arm.labels, seed=budget_seed(split_seed, seed))
+
+
+def check_teachers(names: Iterable[str]) -> None:
+    """Refuse teachers that there are not: else the first would speak for hours before the second is missed.
+
+    Args:
+        names: As the user typed them; of one that is fitted here, the network's is looked at.
+
+    Raises:
+        UnknownName: Nothing is called so.
+        ConfigError: One is said to be where there is nothing.
+    """
+    for name in names:
+        if is_fitted(name):
+            plugins.find("student", name.removeprefix(PREFIX), students())
+        else:
+            check_teacher(name)
 
 
 def check_precisions(precisions: Iterable[str], device: str) -> None:

@@ -12,7 +12,7 @@ from segdistill.study.arms import RULE, Bench, make_entries
 from segdistill.study.arms_at_once import run_arms
 from segdistill.study.conclusion import Finished, Question, account_for, conclude
 from segdistill.study.data_check import data_check_in
-from segdistill.study.early import check_asked, check_channels, check_precisions
+from segdistill.study.early import check_asked, check_channels, check_precisions, check_teachers
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes
@@ -71,6 +71,7 @@ def _check_early(settings: Distill, prepared: Prepared) -> None:
     seeds, split_seed = settings.seeds, settings.split_seed
     check_asked(prepared, settings.arms(), names=[settings.student], seeds=seeds, split_seed=split_seed)
     check_channels(prepared, settings.student_channels, who="student")
+    check_teachers(spec.teacher for spec in settings.teachers().values())
     for name, spec in settings.teachers().items():
         check_channels(prepared, spec.channels, who=name)
 

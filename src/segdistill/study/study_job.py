@@ -18,7 +18,7 @@ from segdistill.study.arms import DONE, RULE, ArmRun, Bench, labels_of, make_ent
 from segdistill.study.arms_at_once import packed
 from segdistill.study.cells import Cell, cells_of
 from segdistill.study.data_check import data_check_in
-from segdistill.study.early import check_asked, check_channels, check_precisions
+from segdistill.study.early import check_asked, check_channels, check_precisions, check_teachers
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes
@@ -118,9 +118,9 @@ def _check_early(settings: Study, cells: Sequence[Cell], prepared: Prepared) -> 
     for arm in settings.arms:
         check_channels(prepared, (*arm.dropped_channels, *arm.predicted_channels), who=f"arm {arm.name}")
     asked = {arm.teacher for arm in arms}
-    for name, spec in settings.teachers.items():
-        if name not in asked:
-            continue
+    teachers = {name: spec for name, spec in settings.teachers.items() if name in asked}
+    check_teachers(spec.teacher for spec in teachers.values())
+    for name, spec in teachers.items():
         check_channels(prepared, spec.channels, who=f"teacher {name}")
 
 

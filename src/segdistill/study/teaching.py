@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, Shaped
 from segdistill.data.sample import Sample
 from segdistill.errors import ConfigError, DataError
 from segdistill.settings import Adaptation, Protocol, TeacherSpec
+from segdistill.settings.run_folder import TARGETS_FOLDER
 from segdistill.study.adapting import Task, file_hashes, fit_folds, known_in
 from segdistill.study.asking import options_of
 from segdistill.study.early import check_described
@@ -217,7 +218,7 @@ def _token_names(asked: Asked, contract: Contract) -> tuple[str, ...]:
 
 def _store(asked: Asked, teachers: Sequence[Teacher], tokens: tuple[str, ...], *, fitted_here: bool) -> TargetStore:
     shared = None if fitted_here else asked.targets  # nobody else can know a teacher that was fitted here
-    root = asked.run / "targets" if shared is None else shared
+    root = asked.run / TARGETS_FOLDER if shared is None else shared
     header = header_in(root, *(teacher.contract for teacher in teachers), tokens=tokens)
     return create_store(store_folder(root, header), header)
 

@@ -94,7 +94,7 @@ def cases_of(prepared: Prepared, *, tested: bool) -> list[str]:
 def _hear(settings: Agglomerate, name: str, label: str, prepared: Prepared, device: str, notice: Notice) -> Heard:
     teacher = load_encoder_teacher(settings, name, device=device)
     header = token_header(teacher.contract, settings)
-    root = settings.out / "targets" if settings.targets is None else settings.targets
+    root = settings.out / TARGETS_FOLDER if settings.targets is None else settings.targets
     store = create_store(store_folder(root, header), header)
     names = cases_of(prepared, tested=settings.probe)
     samples = prepared.samples

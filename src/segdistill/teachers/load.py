@@ -6,7 +6,7 @@ from typing import get_args
 
 from segdistill import plugins
 from segdistill.data.labels import Structure
-from segdistill.errors import UnknownName
+from segdistill.errors import ConfigError, UnknownName
 from segdistill.teachers.blurred import build_blurred
 from segdistill.teachers.cellsam import build_cellsam_teacher
 from segdistill.teachers.contract import Prompting, Teacher
@@ -38,6 +38,9 @@ PREFIXES: Mapping[str, Build] = {
     "hf": build_hf,
 }
 """Kinds of teachers that are named ``PREFIX:PATH``, or by a number or a repository after the colon."""
+
+_ON_DISK = frozenset({"adapter", "onnx", "maps", "model"})
+"""Kinds whose PATH is a file or a folder here, and nothing else."""
 
 _CONTROLS: Mapping[str, str] = {EMBEDDED[0]: EMBEDDED[1]}
 
@@ -86,12 +89,33 @@ def load_teacher(
         device=device,
         options=options,
     )
+    return _builder(name)(request)
+
+
+def check_teacher(name: str) -> None:
+    """Refuse a teacher that there is not, without building it.
+
+    Raises:
+        UnknownName: Nothing is called so.
+        ConfigError: It names a path at which there is nothing.
+
+    >>> check_teacher("model:nowhere")
+    Traceback (most recent call last):
+    segdistill.errors.ConfigError: Teacher 'model:nowhere': there is nothing at nowhere. Check the path.
+    """
+    _builder(name)
+    prefix, _, place = name.partition(":")
+    if prefix in _ON_DISK and not Path(place).exists():
+        raise ConfigError(f"Teacher {name!r}: there is nothing at {place}. Check the path.")
+
+
+def _builder(name: str) -> Build:
     prefix, colon, _ = name.partition(":")
-    if colon:
-        if prefix not in PREFIXES:
-            raise UnknownName("kind of teacher", f"{prefix}:", [f"{known}:" for known in PREFIXES])
-        return PREFIXES[prefix](request)
-    return plugins.find("teacher", name, BUILTIN)(request)
+    if not colon:
+        return plugins.find("teacher", name, BUILTIN)
+    if prefix not in PREFIXES:
+        raise UnknownName("kind of teacher", f"{prefix}:", [f"{known}:" for known in PREFIXES])
+    return PREFIXES[prefix]
 
 
 def control_of(name: str) -> str:
