@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from segdistill.report import (
     AgreementRow,
+    Answer,
     ArmRow,
     ChannelRow,
     ClaimRow,
@@ -43,6 +44,15 @@ from segdistill.report import (
 )
 from segdistill.report.check_content import Balance, ChannelHistograms, CheckContent, CheckPicture
 from segdistill.report.check_page import contact_picture
+from segdistill.report.study_content import (
+    Against,
+    BudgetLine,
+    BudgetPoint,
+    ElsewhereCell,
+    StudentPart,
+    StudyArmRow,
+    StudyContent,
+)
 
 FIELDS = [f"tissue_{number:04d}" for number in range(12)]
 
@@ -479,4 +489,59 @@ def check_content() -> CheckContent:
         ),
         balance=(Balance(label_set="organ", structure="bit 4", images=3, of_images=5, share=0.123),),
         images=(("odd", "8 × 9", "uint8", "0.5 µm", "DAPI"),),
+    )
+
+
+@pytest.fixture(scope="session")
+def study_content() -> StudyContent:
+    """Return what the page of a study is handed: two students, two budgets, another data set, names to be escaped."""
+
+    def row(arm: str, role: Role, mean: float, against: Against | None = None) -> StudyArmRow:
+        scores = {"dice": Spread(mean=mean, sd=0.01)}
+        own = ArmRow(
+            name=arm, role=role, setting="2 labels", scores=scores, training=mean + 0.1, labels_used=7,
+            parameters=12_000, train_minutes=1.5,
+        )  # fmt: skip
+        return StudyArmRow(row=own, against=against)
+
+    def part(name: str, answer: Answer, difference: float, claim: str) -> StudentPart:
+        against = Against(baseline="baseline-2", difference=difference, ends=(difference - 0.02, 0.3), claim=claim)
+        points = tuple(
+            BudgetPoint(labels=labels, mean=mean, ends=(mean - 0.05, mean + 0.05))
+            for labels, mean in (("2", 0.6), ("all", 0.7))
+        )
+        return StudentPart(
+            name=name,
+            report=f"{name}/report.html",
+            answer=answer,
+            reserve="2 seeds",
+            sentence=f"What {name} got out of it, in one sentence of usual length, with a number: 71.2 %.",
+            asked="student-2",
+            arms=(row("baseline-2", "baseline", 0.6), row("student-2", "student", 0.6 + difference, against)),
+            budgets=(
+                BudgetLine(arm="baseline", role="baseline", points=points),
+                BudgetLine(arm="student", role="student", points=points[:1]),
+            ),
+        )
+
+    return StudyContent(
+        title="2 students on <nucleus>",
+        made="Made for a test",
+        gist="Distillation helped 1 of 2 students and hurt 1.",
+        students=(part("unet-a", "yes", 0.05, "better"), part("unet-b", "no", -0.2, "worse, 2 seeds")),
+        gains=tuple(
+            GainPoint(
+                student=name,
+                arm="student-2",
+                baseline="baseline-2",
+                parameters=size,
+                gain=gain,
+                ends=(gain - 0.01, 0.3),
+            )
+            for name, size, gain in (("unet-a", 12_000, 0.05), ("unet-b", 3_000_000, -0.2))
+        ),
+        elsewhere=(ElsewhereCell(data="phone", student="unet-a", arm="student-2", score=Spread(mean=0.425)),),
+        notes=("Arm longer differs.",),
+        licences=(),
+        command="segdistill study plan.toml",
     )

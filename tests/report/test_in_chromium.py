@@ -14,6 +14,7 @@ import pytest
 
 from segdistill.report import write_report
 from segdistill.report.check_page import write_check
+from segdistill.report.study_page import write_study
 
 PROGRAM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -213,6 +214,28 @@ def test_the_page_of_a_check_opens_and_does_not_overflow(browser, tmp_path, chec
     assert browser.ask("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert browser.ask("document.querySelector('.faults').getBoundingClientRect().top < 800")
     assert browser.ask("document.querySelector('.trace').getBoundingClientRect().width > 50")
+
+
+@pytest.mark.parametrize("width", [320, 400, 1280])
+def test_the_page_of_a_study_opens_and_does_not_overflow(browser, tmp_path, study_content, width):
+    write_study(tmp_path / "report.html", study_content)
+    browser.open((tmp_path / "report.html").as_uri(), width=width, height=800)
+    assert browser.complaints() == []
+    assert browser.requests() <= {"file", "data"}
+    assert browser.ask("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert browser.ask("document.querySelector('.students').getBoundingClientRect().top < 400")
+    assert browser.ask("document.querySelector('.plot.budgets polyline').getBoundingClientRect().width > 50")
+
+
+def test_the_matrix_of_a_study_is_coloured_where_a_difference_is_claimed(browser, tmp_path, study_content):
+    write_study(tmp_path / "report.html", study_content)
+    browser.open((tmp_path / "report.html").as_uri(), width=1280, height=800)
+    colours = browser.ask(
+        "[...document.querySelectorAll('#matrix td')].map(cell => getComputedStyle(cell).backgroundColor)"
+    )
+    plain, clear = "rgba(0, 0, 0, 0)", colours[2:]
+    assert colours[:2] == [plain, plain]  # the baselines
+    assert len({plain, *clear}) == 3
 
 
 def test_words_of_the_ladder_do_not_cover_each_other(browser, address):

@@ -176,6 +176,15 @@ def test_the_account_of_a_study(tissue, tmp_path):
     for finished in account.students.values():
         assert (finished.model / "model.json").exists()
     assert str(account.summary) in study_headline(account)
+    assert str(account.page) in study_headline(account)
+    page = account.page.read_text(encoding="utf-8")
+    for student, finished in account.students.items():
+        assert f'href="{student}/report.html"' in page
+        assert (settings.out / student / "report.html") == finished.report
+        assert finished.verdict.sentences[0].replace(" %", "\u00a0%") in page.replace("&#39;", "'")
+    assert "How many labels it takes" in page
+    assert "Gain against parameters" in page
+    assert "Arm longer differs from the others in steps (3). To see what more steps bring." in page
 
 
 def test_numbers_of_others_change_no_run_and_no_identity(tissue, tmp_path):

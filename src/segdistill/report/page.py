@@ -105,6 +105,7 @@ def _views(content: ReportContent, side: int) -> dict[str, Any]:
         "several_structures": len({row.structure for row in content.metrics}) > 1,
         "metrics_csv": _metrics_csv(content),
         "arms_csv": _arms_csv(content),
+        "any_training": any(arm.training is not None for arm in content.arms),
         "any_energy": any(arm.watt_hours for arm in content.arms),
         "any_saved": any(arm.labels_saved for arm in content.arms),
         "cases": [view_case(case, side=side) for case in content.gallery],
@@ -242,9 +243,10 @@ def _arms_csv(content: ReportContent) -> Download:
         means = [value for score in found for value in ((score.mean, score.sd) if score else (None, None))]
         shares = [arm.recovery, *_ends(arm.recovery_ends), arm.gap_closed, *_ends(arm.gap_closed_ends)]
         others = [*(getattr(arm, number) for number in numbers), *_ends(arm.watt_hours)]
-        rows.append([arm.setting, arm.name, arm.role, *means, *shares, *others])
+        rows.append([arm.setting, arm.name, arm.role, *means, arm.training, *shares, *others])
     energy = ("train_watt_hours low", "train_watt_hours high")
-    return csv_download("arms", ["setting", "arm", "role", *scores, *ratios, *numbers, *energy], rows)
+    header = ["setting", "arm", "role", *scores, "Dice on training images", *ratios, *numbers, *energy]
+    return csv_download("arms", header, rows)
 
 
 def _comparisons_csv(content: ReportContent) -> Download:

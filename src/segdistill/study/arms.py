@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,9 @@ from segdistill.training.validation import entry_maps, entry_view
 
 RULE = PercentileRule()
 """How students' images are normalised; kept in the model."""
+
+TRAINING_SEEN = 32
+"""Training images, at most, that a student is scored on beside the test fields."""
 
 DONE = "done.json"
 Notice = Callable[[str], None]
@@ -149,6 +153,7 @@ def run_arm(bench: Bench, arm: Arm, seed: int) -> ArmRun:
         "energy": {"on_gpu": bench.device.startswith("cuda"), **drawn.facts()},
         "best_step": fitted.outcome.best_step,
         "validation": fitted.outcome.best_score,
+        "training": score_in_training(bench, arm, seed, fitted),
         "thresholds": fitted.thresholds,
         "parameters": fitted.parameters,
     }
@@ -260,6 +265,26 @@ def score_student(bench: Bench, arm: Arm, seed: int, fitted: Fitted) -> list[Rec
             sample, bench.structures, maps, fitted.thresholds, ruler=ruler, arm=arm.name, seed=seed, field=unit
         )
     return records
+
+
+def score_in_training(bench: Bench, arm: Arm, seed: int, fitted: Fitted) -> float | None:
+    """Return the mean Dice of a student over the very images whose labels it learnt from, at most ``TRAINING_SEEN``.
+
+    How far it lies above that of the test fields says how much of what was learnt holds for those images alone.
+    None: it was given no label.
+    """
+    labelled = bench.prepared.labelled("train")
+    budget = labelled_budget(labelled, arm.labels, seed=budget_seed(bench.split_seed, seed))
+    values: list[float] = []
+    for sample in [each for each in labelled if each.name in budget][:TRAINING_SEEN]:
+        view = view_in_use(bench, arm, sample.name)
+        maps = entry_maps(fitted.network, view, outputs=len(output_names(bench.structures)), device="cpu")
+        masks = mask_planes(maps, bench.structures, fitted.thresholds)
+        rows = score_case(
+            masks, sample.planes, bench.structures, counts=sample.counts, known=sample.known, metrics=("dice",)
+        )
+        values.append(fmean(row["value"] for row in rows))
+    return fmean(values) if values else None
 
 
 def score_maps(

@@ -39,7 +39,7 @@ from segdistill.report import (
     Spread,
     StructureRow,
 )
-from segdistill.report.wording import as_points
+from segdistill.report.wording import as_count, as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun, counted_parameters
 from segdistill.study.claims import Beyond, claim_rows
@@ -370,8 +370,9 @@ def arm_row(
     return ArmRow(
         name=arm.name,
         role=role_of(arm),
-        setting=_with_asked(f"{arm.labels.training} labels", arm, asked),
+        setting=_with_asked(as_count(arm.labels.training, "label"), arm, asked),
         scores={metric: Spread(mean=summary.mean, sd=summary.sd) for metric, summary in summaries.items()},
+        training=_in_training(own),
         recovery=None if recovered is None else recovered.value,
         recovery_ends=None if recovered is None else _ends(recovered.interval),
         gap_closed=None if gap is None else gap.value,
@@ -384,6 +385,13 @@ def arm_row(
         watt_hours=None if energy is None else (energy.low / energy.runs, energy.high / energy.runs),
         train_minutes=float(np.mean([run.facts["seconds"] for run in own])) / 60 if own else None,
     )
+
+
+def _in_training(runs: Sequence[ArmRun]) -> float | None:
+    """Return the mean Dice over seeds on images that were learnt from; None where there are none, or nobody looked."""
+    found = [run.facts.get("training") for run in runs]
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(found) else None
 
 
 def role_of(arm: ArmAccount) -> Any:

@@ -12,6 +12,7 @@ from segdistill.evaluation.document import write_conventions
 from segdistill.files import neutral_cell, whole_file
 from segdistill.networks.describe import describe_student
 from segdistill.report import CostPoint, GainPoint, ReferenceRow, ShiftRow
+from segdistill.report.study_page import write_study
 from segdistill.settings import Study, StudyArm
 from segdistill.settings.teacher import called
 from segdistill.study.account import MAIN, ArmAccount
@@ -21,6 +22,7 @@ from segdistill.study.comparisons import Beside, Compared, comparisons_of, p_val
 from segdistill.study.conclusion import Finished, Question, account_for, conclude
 from segdistill.study.content import COMPARED
 from segdistill.study.data_check import data_check_in
+from segdistill.study.overview import overview
 from segdistill.study.same_data import field_hashes
 from segdistill.study.shown import cost_point
 from segdistill.study.study_job import StudyState
@@ -42,6 +44,9 @@ class StudyAccount:
 
     summary: Path
     """A CSV file: one row per student and arm."""
+
+    page: Path
+    """One HTML file: every student's answer, arms by students, label budgets, size and cost."""
 
     students: Mapping[str, Finished]
     """Each student's account, model and report."""
@@ -95,7 +100,14 @@ def conclude_study(settings: Study, state: StudyState) -> StudyAccount:
             )
     ruler = ruler_of(prepared, prepared.labelled("test")[0])
     write_conventions(path, unit=ruler.unit, tolerance=ruler.tolerance)
-    return StudyAccount(path, finished)
+    page = settings.out / "report.html"
+    asked = {student: question.student for student, question in questions.items()}
+    notes = declared(settings)
+    write_study(
+        page,
+        overview(settings, state.benches, runs, finished, asked=asked, beside=beside, gains=gains, notes=notes),
+    )
+    return StudyAccount(path, page, finished)
 
 
 def tests_beside(
@@ -179,17 +191,21 @@ def question_of(settings: Study, student: str, runs: Sequence[ArmRun]) -> Questi
     asked = next(iter([*students, *others, *taught, *begun, *arms]))
     teacher = asked.teacher
     by = "" if teacher is None else f", taught by {called(settings.teachers[teacher].teacher)}"
-    declared = tuple(
-        f"Arm {arm.name} differs from the others in {_shown(arm)}. {arm.why}" for arm in settings.arms if arm.protocol
-    )
     return Question(
         settings,
         title=f"{student} on {', '.join(settings.student_channels)}{by}",
         student=asked.name,
         teacher=teacher,
         margin=settings.margin,
-        notes=declared,
+        notes=declared(settings),
         references=tuple(ReferenceRow(**each.resolved()) for each in settings.references),
+    )
+
+
+def declared(settings: Study) -> tuple[str, ...]:
+    """Return in what arms of a plan differ from the protocol of the others, and why; empty: in nothing."""
+    return tuple(
+        f"Arm {arm.name} differs from the others in {_shown(arm)}. {arm.why}" for arm in settings.arms if arm.protocol
     )
 
 
@@ -255,4 +271,4 @@ def study_headline(account: StudyAccount) -> str:
     lines: list[str] = []
     for student, finished in account.students.items():
         lines += [f"{student}: {' '.join(finished.verdict.sentences)}", f"  {finished.report}"]
-    return "\n".join([*lines, f"All arms: {account.summary}"])
+    return "\n".join([*lines, f"All arms: {account.summary}", f"The whole study: {account.page}"])

@@ -105,6 +105,9 @@ class ArmRow:
     scores: Mapping[str, Spread]
     """Metric to score; a metric that is missing in one row is a dash there."""
 
+    training: float | None = None
+    """Mean Dice on images whose labels it learnt from, fraction; None: there are none, or nobody looked."""
+
     recovery: float | None = None
     """Score over the teacher's, fraction."""
 
