@@ -24,6 +24,8 @@ from segdistill.inference.export_card import (
     is_exported,
     read_export,
 )
+from segdistill.inference.maps import stride_of
+from segdistill.inference.windows import usual_side
 from segdistill.networks.card import ModelCard
 from segdistill.networks.model import load_model
 from segdistill.settings.export import Export
@@ -74,10 +76,11 @@ def export(settings: Export, *, notice: Callable[[str], None]) -> Exported:
         if settings.calibration
         else []
     )
-    with open_run(settings.out, _identity(settings, card, shown, calibration), ignoring=frozenset({"formats"})):
+    stride = stride_of(model.module)
+    tiling = Tiling(tile=settings.tile or usual_side(stride), halo=card.halo["fast"], stride=stride)
+    with open_run(settings.out, _identity(settings, card, shown, calibration, tiling), ignoring=frozenset({"formats"})):
         predictor = torch_predictor(model, "cpu", notice=notice)
-        tiling = Tiling(tile=settings.tile, halo=card.halo["fast"], stride=predictor.stride)
-        found = _known(settings.out, card, predictor.stride, shown, calibration)
+        found = _known(settings.out, card, stride, shown, calibration)
         shared = Shared(settings.authors, settings.licence) if settings.licence else None
         missing = [name for name in settings.formats if not _is_there(settings.out, found, name, shared)]
         failed: dict[str, str] = {}
@@ -100,7 +103,7 @@ def export(settings: Export, *, notice: Callable[[str], None]) -> Exported:
 
 
 def _identity(
-    settings: Export, card: ModelCard, shown: Sequence[Shown], calibration: Sequence[Shown]
+    settings: Export, card: ModelCard, shown: Sequence[Shown], calibration: Sequence[Shown], tiling: Tiling
 ) -> dict[str, Any]:
     """Return what decides the files: two calls that agree in it may share a folder."""
     return {
@@ -109,7 +112,7 @@ def _identity(
         "thresholds": card.model_dump(mode="json")["thresholds"],
         "compared_on": _mark(shown),
         "calibrated_on": _mark(calibration),
-        "tile": settings.tile,
+        "tile": tiling.tile,
         "formats": list(settings.formats),
     }
 

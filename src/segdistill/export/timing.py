@@ -22,9 +22,9 @@ from segdistill.inference.backends import BACKENDS, open_backend
 from segdistill.inference.eager import torch_predictor
 from segdistill.inference.export_card import is_exported, read_export
 from segdistill.inference.predictor import Run
-from segdistill.inference.windows import View, run_windows
+from segdistill.inference.windows import STRIDE, View, run_windows, usual_side
 from segdistill.networks.card import ModelCard, read_card
-from segdistill.networks.describe import describe_student
+from segdistill.networks.describe import StudentFacts, describe_student
 from segdistill.networks.model import load_model
 from segdistill.settings.bench import Bench
 
@@ -138,12 +138,17 @@ def _facts(card: ModelCard, settings: Bench) -> dict[str, Any]:
         "parameters": cost["parameters"],
         "gigamacs_per_megapixel": cost["gigamacs_per_megapixel"],
         "image": list(_size(settings)),
-        "tile": settings.tile,
+        "tile": settings.tile or usual_side(_grid(settings.model, cost)),
         "halo": card.halo["fast"],
         "repeats": settings.repeats,
         "machine": machine(),
         "versions": versions(_PACKAGES),
     }
+
+
+def _grid(model: Path, cost: StudentFacts) -> int:
+    """Return the multiples on which a model's windows begin, pixels: an exported one's card says its own."""
+    return read_export(model).stride if is_exported(model) else cost["grid"] or STRIDE
 
 
 def _size(settings: Bench) -> tuple[int, int]:
@@ -185,10 +190,10 @@ def time_backend(way: Backend, settings: Bench, *, threads: int) -> Timed:
     pixels = np.random.default_rng(0).random((len(card.channels), height, width), dtype=np.float32)
     zeros = np.zeros(len(card.channels), np.float32)
     view = View(Image(pixels, card.channels, None, "noise"), card.channels, zeros, zeros + 1)
-    taken = []
+    taken, tile = [], settings.tile or usual_side(stride)
     for _ in range(settings.repeats + 1):
         began = time.perf_counter()
-        for _part in run_windows(run, view, tile=settings.tile, halo=card.halo["fast"], stride=stride, batch=1):
+        for _part in run_windows(run, view, tile=tile, halo=card.halo["fast"], stride=stride, batch=1):
             pass
         taken.append(time.perf_counter() - began)
     megapixels = height * width / 1e6

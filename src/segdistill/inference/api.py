@@ -14,7 +14,7 @@ from segdistill.data.readers import open_image
 from segdistill.data.rescale import nearest
 from segdistill.errors import ConfigError, ShapeError
 from segdistill.inference.instances import segment
-from segdistill.inference.one_image import halo_of, strangeness
+from segdistill.inference.one_image import halo_of, side_of, strangeness
 from segdistill.inference.options import Options
 from segdistill.inference.ready import Ready, make_ready
 from segdistill.inference.scale import at_model_scale
@@ -87,7 +87,7 @@ def _masks(model: Ready, image: Image | ImageSource, options: Options) -> dict[s
         parts = run_windows(
             predictor.run(lambda _: None),
             view,
-            tile=options.tile,
+            tile=side_of(options, predictor),
             halo=halo_of(card, options),
             stride=predictor.stride,
             batch=predictor.at_once,

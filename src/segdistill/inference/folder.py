@@ -14,7 +14,7 @@ from segdistill.distribution import Team
 from segdistill.errors import ConfigError, DataError
 from segdistill.inference.clip import steadiness_in_words
 from segdistill.inference.inputs import Input, find_images, folded, name_images, name_privately
-from segdistill.inference.one_image import Segmenter, halo_of
+from segdistill.inference.one_image import Segmenter, halo_of, side_of
 from segdistill.inference.options import Options
 from segdistill.inference.outputs import chosen
 from segdistill.inference.predictor import Notice
@@ -99,7 +99,9 @@ def predict_files(
         raise ConfigError("Workers read the model from its folder: save it, and name the folder in place of the model.")
     ready = make_ready(model, options, notice=notice, before=_backend_before(out))
     found = find_images(images, without=out, pattern=options.pattern, notice=notice)
-    window_sides(side=options.tile, halo=halo_of(ready.card, options), stride=ready.predictor.stride)
+    window_sides(
+        side=side_of(options, ready.predictor), halo=halo_of(ready.card, options), stride=ready.predictor.stride
+    )
     with open_run(out, _identity(ready, options), defaults={"outputs": _USUAL.outputs, "private": False}):
         notice(halo_in_words(ready.card, used=halo_of(ready.card, options)))
         if (pooling := pooling_in_words(ready.card)) is not None:
@@ -216,7 +218,7 @@ def _identity(model: Ready, options: Options) -> dict[str, Any]:
         "channels": options.channels,
         "axes": options.axes,
         "pattern": options.pattern,
-        "tile": options.tile,
+        "tile": side_of(options, model.predictor),
         "halo": model.card.halo["fast"] if options.halo is None else options.halo,  # what folders of before have
         "outputs": chosen(options.outputs, otherwise=True),
         "probabilities": options.probabilities,

@@ -9,7 +9,7 @@ from torch import nn
 from segdistill.data.image import Image
 from segdistill.evaluation.overlap import dice
 from segdistill.inference.maps import predict_maps, stride_of
-from segdistill.inference.windows import View, window_sides
+from segdistill.inference.windows import WINDOW, View, usual_side, window_sides
 from segdistill.networks.card import Halo
 
 CANDIDATES = (16, 32, 48, 64, 96, 128)
@@ -17,9 +17,6 @@ CANDIDATES = (16, 32, 48, 64, 96, 128)
 
 USUAL = 64
 """The fast halo where nothing could be measured, pixels."""
-
-WINDOW = 512
-"""Side of the windows in which it is sought: what `predict` takes, pixels."""
 
 _LARGEST = 1024
 """Of larger validation images the middle is looked at, pixels."""
@@ -113,8 +110,8 @@ def measure_halo(network: nn.Module, views: Sequence[View], *, outputs: int, exa
         outputs: Number of the network's maps.
         exact: From ``measure_reach``, pixels.
     """
-    tile: int | None = WINDOW
-    fast, agreement = measure_fast_halo(network, views, outputs=outputs, tile=WINDOW)
+    tile: int | None = usual_side(stride_of(network))
+    fast, agreement = measure_fast_halo(network, views, outputs=outputs, tile=tile)
     cut = agreement is not None
     if exact is not None and exact < fast:
         fast, agreement = exact, None
@@ -150,8 +147,8 @@ def cutting_side(views: Sequence[View], *, halo: int, stride: int) -> int | None
     The usual side where an image is larger than that.
     """
     longest = max((max(view.shape) for view in views), default=0)
-    if longest > WINDOW:
-        return WINDOW
+    if longest > usual_side(stride):
+        return usual_side(stride)
     _, border = window_sides(side=8 * max(halo, stride), halo=halo, stride=stride)
     side = max(2 * border + stride, longest // 2 // stride * stride)
     return side if side < longest else None

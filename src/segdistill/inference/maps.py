@@ -63,6 +63,9 @@ def stream_maps(
 
 
 def stride_of(network: nn.Module) -> int:
-    """Return the pixels per step of a network's coarsest grid; a usual number where another package's does not say."""
-    stride = getattr(network, "stride", STRIDE)
-    return stride if isinstance(stride, int) else STRIDE
+    """Return the multiples on which windows begin, pixels; a usual number where another package's network is silent.
+
+    They are steps of the network's coarsest grid, on which its attention windows lie as in the whole image.
+    """
+    found = getattr(network, "grid", getattr(network, "stride", STRIDE))
+    return found if isinstance(found, int) else STRIDE

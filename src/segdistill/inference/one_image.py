@@ -30,7 +30,7 @@ from segdistill.inference.predictor import Notice, Predictor
 from segdistill.inference.scale import at_model_scale
 from segdistill.inference.segmented import Segmented
 from segdistill.inference.target import Target, structure_file
-from segdistill.inference.windows import Part, View, blank_maps, run_windows, view_of
+from segdistill.inference.windows import Part, View, blank_maps, run_windows, usual_side, view_of
 from segdistill.networks.card import ModelCard
 from segdistill.networks.halo_words import fast_halo
 
@@ -212,7 +212,7 @@ class Segmenter:
         return run_windows(
             run if clip is None else clip.clock.timed(run),
             view,
-            tile=self.options.tile,
+            tile=side_of(self.options, self.predictor),
             halo=halo_of(self.card, self.options),
             stride=self.predictor.stride,
             batch=self.predictor.at_once,
@@ -237,6 +237,11 @@ def strangeness(predictor: Predictor, view: View, card: ModelCard, *, size: floa
 def halo_of(card: ModelCard, options: Options) -> int:
     """Return the border of a window, pixels: what was asked for, or the model's fast halo."""
     return fast_halo(card) if options.halo is None else options.halo
+
+
+def side_of(options: Options, predictor: Predictor) -> int:
+    """Return the side of a window, pixels: what was asked for, or what the network's grid wants."""
+    return usual_side(predictor.stride) if options.tile is None else options.tile
 
 
 def _counted(mask: Mask) -> dict[str, int | None]:

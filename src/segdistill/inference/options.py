@@ -19,8 +19,8 @@ class Options:
     pattern: str | None = None
     """How the files of a folder are named, with ``{name}`` and ``{channel}``, where each channel has its own."""
 
-    tile: int = 512
-    """Side of a window, pixels."""
+    tile: int | None = None
+    """Side of a window, pixels. None: ``usual_side`` of the network's grid, 512 for most."""
 
     halo: int | None = None
     """Border of a window that is computed and not kept, pixels. None takes the model's fast halo."""

@@ -10,6 +10,7 @@ from segdistill.inference.backends import fastest, open_backend, refuse_other_de
 from segdistill.inference.export_card import is_exported, read_export
 from segdistill.inference.options import Options
 from segdistill.inference.predictor import Notice, Predictor
+from segdistill.inference.windows import usual_side
 from segdistill.networks.card import ModelCard
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def make_ready(
     card = read_export(model)
     name = options.backend or before
     if name is None:
-        name, predictor = fastest(model, card, tile=options.tile, notice=notice)
+        name, predictor = fastest(model, card, tile=options.tile or usual_side(card.stride), notice=notice)
     else:
         predictor = open_backend(model, card, name, threads=threads)
     files = " ".join(card.formats[name].files.values())

@@ -20,7 +20,7 @@ from segdistill.data.stacks import planes_of
 from segdistill.distribution import Team
 from segdistill.errors import ConfigError, DataError, EnvironmentFault
 from segdistill.inference.inputs import Input
-from segdistill.inference.one_image import Files, Segmenter, files_of_use, halo_of
+from segdistill.inference.one_image import Files, Segmenter, files_of_use, halo_of, side_of
 from segdistill.inference.options import Options
 from segdistill.inference.predictor import Notice
 from segdistill.inference.ready import Ready, make_ready
@@ -154,7 +154,7 @@ def _computed(
     notice("large, so its windows are shared out")
     windows = plan_windows(
         view.shape,
-        side=task.options.tile,
+        side=side_of(task.options, segmenter.predictor),
         halo=halo_of(segmenter.card, task.options),
         stride=segmenter.predictor.stride,
     )

@@ -21,6 +21,9 @@ Part = tuple[Window, np.ndarray]
 STRIDE = 32
 """Pixels per step of most networks' coarsest grid."""
 
+WINDOW = 512
+"""Side of a window where nobody says, and no network wants more, pixels."""
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -164,6 +167,15 @@ def plan_windows(shape: tuple[int, int], *, side: int, halo: int, stride: int) -
             for read, write in ((read_y, write_y), (read_x, write_x))
         )
         yield Cut((read_y, read_x), (keep_y, keep_x), (write_y, write_x))
+
+
+def usual_side(stride: int) -> int:
+    """Return the side of a window where nobody says: half of what is computed is kept though the grid be coarse.
+
+    >>> usual_side(32), usual_side(224)
+    (512, 896)
+    """
+    return max(WINDOW, 4 * stride)
 
 
 def window_sides(*, side: int, halo: int, stride: int) -> tuple[int, int]:

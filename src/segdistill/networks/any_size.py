@@ -20,6 +20,8 @@ class AnySize(nn.Module):
             sizes are left open: torch.export cannot follow the padding.
         channels: Channels of the image.
         stride: Pixels per step of the network's coarsest grid.
+        grid: Where an image is cut, parts had better begin on its multiples, pixels: those of the stride on which the
+            windows lie within which a network attends. None: the stride.
 
     >>> import torch
     >>> student = AnySize(torch.nn.Conv2d(1, 2, 1), channels=1, stride=8)
@@ -27,11 +29,12 @@ class AnySize(nn.Module):
     torch.Size([1, 2, 7, 13])
     """
 
-    def __init__(self, network: nn.Module, *, channels: int, stride: int) -> None:
+    def __init__(self, network: nn.Module, *, channels: int, stride: int, grid: int | None = None) -> None:
         super().__init__()
         self.network = network
         self.channels = channels
         self.stride = stride
+        self.grid = stride if grid is None else grid
 
     @property
     def encoder(self) -> nn.Module:

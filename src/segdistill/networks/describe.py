@@ -27,6 +27,9 @@ class StudentFacts(TypedDict):
     stride: int | None
     """Pixels per step of the coarsest grid; None for another package's student that does not say."""
 
+    grid: int | None
+    """Multiples on which parts of an image begin, pixels; None as above."""
+
 
 def describe_student(name: str, *, channels: int, outputs: int) -> StudentFacts:
     """Return a student's parameter counts, its cost and its stride.
@@ -54,6 +57,7 @@ def describe_student(name: str, *, channels: int, outputs: int) -> StudentFacts:
         "encoder_parameters": count_parameters(encoder) if isinstance(encoder, nn.Module) else None,
         "gigamacs_per_megapixel": count_macs(student, channels=channels, side=_SIDE) / _SIDE**2 / 1e3,
         "stride": getattr(student, "stride", None),
+        "grid": getattr(student, "grid", None),
     }
 
 

@@ -1,8 +1,10 @@
 """U-Nets whose encoder is one of timm's."""
 
+import math
 from typing import Any
 
 import segmentation_models_pytorch as smp
+from torch import nn
 
 from segdistill.networks.any_size import AnySize
 
@@ -29,4 +31,24 @@ def build_encoder_unet(encoder: str, channels: int, outputs: int) -> AnySize:
     """
     options = next((options for prefix, options in _OPTIONS.items() if encoder.startswith(prefix)), {})
     network = smp.Unet(f"tu-{encoder}", encoder_weights=None, in_channels=channels, classes=outputs, **options)
-    return AnySize(network, channels=channels, stride=_STRIDE)
+    return AnySize(network, channels=channels, stride=_STRIDE, grid=attention_grid(network, stride=_STRIDE))
+
+
+def attention_grid(network: nn.Module, *, stride: int) -> int:
+    """Return on which multiples parts of an image begin so that attention windows lie in them as in the whole, pixels.
+
+    Args:
+        network: Its windows, where it has some, lie side by side from the image's first pixel on, at every step of
+            its coarsest grid or finer ones (Liu et al. 2021, arXiv:2103.14030).
+        stride: Of its coarsest grid, pixels.
+
+    Returns:
+        The stride itself for a network without such windows.
+    """
+    sides = {
+        side
+        for module in network.modules()
+        if hasattr(module, "shift_size") and isinstance(getattr(module, "window_size", None), tuple)
+        for side in module.window_size
+    }
+    return stride * math.lcm(*sides)

@@ -23,8 +23,8 @@ class Bench(Settings):
     side: Annotated[int, Field(ge=64)] = 1024
     """Height of the image of noise that is segmented, pixels; it is one and a half times as wide."""
 
-    tile: Annotated[int, Field(ge=64)] = 512
-    """Side of a window, pixels."""
+    tile: Annotated[int, Field(ge=64)] | None = None
+    """Side of a window, pixels. None: 512, or more for a network that attends within windows."""
 
     threads: Annotated[int, Field(ge=1)] | None = None
     """How many compute. None: one per core."""

@@ -32,8 +32,8 @@ class Export(Settings):
     """Images, or folders of them, from which int8 takes the ranges of its numbers: training or validation images. Not
     test images, or their scores no longer tell what new images will get; nobody but you can know which those are."""
 
-    tile: Annotated[int, Field(ge=64)] = 512
-    """Side of a window, pixels."""
+    tile: Annotated[int, Field(ge=64)] | None = None
+    """Side of a window, pixels. None: 512, or more for a network that attends within windows."""
 
     authors: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Who made the model, by name: a bioimageio package must say so."""

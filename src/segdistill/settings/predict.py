@@ -34,8 +34,8 @@ class Predict(Workers, Asked):
     pattern: str | None = None
     """How one file per channel is named, such as {name}_{channel}.tif."""
 
-    tile: Annotated[int, Field(ge=64)] = 512
-    """Side of a window, pixels."""
+    tile: Annotated[int, Field(ge=64)] | None = None
+    """Side of a window, pixels. None: 512, or more for a network that attends within windows."""
 
     halo: Annotated[int, Field(ge=0)] | None = None
     """Border of a window that is computed but not kept, pixels. None takes the model's own."""
