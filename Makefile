@@ -48,6 +48,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/large_image.py
 	$(BIN)/python benchmarks/objects.py
 	$(BIN)/python benchmarks/post_processing.py
+	$(BIN)/python benchmarks/tile_offsets.py
 	$(BIN)/python benchmarks/workers.py
 	$(BIN)/python benchmarks/tiled_inference.py
 	$(BIN)/python benchmarks/against_sam.py

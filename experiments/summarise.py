@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results_page.agreement import agreement_section
+from results_page.controls import controls_section
 from results_page.convergence import convergence_section, longer_runs
 from results_page.familiar import familiar_section
 from results_page.hela import folds_of, hela_sections
@@ -128,6 +129,7 @@ def make_page(
         folds, {student: f"results/{name}" for student in folds if (name := _hela_file(student)) in pictures}
     )
     parts += convergence_section(results)
+    parts += controls_section(results_folder / "livecell_controls")
     for name in EXPERIMENTS:
         if name != "demo":
             parts += _single(name, results, pictures, screens)

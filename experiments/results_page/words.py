@@ -39,10 +39,10 @@ def spread_over_fields(scores: ScoreTable) -> str:
 def points(difference: float) -> str:
     """Return a difference of scores in points, with its sign.
 
-    >>> points(0.0123), points(-0.0123)
-    ('+1.2', '−1.2')
+    >>> points(0.0123), points(-0.0123), points(-1e-9)
+    ('+1.2', '−1.2', '+0.0')
     """
-    return f"{100 * difference:+.1f}".replace("-", "−")
+    return f"{100 * difference:+z.1f}".replace("-", "−")
 
 
 def between(interval: Interval | None) -> str:
