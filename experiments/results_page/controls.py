@@ -52,8 +52,8 @@ def controls_section(folder: Path) -> list[str]:
     return [
         title,
         f"{first['student']}, one field left out in each fold ({seeds}), {first['steps']} steps, percent, mean ± sd"
-        " over seeds. One field per fold: such differences are shown, and none is claimed. The baseline of an arm has its"
-        f" labels, boundary and weighting, and no teacher. Command: `{COMMAND}`.",
+        " over seeds. One field per fold: such differences are shown, and none is claimed. The baseline of an arm has"
+        f" its labels, boundary and weighting, and no teacher. Command: `{COMMAND}`.",
         table(header, [_row(arm, kept) for arm in arms]),
     ]
 

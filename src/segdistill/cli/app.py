@@ -42,6 +42,13 @@ TRAINING = frozenset({"demo", "distill", "study", "adapt", "pretrain", "synthesi
 DIVIDED = frozenset({"targets"})
 """Commands of which each such process does its own part."""
 
+_USAGE = {
+    "predict": "MODEL IMAGES... --out OUT [OPTIONS]",
+    "export": "MODEL OUT [OPTIONS]",
+    "bench": "MODEL [OPTIONS]",
+}
+"""Of commands that take more by place than one had better give so."""
+
 _OPTIONS = ("--config", "--help", "--version")
 
 
@@ -56,7 +63,8 @@ def make_app() -> App:
     )
     for name, line in COMMANDS.items():
         module = name.replace("-", "_")
-        app.command(f"segdistill.cli.{module}:{module}", name=name, help=line)
+        usage = f"Usage: segdistill {name} {_USAGE[name]}" if name in _USAGE else None
+        app.command(f"segdistill.cli.{module}:{module}", name=name, help=line, usage=usage)
 
     app.meta.suppress_keyboard_interrupt = False  # `cli.status` says what to do then
 

@@ -34,6 +34,9 @@ class Record(Row):
     field: str
     """The acquired image (or patient) that this is of; several rows may share it."""
 
+    image: NotRequired[str]
+    """Which of the field's images; rows of runs of earlier versions do not say."""
+
     group: NotRequired[str]
     """What the field belongs to (a patient, a slide), where somebody said so."""
 

@@ -20,6 +20,9 @@ from segdistill.data.labels import Structure, output_names
 from segdistill.data.normalisation import rule_from_json, rule_to_json
 from segdistill.errors import DataError, nearest
 
+HASH_DIGITS = 16
+"""Of a hash, enough to tell the images of any study apart."""
+
 FORMAT = 1
 """The version of the format that this package writes and reads."""
 
@@ -147,6 +150,10 @@ class ModelCard(BaseModel):
 
     labels_used: NonNegativeInt = 0
     """Labelled images used anywhere, the teacher's fitting included."""
+
+    learnt_from: tuple[str, ...] = ()
+    """Beginnings, of ``HASH_DIGITS``, of the SHA-256 of the files of all images whose labels it learnt from or was
+    chosen by, its teacher's among them. Empty: none is known, as of models of earlier versions."""
 
     provenance: dict[str, Any] = {}
     """Run, versions, seeds and hashes; JSON values."""

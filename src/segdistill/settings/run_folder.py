@@ -79,6 +79,7 @@ def open_run(
     ...     run.resumed
     True
     """
+    refuse_foreign(path)
     _make(path)
     with _locked(path):
         resumed = claim_settings(path, settings, ignoring=ignoring, defaults=defaults, within=path)
@@ -159,14 +160,8 @@ def refuse_others(
             but no run.
     """
     record = path / SETTINGS_FILE
+    refuse_foreign(path)
     if not record.exists():
-        there = path.iterdir() if path.exists() else ()
-        foreign = sorted(p.name for p in there if p.name != LOCK_FILE and not p.name.endswith(".partial"))
-        if foreign:
-            raise ConfigError(
-                f"{path} is not empty and holds no run ({', '.join(foreign[:3])}{' …' if foreign[3:] else ''})."
-                " Choose a new folder for --out: nothing is overwritten."
-            )
         return False
     before, now = _flat(json.loads(record.read_text(encoding="utf-8"))), _flat(json.loads(json.dumps(dict(settings))))
     usual = _flat(json.loads(json.dumps(dict(defaults))))
@@ -185,6 +180,22 @@ def refuse_others(
             + "\nChoose a new folder for --out, or the settings that began this one."
         )
     return True
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse a folder that holds something and no run; nothing is written into it.
+
+    Raises:
+        ConfigError: It does; some of what it holds is named.
+    """
+    if (path / SETTINGS_FILE).exists() or not path.is_dir():
+        return
+    foreign = sorted(p.name for p in path.iterdir() if p.name != LOCK_FILE and not p.name.endswith(".partial"))
+    if foreign:
+        raise ConfigError(
+            f"{path} is not empty and holds no run ({', '.join(foreign[:3])}{' …' if foreign[3:] else ''})."
+            " Choose a new folder for --out: nothing is overwritten."
+        )
 
 
 def is_begun(

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from segdistill.settings.base import Settings
 from segdistill.settings.private import hide_places
 
+_PARTS = ("images", "labels", "field_of_view", "ignore")
+"""Folders of a data set, in which nothing is written."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -100,6 +103,17 @@ class Source(Images):
         """Return where images come from, by a word for each."""
         shift: Mapping[str, Place] = getattr(self, "shift", {})
         return {"data": self.data, **{f"data_{name}": each.data for name, each in shift.items()}}
+
+    @model_validator(mode="after")
+    def _leaves_images_alone(self) -> "Source":
+        out = getattr(self, "out", None)
+        within = [] if out is None else [part for part in _PARTS if out.absolute().is_relative_to(self._part(part))]
+        if within:
+            raise ValueError(f"out is {out}, which lies among the data's own {within[0]}/. Choose a folder elsewhere")
+        return self
+
+    def _part(self, name: str) -> Path:
+        return self.data.absolute() / name
 
     @model_validator(mode="after")
     def _whole(self) -> "Source":

@@ -13,7 +13,7 @@ from segdistill.study.preparation import Prepared, budget_seed, labelled_budget,
 from segdistill.study.same_data import claim_data, field_hashes
 from segdistill.teachers.sam_adapter import CARD, WEIGHTS, AdapterCard, read_adapter
 
-_SAME_RESULT = frozenset({"device"})
+_SAME_RESULT = frozenset({"device", "out"})
 
 Notice = Callable[[str], None]
 

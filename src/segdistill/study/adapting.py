@@ -11,6 +11,7 @@ from segdistill.data.pseudonyms import image_sha256
 from segdistill.data.sample import Sample
 from segdistill.engine import trained_values
 from segdistill.errors import ConfigError
+from segdistill.networks.card import HASH_DIGITS, read_card
 from segdistill.settings import Adaptation
 from segdistill.study.fitted import FOLDS, SEED, divide
 from segdistill.study.preparation import Prepared
@@ -181,16 +182,24 @@ def keep_frozen(folder: Path, task: Task, validation: Sequence[Sample]) -> None:
 
 
 def known_to(name: str, cases: Iterable[Case]) -> frozenset[str]:
-    """Return the cases on whose labels an adapter was fitted or chosen, by their images' hashes.
+    """Return the cases on whose labels an adapter or a model was fitted or chosen, by their images' hashes.
 
     Args:
-        name: Of the teacher. Of any but ``adapter:FOLDER`` nothing is known, and no file is read.
+        name: Of the teacher. Of any but ``adapter:FOLDER`` and ``model:FOLDER`` nothing is known, and no file is read.
         cases: Of one data set.
     """
-    if not name.startswith(PREFIX):
-        return frozenset()
-    used = read_adapter(Path(name.removeprefix(PREFIX))).used
-    return frozenset(case.name for case in cases if image_sha256(case) in used)
+    used = _learnt_from(name)
+    return frozenset(case.name for case in cases if image_sha256(case)[:HASH_DIGITS] in used) if used else frozenset()
+
+
+def _learnt_from(name: str) -> frozenset[str]:
+    """Return the beginnings of the hashes of the images whose labels a teacher knows; empty: none is known."""
+    prefix, _, folder = name.partition(":")
+    if prefix == "model":
+        return frozenset(read_card(Path(folder)).learnt_from)
+    if name.startswith(PREFIX):
+        return frozenset(each[:HASH_DIGITS] for each in read_adapter(Path(folder)).used)
+    return frozenset()
 
 
 def known_in(name: str, prepared: Prepared) -> frozenset[str]:
@@ -202,10 +211,11 @@ def known_in(name: str, prepared: Prepared) -> frozenset[str]:
     known = known_to(name, prepared.dataset.cases)
     tested = sorted(known & set(prepared.split["test"]))
     if tested:
+        made = "`adapt`, or adapt" if name.startswith(PREFIX) else "that run, or make it"
         raise ConfigError(
             f"{name} was fitted on the labels of {len(tested)} of the test images ({', '.join(tested[:5])}"
             f"{' …' if tested[5:] else ''}), so nothing that it teaches could be scored on them. Give this command the"
-            " data, split and split-seed of `adapt`, or adapt anew with those of this command."
+            f" data, split and split-seed of {made} anew with those of this command."
         )
     return known & frozenset(prepared.samples)
 

@@ -48,7 +48,7 @@ FIT = "fit"
 ACCOUNT = "agglomeration.json"
 """What is known of a run that is done; written last."""
 
-_SAME_RESULT = frozenset({"device"})
+_SAME_RESULT = frozenset({"device", "out"})
 _LEARNT = frozenset({"mlp", "attention"})
 
 Notice = Callable[[str], None]

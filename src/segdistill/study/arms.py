@@ -37,7 +37,7 @@ from segdistill.settings import Arm, Protocol
 from segdistill.study.account import Labels
 from segdistill.study.encoder_start import EncoderStart, encoder_start
 from segdistill.study.metering import metered
-from segdistill.study.preparation import Prepared, budget_seed, labelled_budget
+from segdistill.study.preparation import Prepared, budget_seed, file_marks, labelled_budget
 from segdistill.study.starting import Start
 from segdistill.study.teaching import Teaching
 from segdistill.study.terms import terms_in_words
@@ -322,7 +322,7 @@ def score_maps(
         ruler=ruler,
         probability=None if maps is None else maps[foreground],
     )
-    return [Record(**row, arm=arm, seed=seed, field=field) for row in rows]
+    return [Record(**row, arm=arm, seed=seed, field=field, image=sample.name) for row in rows]
 
 
 def ruler_of(prepared: Prepared, sample: Sample) -> Ruler:
@@ -359,6 +359,7 @@ def make_card(
         teacher=None if teaching is None else teaching.contract.name,
         licences=licences_of(bench, teaching),
         labels_used=labels.total or labels.training + labels.validation,
+        learnt_from=learnt_from(bench, arm, seed),
         provenance={
             "arm": arm.name,
             "seed": seed,
@@ -382,6 +383,18 @@ def make_card(
             exact=reach_of(bench.student, len(channels), outputs, window_of(fitted.pooling)),
         ),
     )
+
+
+def learnt_from(bench: Bench, arm: Arm, seed: int) -> tuple[str, ...]:
+    """Return the beginnings of the hashes of all images of this study whose labels a student learns from.
+
+    Those that it is chosen by are among them, and those of its teacher.
+    """
+    budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=budget_seed(bench.split_seed, seed))
+    chosen_by = () if arm.labels == 0 else (sample.name for sample in bench.prepared.labelled("validation"))
+    taught_by = () if arm.teacher is None else bench.teachings[arm.teacher].fitted_on
+    names = {*budget, *chosen_by, *taught_by}
+    return file_marks(bench.prepared, names)
 
 
 def familiar_with(bench: Bench, arm: Arm, fitted: Fitted, trained_on: Sequence[str]) -> Familiar | None:

@@ -400,7 +400,7 @@ def write_scores(
         prompting: Arm to how its teacher was asked. Of arms that are not among them nothing is said.
         origins: From ``origins_of``.
     """
-    columns = ["arm", "seed", "field", "structure", "metric", "value", "unit", "empty", "data", "prompting"]
+    columns = ["arm", "seed", "field", "image", "structure", "metric", "value", "unit", "empty", "data", "prompting"]
     columns += ["run", "weights"]
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
@@ -408,7 +408,13 @@ def write_scores(
         for data, record in ((data, record) for data, records in scores.items() for record in records):
             asked = prompting.get(record["arm"], "")
             made = origins.get((record["arm"], record["seed"])) or origins[record["arm"], None]
-            beside = {"data": data, "prompting": asked, "run": made.run, "weights": made.weights}
+            beside = {
+                "image": record.get("image", ""),
+                "data": data,
+                "prompting": asked,
+                "run": made.run,
+                "weights": made.weights,
+            }
             cells = ({"unit": SHARE, **record, **beside}[column] for column in columns)
             writer.writerow([neutral_cell(cell) if isinstance(cell, str) else cell for cell in cells])
 

@@ -331,9 +331,7 @@ def _rung(arm: ArmAccount, asked: Mapping[str, str]) -> Rung:
     return Rung(
         name=arm.name,
         role=role_of(arm),
-        description=_with_asked(
-            DESCRIPTIONS["oracle" if arm.labels.oracle and arm.role == "teacher" else arm.role], arm, asked
-        ),
+        description=_with_asked(DESCRIPTIONS[_described_as(arm)], arm, asked),
         score=Spread(mean=summary.mean, sd=summary.sd),
         per_seed={}
         if arm.role == "teacher"
@@ -341,6 +339,13 @@ def _rung(arm: ArmAccount, asked: Mapping[str, str]) -> Rung:
         per_field={each.field: Spread(mean=each.mean, sd=each.sd) for each in summary.fields},
         labels_used=arm.labels.total,
     )
+
+
+def _described_as(arm: ArmAccount) -> str:
+    """Return the key of an arm's words: its role, unless it was given the labels, or none of them."""
+    if arm.role == "teacher":
+        return "oracle" if arm.labels.oracle else "teacher"
+    return "targets alone" if arm.role == "student" and arm.budget == 0 else arm.role
 
 
 def _with_asked(words: str, arm: ArmAccount, asked: Mapping[str, str]) -> str:

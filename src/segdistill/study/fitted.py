@@ -16,7 +16,7 @@ from segdistill.errors import ConfigError
 from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, save_model
 from segdistill.settings import Arm, Protocol
-from segdistill.study.preparation import Prepared
+from segdistill.study.preparation import Prepared, file_marks
 from segdistill.training.entries import Entry, make_entry
 from segdistill.training.fit import Recipe, fit
 
@@ -117,6 +117,7 @@ def _fit_one(fitting: Fitting, folder: Path, training: Sequence[Entry], validati
         crop=fitting.protocol.crop,
         thresholds=fitted.thresholds,  # pyright: ignore[reportArgumentType]  (checked by the card)
         labels_used=len(training) + len(validation),
+        learnt_from=file_marks(fitting.prepared, {entry.name for entry in (*training, *validation)}),
         pooling=fitted.pooling,
         notes=(f"Fitted on {len(training)} labelled images, chosen on {len(validation)}.",),
     )

@@ -21,9 +21,9 @@ from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, teach
 from segdistill.study.terms import check_terms
 
-SAME_RESULT = frozenset({"at_once", "by", "device", "seeds", "margin", "shift"})
+SAME_RESULT = frozenset({"at_once", "by", "data", "device", "out", "seeds", "margin", "shift"})
 """Settings that may change between two calls on one folder: what is there stays true. Seeds may be added, and other
-data sets to score on."""
+data sets to score on. Data and run may lie elsewhere by now: what the data are is compared, see ``same_data``."""
 
 Notice = Callable[[str], None]
 

@@ -1,7 +1,7 @@
 """Reading a data set for a study: samples, splits, and what had to be left out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,11 +9,12 @@ import numpy as np
 from segdistill.data.case import shown
 from segdistill.data.datasets import Case, Dataset, read_dataset
 from segdistill.data.inversion import inverted
-from segdistill.data.pseudonyms import pseudonymous
+from segdistill.data.pseudonyms import image_sha256, pseudonymous
 from segdistill.data.rescale import at_pixel_size
 from segdistill.data.sample import Sample, read_sample
 from segdistill.data.splits import split_cases
 from segdistill.errors import ConfigError, DataError, UnknownName
+from segdistill.networks.card import HASH_DIGITS
 from segdistill.networks.licences import NOT_STATED
 from segdistill.settings import Images, Scored, Source
 from segdistill.study.duplicates import keep_together
@@ -275,6 +276,12 @@ def _read(
             f"None of the {len(dataset.cases)} images in {source.data} can be used; the reasons are above."
         )
     return samples, dropped
+
+
+def file_marks(prepared: Prepared, names: Collection[str]) -> tuple[str, ...]:
+    """Return, in order, what a model's card calls the images of some cases by: beginnings of their files' hashes."""
+    cases = (case for case in prepared.dataset.cases if case.name in names)
+    return tuple(sorted({image_sha256(case)[:HASH_DIGITS] for case in cases}))
 
 
 def labelled_budget(samples: Sequence[Sample], count: int | None, *, seed: int) -> frozenset[str]:

@@ -25,7 +25,7 @@ from segdistill.training.pretraining import pretrain_encoder
 FIT = "fit"
 """Folder of checkpoints and log, beside the encoder."""
 
-_SAME_RESULT = frozenset({"device", "targets"})
+_SAME_RESULT = frozenset({"device", "out", "targets"})
 
 Notice = Callable[[str], None]
 

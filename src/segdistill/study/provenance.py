@@ -26,8 +26,8 @@ from segdistill.study.same_data import field_hashes
 from segdistill.study.surroundings import machine, versions
 from segdistill.study.terms import terms_in_words
 
-TOLD = frozenset({"out", "device", "by", "references"})
-"""Settings that decide where and how results are told, and no result."""
+TOLD = frozenset({"data", "out", "device", "by", "references"})
+"""Settings that decide where and how results are told, and no result. What the data are says more than where."""
 
 
 def tell(

@@ -12,7 +12,15 @@ from segdistill.errors import ConfigError
 from segdistill.files import write_json
 from segdistill.objectives import distillation_term
 from segdistill.settings import Study, open_run
-from segdistill.settings.run_folder import SETTINGS_FILE, FolderInUse, claim_settings, is_bare, is_begun, my_turn
+from segdistill.settings.run_folder import (
+    SETTINGS_FILE,
+    FolderInUse,
+    claim_settings,
+    is_bare,
+    is_begun,
+    my_turn,
+    refuse_foreign,
+)
 from segdistill.settings.shard import part_of
 from segdistill.study.arms import DONE, RULE, ArmRun, Bench, labels_of, make_entries, read_arm, run_arm
 from segdistill.study.arms_at_once import packed
@@ -37,6 +45,8 @@ MAY_CHANGE = frozenset(
         "arms",
         "at_once",
         "by",
+        "data",
+        "out",
         "students",
         "teachers",
         "labels",
@@ -50,7 +60,9 @@ MAY_CHANGE = frozenset(
         "shift",
     }
 )
-"""What of a study may differ between two calls on one folder: every run keeps, and checks, its own settings."""
+"""What of a study may differ between two calls on one folder: every run keeps, and checks, its own settings.
+
+What the data are is compared, wherever they lie: see ``same_data``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +143,7 @@ def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
         ConfigError: It belongs to something else, lacks arms that were there, or defines one otherwise.
     """
     whole = {"command": "study", **settings.resolved()}
+    refuse_foreign(settings.out)
     with my_turn(settings.out, notice=notice):
         if is_begun(settings.out, whole, ignoring=MAY_CHANGE, defaults=Study.defaults(), within=settings.out):
             before = json.loads((settings.out / SETTINGS_FILE).read_text(encoding="utf-8"))

@@ -48,7 +48,7 @@ FIT = "fit"
 ACCOUNT, PAGE = "account.json", "report.html"
 """What a run ends with; the first is written last, and a run that has it is done."""
 
-_SAME_RESULT = frozenset({"device"})
+_SAME_RESULT = frozenset({"device", "out"})
 _BACKWARD = 3  # a step of fitting, in forward passes: one forward, and a backward pass of about two
 
 Notice = Callable[[str], None]
