@@ -33,6 +33,11 @@ def test_labels_saved_are_a_headline_only_where_they_are_known(account):
     assert "labels saved" not in labels
 
 
+def test_labels_saved_of_one_field_are_no_headline(account):
+    labels = [headline.label for headline in headlines(account(EVERY, seen=2, fields=1)["student"])]
+    assert "labels saved" not in labels
+
+
 def test_every_metric_is_a_family_with_the_question_first(account):
     rows = comparison_rows(account(EVERY, metrics=("dice", "ap50", "f1")))
     assert list(dict.fromkeys(row.metric for row in rows)) == ["Dice", "AP@0.5"]

@@ -195,3 +195,11 @@ def test_a_gap_that_is_none_is_said_without_a_share(account):
     ) in said
     nothing = verdict_on(account({"baseline": 0.1, "student": 0.0, "teacher": 0.0}, noise=0), simulated=False).sentences
     assert "The teacher reaches 0.0 %: of that there is no share to recover." in nothing
+
+
+def test_that_nothing_was_found_at_all_is_said(account):
+    none = verdict_on(account({"baseline": 0.0, "student": 0.0}, noise=0), simulated=False)
+    words = "Neither it nor its baseline found anything on any test field: see whether they learnt at all."
+    assert words in none.sentences
+    some = verdict_on(account({"baseline": 0.0, "student": 0.1}, noise=0), simulated=False)
+    assert words not in some.sentences

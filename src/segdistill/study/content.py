@@ -227,7 +227,7 @@ def headlines(student: ArmAccount) -> tuple[Headline, ...]:
             + (f", {student.labels.before} by the model it began with" if student.labels.before else ""),
         )
     )
-    if student.saved is not None and student.saved.labels is not None:
+    if student.saved is not None and student.saved.interval is not None:  # a number alone would look certain
         value, _, interval = saved_words(student.saved).partition(" (")
         found.append(Headline(value=value, label="labels saved", detail=interval.removesuffix(")")))
     return tuple(found)

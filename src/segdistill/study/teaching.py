@@ -164,7 +164,8 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
     targets = {name: store.maps(key) for name, key in keys.items() if store.has(key)}
     _refuse_silence(asked, prepared, targets, failed)
     grids = {name: store.stored_tokens(keys[name], tokens[0]) for name in targets} if tokens else {}
-    can_look = bool(contract.channels) and not spec.shuffled
+    stored = "case" in contract.needs  # its maps are read by name, and what an image shows is all one to them
+    can_look = bool(contract.channels) and not spec.shuffled and not stored
     return Teaching(
         contract,
         spec.channels,

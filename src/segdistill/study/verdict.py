@@ -80,6 +80,7 @@ def verdict_on(
     else:
         what = "Pre-training" if own.role == "pretrained" else "Distillation"
         answer, first = _on_question(asked, score, where, what)
+        first += _on_nothing_found(own, account)
     sentences = [
         *first,
         *_teacher_sentences(own, account),
@@ -111,6 +112,14 @@ def _on_question(asked: Compared, score: str, where: str, what: str) -> tuple[An
     if gain.mean > 0:
         return "yes", [f"{what} helped{where}: {size} more, to {score} {basis}.", *careful]
     return "no", [f"{what} hurt{where}: {size} less, at {score} {basis}.", *careful]
+
+
+def _on_nothing_found(own: ArmAccount, account: Mapping[str, ArmAccount]) -> list[str]:
+    """Return that neither the arm nor its baseline found anything; then their difference says nothing."""
+    both = [own, account[own.baseline]] if own.baseline is not None else [own]
+    if any(arm.tables[MAIN].values.any() for arm in both):
+        return []
+    return ["Neither it nor its baseline found anything on any test field: see whether they learnt at all."]
 
 
 def _among_questions(asked: Compared) -> str:
