@@ -1,8 +1,8 @@
 """Comparing what was predicted with what was labelled, and saying what the difference is worth.
 
-Arrays in, numbers out; no torch. Only ``sides``, ``pairing``, ``sizes``, ``meaning``, ``lengths``, ``maps``,
-``groups``, ``privacy``, ``folders`` and ``clips`` look at files. What each score is is written once, in ``metrics``,
-and what happens where something is empty or missing in ``conventions``.
+Arrays in, numbers out; no torch. Only ``sides``, ``predicted``, ``pairing``, ``sizes``, ``meaning``, ``lengths``,
+``maps``, ``groups``, ``privacy``, ``folders`` and ``clips`` look at files. What each score is is written once, in
+``metrics``, and what happens where something is empty or missing in ``conventions``.
 """
 
 from typing import TYPE_CHECKING

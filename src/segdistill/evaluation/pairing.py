@@ -47,7 +47,7 @@ class Pairing:
     """Names of predictions without a label."""
 
     notes: tuple[str, ...] = ()
-    """What people should know of the labels."""
+    """What people should know of the files."""
 
 
 def pair_up(
@@ -75,8 +75,8 @@ def pair_up(
 
     Raises:
         ConfigError: One is a folder and another a file, or a COCO file has no such category.
-        DataError: A path does not exist, a folder has several files of one stem or no picture, or
-            no prediction or mask belongs to any label.
+        DataError: A path does not exist, a folder has several files of one stem (and not because
+            ``segdistill predict`` wrote them) or no picture, or no prediction or mask belongs to any label.
     """
     inside = {"predictions": _inside(predictions, part), "labels": _inside(labels, part)}
     paths = {**inside, "--ignore": ignore, "--field-of-view": field_of_view}
@@ -85,8 +85,10 @@ def pair_up(
     if not is_folder(inside["labels"]):
         return Pairing((Pair(label_stem(Path(labels.name)), labels, predictions, ignore, field_of_view),))
     coco = {what: coco_of(path) for what, path in inside.items()}
-    files = {what: label_files(path) for what, path in given.items() if not coco.get(what)}
-    notes = _add_inner(files, coco, structure=part or structure, exactly=bool(part))
+    read = {what: label_files(path) for what, path in given.items() if not coco.get(what)}
+    files = {what: found for what, (found, _) in read.items()}
+    notes = tuple(note for _, own in read.values() for note in own)
+    notes += _add_inner(files, coco, structure=part or structure, exactly=bool(part))
     names = sorted(files["labels"])
     for what, found in files.items():
         _refuse_strangers(what, given[what], found, labels, names)
