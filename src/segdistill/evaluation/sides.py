@@ -36,6 +36,12 @@ def coco_of(path: Path) -> Coco:
     return tuple((each, read_coco(each)) for each in files)
 
 
+def folders_in(path: Path) -> tuple[str, ...]:
+    """Return the names of the sub-folders of a folder, but for hidden ones and Zarr pictures; of a file none."""
+    entries = sorted(path.iterdir()) if path.is_dir() and not _is_zarr(path) else []
+    return tuple(each.name for each in entries if each.is_dir() and each.name[0] != "." and not _is_zarr(each))
+
+
 def inner_labels(
     coco: Coco, names: Collection[str], *, structure: str, exactly: bool
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
