@@ -113,6 +113,23 @@ def test_folders_that_cannot_be_paired_are_refused(tmp_path, predictions, labels
         pair_up(tmp_path / predictions, tmp_path / labels)
 
 
+def test_of_stems_with_several_files_one_is_named_and_all_are_counted(tmp_path):
+    for name in ("B.png", "B.npy", "A.png", "A.npy", "C.png"):
+        write(tmp_path / "pred" / name, mask(LEFT))
+    write(tmp_path / "lab/A.png", mask(LEFT))
+    with pytest.raises(DataError, match=r"as \S*A\.npy and \S*A\.png: 2 stems of 3 in all\.") as refused:
+        pair_up(tmp_path / "pred", tmp_path / "lab")
+    assert "B.npy" not in str(refused.value)
+
+
+def test_a_plane_that_is_a_file_as_well_is_refused(tmp_path):
+    write(tmp_path / "lab/A.tif", np.stack([mask(LEFT), mask(RIGHT)]))
+    write(tmp_path / "lab/A/0001.png", mask(RIGHT))
+    write(tmp_path / "pred/A.tif", np.stack([mask(LEFT), mask(RIGHT)]))
+    with pytest.raises(DataError, match="several files of one stem"):
+        pair_up(tmp_path / "pred", tmp_path / "lab")
+
+
 def test_a_file_that_must_be_converted_is_refused_unless_it_has_been(root):
     (root / "lab/Z.czi").write_bytes(b"ZISRAWFILE")
     with pytest.raises(DataError, match=r"no reader for .*Z\.czi\. Of Z\.czi: .*`bioformats2raw Z\.czi"):

@@ -32,7 +32,8 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
     status is 1 if there is such a label, or one that cannot be used itself.
 
     Args:
-        predictions: Folder of masks, searched through, or one mask; or a COCO file.
+        predictions: Folder of masks, searched through, or one mask; or a COCO file. With --value-names the folder that
+            has one of masks for each name.
         labels: Folder of labels of the same stems, or one label; or a COCO file.
         config: What the files mean, which scores to give, and where to write them.
     """
@@ -41,6 +42,7 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
         conventions_path,
         find_lengths,
         find_maps,
+        find_parts,
         macro_rows,
         pair_up,
         pseudonyms_of,
@@ -59,6 +61,12 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
             raise ConfigError(f"{path} exists, and nothing is overwritten. Remove it or choose another --out.")
     metrics = _metrics(config)
     groups = _groups(config.groups)
+    parts, remarks = find_parts(
+        predictions,
+        structures=config.structures,
+        value_names=config.names_of_values,
+        prediction_kind=config.prediction_kind,
+    )
     places = {
         place: with_sizes(
             pair_up(
@@ -68,10 +76,11 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
                 field_of_view=config.field_of_view,
                 structure=config.structure,
                 part=place,
+                value_names=config.names_of_values,
             ),
             config.images,
         )
-        for place in config.structures or ("",)
+        for place in parts
     }
     pairs = [pair for pairing in places.values() for pair in pairing.pairs]
     names = pseudonyms_of(pairs) if config.private else None
@@ -117,6 +126,7 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
     _print_clips(steady)
     for each in scores:
         _print_account(each)
+    print(*remarks, sep="\n", end="\n" * bool(remarks))
     _print_notes(lengths.notes, metrics, config.out)
     return int(any(each.missing or each.failed or each.unscored or each.without_map for each in scores))
 

@@ -1,8 +1,8 @@
 """Comparing what was predicted with what was labelled, and saying what the difference is worth.
 
-Arrays in, numbers out; no torch. Only ``sides``, ``pairing``, ``sizes``, ``meaning``, ``lengths``, ``maps``,
-``groups``, ``privacy``, ``folders`` and ``clips`` look at files. What each score is is written once, in ``metrics``,
-and what happens where something is empty or missing in ``conventions``.
+Arrays in, numbers out; no torch. Only ``sides``, ``predicted``, ``parts``, ``pairing``, ``sizes``, ``meaning``,
+``lengths``, ``maps``, ``groups``, ``privacy``, ``folders`` and ``clips`` look at files. What each score is is written
+once, in ``metrics``, and what happens where something is empty or missing in ``conventions``.
 """
 
 from typing import TYPE_CHECKING
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from segdistill.evaluation.metrics import METRICS, OF_MASKS, USUAL, Metric, metrics_table
     from segdistill.evaluation.overlap import Overlap, count_overlap, dice, iou, precision, recall
     from segdistill.evaluation.pairing import Pair, Pairing, pair_up
+    from segdistill.evaluation.parts import find_parts
     from segdistill.evaluation.power import detectable_difference
     from segdistill.evaluation.privacy import pseudonyms_of, without_names
     from segdistill.evaluation.ruler import Ruler
@@ -133,6 +134,7 @@ __all__ = [
     "find_clips",
     "find_lengths",
     "find_maps",
+    "find_parts",
     "gain_of",
     "gap_closed",
     "hd95",
@@ -237,6 +239,7 @@ __getattr__ = lazy_exports(
         "find_clips": "clips",
         "find_lengths": "lengths",
         "find_maps": "maps",
+        "find_parts": "parts",
         "gain_of": "comparison",
         "gap_closed": "ladder",
         "hd95": "surface",

@@ -97,7 +97,7 @@ def score_clips(
     clips = find_clips(pairing.pairs, pattern)
     if not clips:
         return ()
-    meaning = find_meaning(pairing.pairs, structure=structure, label_kind=label_kind, prediction_kind=prediction_kind)
+    meaning = find_meaning(pairing, structure=structure, label_kind=label_kind, prediction_kind=prediction_kind)
     return tuple(score for clip, frames in clips.items() for score in _scores(clip, frames, meaning))
 
 

@@ -69,7 +69,7 @@ def score_folders(
 
     Args:
         pairing: See ``pair_up``.
-        structure: What is labelled. Classes and bits are called after it and their number.
+        structure: What is labelled. Classes and bits without names are called after it and their number.
         label_kind: What the numbers in label files mean: instances, binary, classes or bits. None
             infers it.
         prediction_kind: The same of the predictions. None: that of the labels; see ``find_meaning``.
@@ -83,7 +83,7 @@ def score_folders(
         UnknownName: There is no such kind or score.
         DataError: No label can be used.
     """
-    meaning = find_meaning(pairing.pairs, structure=structure, label_kind=label_kind, prediction_kind=prediction_kind)
+    meaning = find_meaning(pairing, structure=structure, label_kind=label_kind, prediction_kind=prediction_kind)
     rows: list[Record] = []
     failed: dict[str, str] = {}
     unscored: dict[str, str] = {}

@@ -9,6 +9,12 @@ from segdistill.data.folders import label_stem
 from segdistill.errors import ConfigError, DataError
 from segdistill.evaluation.sides import Coco, coco_of, inner_labels, is_folder, label_files
 
+IN_ONE_FOLDER = (
+    "If labels of several structures are classes or bits in the files of one folder, say which, --label-kind classes or"
+    " bits, and name the values as the sub-folders of predictions: --value-names.1 NAME --value-names.2 NAME and so on"
+)
+"""What to do where predictions lie apart and labels do not."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -47,7 +53,13 @@ class Pairing:
     """Names of predictions without a label."""
 
     notes: tuple[str, ...] = ()
-    """What people should know of the labels."""
+    """What people should know of the files."""
+
+    value_names: Mapping[int, str] | None = None
+    """Structure by class number or bit value of the labels. None: they have no names, or are no classes or bits."""
+
+    part: str = ""
+    """Which structure of ``value_names`` predictions are masks of. Empty: all that the labels show."""
 
 
 def pair_up(
@@ -58,6 +70,7 @@ def pair_up(
     field_of_view: Path | None = None,
     structure: str = "cell",
     part: str = "",
+    value_names: Mapping[int, str] | None = None,
 ) -> Pairing:
     """Return which prediction belongs to which label.
 
@@ -72,21 +85,32 @@ def pair_up(
         structure: Category of COCO files, if they have several.
         part: Sub-folder of both folders, which names a structure, and in COCO files the category. Empty: the
             folders themselves.
+        value_names: Structure by class number or bit value of the labels: then these are in one folder for all
+            structures, and ``part`` is the one that predictions are masks of. If they have no sub-folder of
+            that name, all of them are. None: no value has a name.
 
     Raises:
         ConfigError: One is a folder and another a file, or a COCO file has no such category.
-        DataError: A path does not exist, a folder has several files of one stem or no picture, or
-            no prediction or mask belongs to any label.
+        DataError: A path does not exist, a folder has several files of one stem (and not because
+            ``segdistill predict`` wrote them) or no picture, or no prediction or mask belongs to any label.
     """
-    inside = {"predictions": _inside(predictions, part), "labels": _inside(labels, part)}
+    if value_names is None:
+        inside = {"predictions": _inside(predictions, part), "labels": _inside(labels, part)}
+        _refuse_no_part(labels, inside["labels"], part)
+    else:
+        apart = predictions / part
+        inside = {"predictions": apart if part and apart.is_dir() else predictions, "labels": labels}
     paths = {**inside, "--ignore": ignore, "--field-of-view": field_of_view}
     given = {what: path for what, path in paths.items() if path is not None}
     refuse_mixture(given)
     if not is_folder(inside["labels"]):
-        return Pairing((Pair(label_stem(Path(labels.name)), labels, predictions, ignore, field_of_view),))
+        pair = Pair(label_stem(Path(labels.name)), labels, predictions, ignore, field_of_view)
+        return Pairing((pair,), value_names=value_names, part=_of_values(part, value_names))
     coco = {what: coco_of(path) for what, path in inside.items()}
-    files = {what: label_files(path) for what, path in given.items() if not coco.get(what)}
-    notes = _add_inner(files, coco, structure=part or structure, exactly=bool(part))
+    read = {what: label_files(path) for what, path in given.items() if not coco.get(what)}
+    files = {what: found for what, (found, _) in read.items()}
+    notes = tuple(note for _, own in read.values() for note in own)
+    notes += _add_inner(files, coco, structure=part or structure, exactly=bool(part))
     names = sorted(files["labels"])
     for what, found in files.items():
         _refuse_strangers(what, given[what], found, labels, names)
@@ -95,7 +119,22 @@ def pair_up(
         Pair(name, files["labels"][name], files["predictions"].get(name), ignored.get(name), seen.get(name))
         for name in names
     )
-    return Pairing(tuple(pairs), tuple(sorted(set(files["predictions"]) - set(names))), notes)
+    alone = tuple(sorted(set(files["predictions"]) - set(names)))
+    return Pairing(tuple(pairs), alone, notes, value_names, _of_values(part, value_names))
+
+
+def _of_values(part: str, value_names: Mapping[int, str] | None) -> str:
+    """Return the structure that predictions are masks of; where values have no names, folders say it."""
+    return "" if value_names is None else part
+
+
+def _refuse_no_part(labels: Path, inside: Path, part: str) -> None:
+    """Refuse labels without the folder of a structure, and say what helps where they hold it as a value."""
+    if labels.is_dir() and not inside.exists():
+        raise DataError(
+            f"There is no file or folder {inside} for the structure {part!r}. {IN_ONE_FOLDER}; otherwise check the"
+            " path."
+        )
 
 
 def _inside(path: Path, part: str) -> Path:
@@ -135,7 +174,9 @@ def refuse_mixture(paths: Mapping[str, Path]) -> None:
 def _refuse_strangers(what: str, folder: Path, files: Mapping[str, Path], labels: Path, names: Collection[str]) -> None:
     """Refuse a folder none of whose files belongs to a label: surely that is not meant."""
     if not set(files) & set(names):
+        apart = what == "predictions" and {name.partition("/")[2] for name in files} & set(names)
         raise DataError(
             f"{folder} ({what}) and {labels} (labels) have no two files of the same stem:"
             f" {shown(sorted(files), most=3)}; {shown(names, most=3)}. Check the folders, or rename the files of one."
+            + (f" {IN_ONE_FOLDER}." if apart else "")
         )

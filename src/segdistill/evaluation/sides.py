@@ -2,11 +2,11 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from segdistill import plugins
-from segdistill.data.case import shown
+from segdistill.data.case import numbered, shown
 from segdistill.data.coco import CocoFile, is_coco, read_coco
 from segdistill.data.coco_pairing import inner_files, notes_on_crowds
 from segdistill.data.folders import coco_files, label_stem
@@ -15,6 +15,7 @@ from segdistill.data.readers import BUILTIN, clip_index, conversion_hint, is_kno
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.data.stacks import named_planes
 from segdistill.errors import ConfigError, DataError, nearest
+from segdistill.evaluation.predicted import ORDER, first_written, is_predicted
 
 Coco = tuple[tuple[Path, CocoFile], ...]
 """COCO files, each with what it holds."""
@@ -33,6 +34,12 @@ def coco_of(path: Path) -> Coco:
     """
     files = [path] if path.is_file() and is_coco(path) else coco_files(path)
     return tuple((each, read_coco(each)) for each in files)
+
+
+def folders_in(path: Path) -> tuple[str, ...]:
+    """Return the names of the sub-folders of a folder, but for hidden ones and Zarr pictures; of a file none."""
+    entries = sorted(path.iterdir()) if path.is_dir() and not _is_zarr(path) else []
+    return tuple(each.name for each in entries if each.is_dir() and each.name[0] != "." and not _is_zarr(each))
 
 
 def inner_labels(
@@ -74,11 +81,14 @@ def picture_files(folder: Path) -> dict[str, Path]:
     Raises:
         DataError: There is none, two have one name, or one must be converted first.
     """
-    return _by_name(folder, [path for path in _below(folder) if not is_outlines(path)], "picture")
+    return _by_name(folder, [path for path in _below(folder) if not is_outlines(path)], "picture")[0]
 
 
-def label_files(folder: Path) -> dict[str, Path]:
-    """Return the pictures and files of outlines below a folder by name; see ``picture_files``. Overlays are none.
+def label_files(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Return the pictures and files of outlines below a folder by name, and remarks. Overlays are none.
+
+    Of several files of one name that ``segdistill predict`` wrote it is the first of ``predicted.ORDER``, as of
+    ``picture_files``.
 
     Raises:
         DataError: There is none, or two have one name.
@@ -87,7 +97,7 @@ def label_files(folder: Path) -> dict[str, Path]:
     return _by_name(folder, files, "picture and no outlines")
 
 
-def _by_name(folder: Path, files: list[Path], what: str) -> dict[str, Path]:
+def _by_name(folder: Path, files: list[Path], what: str) -> tuple[dict[str, Path], tuple[str, ...]]:
     known = {*BUILTIN, *(f".{name}" for name in plugins.names("reader"))}
     found: defaultdict[str, list[Path]] = defaultdict(list)
     for path in files:
@@ -96,10 +106,35 @@ def _by_name(folder: Path, files: list[Path], what: str) -> dict[str, Path]:
     _refuse_to_convert(path for path in files if label_stem(path.relative_to(folder)) not in found)
     if not found:
         raise DataError(f"{folder} holds no {what}. Files are known by their suffix: {', '.join(sorted(known))}.")
-    doubled = [" and ".join(map(str, paths)) for paths in found.values() if len(paths) > 1]
-    if doubled:
-        raise DataError(f"{folder} has several files of one stem: {shown(doubled)}. Keep one of each.")
-    return {name: path for whole, paths in found.items() for name, path in named_planes(whole, paths[0])}
+    whole, several = _one_each(folder, found)
+    planes: defaultdict[str, list[Path]] = defaultdict(list)
+    for stem, path in whole.items():
+        for name, plane in named_planes(stem, path):
+            planes[name].append(plane)
+    named, more = _one_each(folder, planes)
+    if not several + more:
+        return named, ()
+    return named, (
+        f"{folder} has several files of {numbered(several + more, 'image')}, as predict wrote them: of each the first"
+        f" of {', '.join(ORDER)} is taken.",
+    )
+
+
+def _one_each(folder: Path, found: Mapping[str, list[Path]]) -> tuple[dict[str, Path], int]:
+    """Return the one file of each name, and how often it had to be chosen.
+
+    Raises:
+        DataError: There are several, and nothing says which is meant.
+    """
+    doubled = {name: sorted(paths) for name, paths in found.items() if len(paths) > 1}
+    chosen = {name: first_written(paths) for name, paths in doubled.items()} if is_predicted(folder) else {}
+    unclear = sorted(name for name in doubled if chosen.get(name) is None)
+    if unclear:
+        raise DataError(
+            f"{folder} has several files of one stem, as {' and '.join(map(str, doubled[unclear[0]]))}:"
+            f" {numbered(len(unclear), 'stem')} of {len(found):,} in all. Keep one file of each."
+        )
+    return {name: chosen.get(name) or paths[0] for name, paths in found.items()}, len(doubled)
 
 
 def _refuse_to_convert(files: Iterable[Path]) -> None:

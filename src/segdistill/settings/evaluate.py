@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from segdistill.settings.base import Settings
+from segdistill.settings.source import ValueNames
 
 LabelKind = Literal["instances", "binary", "classes", "bits"]
 
@@ -27,7 +28,11 @@ class Evaluate(Settings):
 
     structures: tuple[str, ...] = ()
     """Sub-folders that predictions and labels have, each named after the structure in it; of COCO files the categories.
-    Empty: none."""
+    Empty: none, or all of value_names."""
+
+    value_names: ValueNames | None = None
+    """Names of classes or bits by their number in the labels, as in distill: predictions have a sub-folder of masks for
+    each, as predict writes them, or are classes or bits, too. None: values have no names."""
 
     images: Path | None = None
     """Folder of the images, paired like labels: they say how large outlines are, where neither a label image nor a
@@ -61,6 +66,11 @@ class Evaluate(Settings):
     private: bool = False
     """Write pseudonyms in place of field and group names into the file of scores. A pseudonym is the beginning of the
     SHA-256 of the image's file, where --images names it, else of the label's."""
+
+    @property
+    def names_of_values(self) -> dict[int, str] | None:
+        """``value_names`` by the number itself."""
+        return None if self.value_names is None else {int(value): name for value, name in self.value_names.items()}
 
     @model_validator(mode="after")
     def _is_written(self) -> "Evaluate":

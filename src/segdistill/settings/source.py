@@ -27,6 +27,10 @@ def _by_number(names: dict[str, str]) -> dict[str, str]:
     return names
 
 
+ValueNames = Annotated[dict[str, str], BeforeValidator(_by_text), AfterValidator(_by_number)]
+"""Structure by class number or bit value of label images, as text."""
+
+
 class Reading(Settings):
     """How the files of a data set are read."""
 
@@ -51,7 +55,7 @@ class Reading(Settings):
     structure: str = "cell"
     """Name of what is labelled, where labels/ has no sub-folder that names it."""
 
-    value_names: Annotated[dict[str, str], BeforeValidator(_by_text), AfterValidator(_by_number)] | None = None
+    value_names: ValueNames | None = None
     """Names of classes or bits by their number in the label images, as 1 = "liver". None names those found."""
 
     @property
