@@ -56,6 +56,15 @@ def test_a_sound_data_set_has_a_table_and_no_fault(run, data):
     assert done.out.endswith("Every file can be used.\n")
 
 
+def test_names_in_place_of_the_files_own_are_told_and_moved_ones_are_a_fault(run, data):
+    done = run("check", data, "--channels", "DAPI", "membrane")
+    assert done.status == 0
+    assert "renames the channels of 6 of 6 images: tissue_0000, whose file says nucleus, membrane" in done.out
+    done = run("check", data, "--channels", "membrane", "nucleus")
+    assert done.status == 1
+    assert (done.out + done.err).count("names its channels itself: nucleus, membrane") == 6
+
+
 def test_every_fault_is_told_by_file_all_at_once(run, data):
     image(data, 0).write_bytes(image(data, 0).read_bytes()[:3000])
     float_image = tifffile.imread(image(data, 1)).astype(np.float32)

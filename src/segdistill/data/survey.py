@@ -14,7 +14,7 @@ from segdistill.data.case import Case, image_files, shown
 from segdistill.data.channels import check_names
 from segdistill.data.datasets import Dataset
 from segdistill.data.held import held
-from segdistill.data.image import ImageSource
+from segdistill.data.image import ImageSource, stated_names
 from segdistill.data.label_kinds import Evidence
 from segdistill.data.labels import KINDS, LabelSet, planes, read_labels
 from segdistill.data.outlines import is_outlines, read_uncounted
@@ -49,6 +49,9 @@ class ImageFacts:
 
     uniform: tuple[str, ...]
     """Channels that have one value throughout."""
+
+    stated: tuple[str, ...] = ()
+    """The names of channels that the file states, where the user gave others; else empty."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +224,9 @@ def _look_at_image(case: Case, image: ImageSource) -> tuple[ImageFacts, list[str
         if count
     ]
     uniform = tuple(name for name, same in zip(image.channels, (low >= high).tolist(), strict=True) if same)
-    return ImageFacts(case.name, image.shape, image.channels, image.pixel_size, str(image.dtype), uniform), faults
+    stated = stated_names(image)
+    facts = ImageFacts(case.name, image.shape, image.channels, image.pixel_size, str(image.dtype), uniform, stated)
+    return facts, faults
 
 
 def _lacking(who: str, names: Sequence[str], images: Iterable[ImageFacts]) -> Iterator[str]:
