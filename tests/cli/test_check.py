@@ -211,6 +211,21 @@ def test_sides_are_warned_of_before_images_are_mirrored(run, data):
     assert "left cell: a mirrored image has left and right exchanged." in run("check", data).out
 
 
+@pytest.mark.parametrize(("kind", "found"), [("bits", "5, 7"), ("classes", "5, 6, 7")])
+def test_numbers_that_no_name_is_given_for_are_a_fault_of_their_file(run, data, kind, found):
+    for folder in ("cell", "nucleus"):
+        for path in (data / "labels" / folder).iterdir():
+            tifffile.imwrite(path, np.minimum(tifffile.imread(path), 2))
+    wrong = data / "labels/cell/tissue_0001.tif"
+    numbers = tifffile.imread(wrong)
+    numbers[0, :3] = (5, 7, 6 if kind == "classes" else 0)
+    tifffile.imwrite(wrong, numbers)
+    done = run("check", data, "--label-kind", kind, "--value-names.1", "cell", "--value-names.2", "nuc")
+    assert done.status == 1
+    assert "Cannot be used: 1\n" in done.out
+    assert f"{wrong} holds the values {found}, but the {kind} of label set 'cell' are 1, 2." in done.out
+
+
 def test_bits_and_classes_are_counted_one_by_one(run, data, elsewhere):
     for folder in ("cell", "nucleus"):
         for path in (data / "labels" / folder).iterdir():

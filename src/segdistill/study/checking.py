@@ -89,6 +89,7 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
     found = survey(
         dataset,
         label_kind=settings.label_kind,
+        value_names=settings.names_of_values,
         needed={who: names for who, names in wanted.items() if names},
         fill_non_finite=settings.nan == "fill",
         visit=looked.look,
