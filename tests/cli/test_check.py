@@ -56,6 +56,15 @@ def test_a_sound_data_set_has_a_table_and_no_fault(run, data):
     assert done.out.endswith("Every file can be used.\n")
 
 
+def test_names_in_place_of_the_files_own_are_told_and_moved_ones_are_a_fault(run, data):
+    done = run("check", data, "--channels", "DAPI", "membrane")
+    assert done.status == 0
+    assert "renames the channels of 6 of 6 images: tissue_0000, whose file says nucleus, membrane" in done.out
+    done = run("check", data, "--channels", "membrane", "nucleus")
+    assert done.status == 1
+    assert (done.out + done.err).count("names its channels itself: nucleus, membrane") == 6
+
+
 def test_every_fault_is_told_by_file_all_at_once(run, data):
     image(data, 0).write_bytes(image(data, 0).read_bytes()[:3000])
     float_image = tifffile.imread(image(data, 1)).astype(np.float32)
@@ -200,6 +209,21 @@ def test_nothing_is_written_beside_the_images_nor_over_other_files(run, data, el
 def test_sides_are_warned_of_before_images_are_mirrored(run, data):
     (data / "labels/cell").rename(data / "labels/left cell")
     assert "left cell: a mirrored image has left and right exchanged." in run("check", data).out
+
+
+@pytest.mark.parametrize(("kind", "found"), [("bits", "5, 7"), ("classes", "5, 6, 7")])
+def test_numbers_that_no_name_is_given_for_are_a_fault_of_their_file(run, data, kind, found):
+    for folder in ("cell", "nucleus"):
+        for path in (data / "labels" / folder).iterdir():
+            tifffile.imwrite(path, np.minimum(tifffile.imread(path), 2))
+    wrong = data / "labels/cell/tissue_0001.tif"
+    numbers = tifffile.imread(wrong)
+    numbers[0, :3] = (5, 7, 6 if kind == "classes" else 0)
+    tifffile.imwrite(wrong, numbers)
+    done = run("check", data, "--label-kind", kind, "--value-names.1", "cell", "--value-names.2", "nuc")
+    assert done.status == 1
+    assert "Cannot be used: 1\n" in done.out
+    assert f"{wrong} holds the values {found}, but the {kind} of label set 'cell' are 1, 2." in done.out
 
 
 def test_bits_and_classes_are_counted_one_by_one(run, data, elsewhere):

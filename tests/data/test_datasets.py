@@ -56,6 +56,15 @@ def test_ambiguous_labels_ask_for_their_kind(tmp_path):
         read_dataset(folder(tmp_path, [organs(0, 1, 2), organs(3, 4)]))
 
 
+@pytest.mark.parametrize("kind", [None, "classes"])
+def test_of_a_label_file_that_cannot_be_read_it_is_said_what_lists_all_such(tmp_path, kind):
+    data = folder(tmp_path, [organs(0, 1), organs(0, 1)])
+    (data / "labels/001.png").unlink()
+    put(data / "labels/001.tif", organs(0.0, 0.5))
+    with pytest.raises(DataError, match=rf"001.tif holds 24 pixels.*`segdistill check {tmp_path}` lists"):
+        read_dataset(data, label_kind=kind)
+
+
 def test_bits_are_found_in_all_files(tmp_path):
     # 5 = 1 + 4 and 8; nobody has bit 2.
     dataset = read_dataset(folder(tmp_path, [organs(0, 5), organs(0, 8)]), label_kind="bits", structure="organ")

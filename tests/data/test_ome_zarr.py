@@ -82,7 +82,10 @@ def test_names_pixel_size_and_windows(tmp_path, version):
         assert (image.shape, image.dtype) == ((2, 120, 150), np.uint16)
         assert np.array_equal(image.read(), STACK)
         assert np.array_equal(image.read(WINDOW), STACK[:, *WINDOW])
-    assert read_image(tmp_path / "a b é.ome.zarr", channels=["n", "m"]).channels == ("n", "m")
+    renamed = read_image(tmp_path / "a b é.ome.zarr", channels=["n", "m"])
+    assert (renamed.channels, renamed.stated) == (("n", "m"), ("DAPI", "actin"))
+    with pytest.raises(DataError, match=r"names its channels itself: DAPI, actin.*puts actin and DAPI elsewhere"):
+        read_image(tmp_path / "a b é.ome.zarr", channels=["actin", "DAPI"])
 
 
 @pytest.mark.parametrize("dtype", [">u2", "u1", "i4", "f4", "f8", "bool"])

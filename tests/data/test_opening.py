@@ -3,6 +3,7 @@ from importlib import metadata
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image as Pillow
 
 from segdistill.data.readers import open_image, read_image
@@ -148,6 +149,17 @@ def test_a_file_that_may_not_be_read_is_refused_by_name(tmp_path):
     (tmp_path / "a.png").chmod(0)
     with pytest.raises(DataError, match=r"a\.png cannot be read"):
         read_image(tmp_path / "a.png")
+
+
+def test_a_right_that_is_missing_is_not_called_damage(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", "a.tif")
+
+    Pillow.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / "a.tif")
+    monkeypatch.setattr(tifffile, "TiffFile", refused)
+    with pytest.raises(DataError, match=r"a\.tif cannot be read: the right to read it is missing.*denied") as told:
+        read_image(tmp_path / "a.tif")
+    assert "damaged" not in str(told.value)
 
 
 def test_the_same_picture_in_any_type_and_format_is_the_same(tmp_path):

@@ -37,7 +37,10 @@ def test_rgb(tmp_path):
     assert np.array_equal(image.array, cyx(RGB))
     assert image.channels == COLOURS
     assert image.pixel_size is None  # dots per inch are a wish for printing
-    assert read_image(tmp_path / "a.png", channels=["a", "b", "c"]).channels == ("a", "b", "c")
+    renamed = read_image(tmp_path / "a.png", channels=["a", "b", "c"])
+    assert (renamed.channels, renamed.stated) == (("a", "b", "c"), ())  # a picture's colours name nothing
+    with pytest.raises(DataError, match=r"red, green, blue.*puts blue and red elsewhere"):
+        read_image(tmp_path / "a.png", channels=["blue", "green", "red"])
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "JPG"])

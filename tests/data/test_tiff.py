@@ -101,6 +101,28 @@ def test_ome_names_and_pixel_size(tmp_path):
     assert read_image(path, channels=["n", "m", "c"]).channels == ("n", "m", "c")
 
 
+def named(path, *names):
+    return ome(path, STACK[: len(names)], Channel={"Name": list(names)})
+
+
+@pytest.mark.parametrize("given", [["membrane", "nucleus"], ["Membrane", "Nucleus"], ["actin", "nucleus"]])
+def test_a_name_that_the_file_gives_to_another_channel_is_refused(tmp_path, given):
+    path = named(tmp_path / "a.ome.tif", "nucleus", "membrane")
+    with pytest.raises(DataError, match=r"a.ome.tif names its channels itself: nucleus, membrane\..*Leave out"):
+        read_image(path, channels=given)
+
+
+def test_names_in_place_of_the_files_are_kept_beside_them(tmp_path):
+    path = named(tmp_path / "a.ome.tif", "DAPI", "membrane")
+    image = read_image(path, channels=["nucleus", "membrane"])
+    assert (image.channels, image.stated) == (("nucleus", "membrane"), ("DAPI", "membrane"))
+
+
+@pytest.mark.parametrize("given", [None, ["dapi", "membrane"]])
+def test_names_that_are_the_files_own_replace_none(tmp_path, given):
+    assert read_image(named(tmp_path / "a.ome.tif", "DAPI", "membrane"), channels=given).stated == ()
+
+
 def test_ome_without_a_unit_means_micrometres_and_without_names_counts(tmp_path):
     image = read_image(ome(tmp_path / "a.ome.tif", STACK, PhysicalSizeX=0.5, PhysicalSizeY=0.5))
     assert (image.pixel_size, image.channels) == (0.5, ("c0", "c1", "c2"))

@@ -100,6 +100,32 @@ def test_channels_in_another_order_give_the_same_masks(tmp_path, bright, discs, 
     np.testing.assert_array_equal(a > 0, nucleus > 0)
 
 
+def test_names_that_put_a_files_own_elsewhere_are_refused_file_by_file(tmp_path, bright, discs, tif, failures):
+    nucleus, membrane = discs(50, 71, PLACES), discs(50, 71, [(25, 25)])
+    tif(tmp_path / "a.tif", np.stack([nucleus, membrane]), ("nucleus", "membrane"))
+    tif(tmp_path / "b.tif", np.stack([membrane, nucleus]), ("membrane", "nucleus"))
+    options = Options(device="cpu", channels=("nucleus", "membrane"))
+    images = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    assert predict_files(bright("nucleus", "membrane"), images, tmp_path / "out", options=options).done == ("a",)
+    ((path, reason),) = failures(tmp_path / "out")
+    assert path.endswith("b.tif")
+    assert "names its channels itself: membrane, nucleus" in reason
+
+
+def test_other_names_in_place_of_the_files_are_told_once(tmp_path, bright, discs, tif, records):
+    pixels = np.stack([discs(50, 71, PLACES), discs(50, 71, [(25, 25)])])
+    for name, channels in (("a", None), ("b", ("DAPI", "actin")), ("c", ("DAPI", "ER"))):
+        tif(tmp_path / "in" / f"{name}.tif", pixels, channels)
+    told = []
+    options = Options(device="cpu", channels=("nucleus", "membrane"))
+    predict_files(
+        bright("nucleus", "membrane"), [tmp_path / "in"], tmp_path / "out", options=options, notice=told.append
+    )
+    (line,) = [line for line in told if "--channels" in line]
+    assert "2 of 3 images: b, whose file says DAPI, actin, has nucleus, membrane." in line
+    assert "stated_channels" not in records(tmp_path / "out")[0]
+
+
 def test_a_missing_channel_is_refused_and_those_found_are_named(tmp_path, bright, discs, tif, png, failures):
     tif(tmp_path / "a.tif", np.stack([discs(20, 30, [(5, 5)])] * 2), ("DAPI", "membrane"))
     png(tmp_path / "rgb.png", np.zeros((20, 30, 3), np.uint8))

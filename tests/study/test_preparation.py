@@ -45,6 +45,19 @@ def test_a_broken_file_is_left_out_by_name_and_the_others_go_on(tmp_path):
     assert len(prepared.samples) == 5
 
 
+def test_names_of_channels_in_place_of_the_files_are_noted_and_moved_ones_leave_an_image_out(tmp_path):
+    write_fields(tmp_path)
+    for number, names in enumerate((["DAPI", "actin"], ["membrane", "nucleus"], *[["nucleus", "membrane"]] * 4)):
+        pixels = np.random.default_rng(number).integers(0, 255, (2, 12, 17), np.uint8)
+        metadata = {"axes": "CYX", "Channel": {"Name": names}}
+        tifffile.imwrite(tmp_path / "images" / f"f{number}.tif", pixels, ome=True, metadata=metadata)
+    source = Source(data=tmp_path, label_kind="instances", channels=("nucleus", "membrane"))
+    prepared = prepare(source, notice=quiet)
+    assert "names its channels itself: membrane, nucleus" in prepared.dropped["f1"]
+    (note,) = [note for note in prepared.notes if "--channels" in note]
+    assert note.endswith("1 of 5 images: f0, whose file says DAPI, actin, has nucleus, membrane.")
+
+
 def test_unlabelled_test_images_say_nothing_and_are_refused(tmp_path):
     write_fields(tmp_path, labelled=lambda number: number == 0)
     splits = ["train"] * 4 + ["validation", "test"]

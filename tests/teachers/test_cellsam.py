@@ -441,6 +441,11 @@ def test_other_numbers_of_channels_are_refused(given):
         cellsam_channels(given)
 
 
+def test_the_membrane_before_the_nucleus_is_refused():
+    with pytest.raises(ConfigError, match=r"Give --teacher-channels nucleus membrane"):
+        cellsam_channels(("membrane", "nucleus"))
+
+
 def test_an_image_without_three_channels_is_refused(teacher):
     with pytest.raises(ShapeError, match="three channels"):
         teacher.maps(np.zeros((2, 8, 8), dtype=np.float32))

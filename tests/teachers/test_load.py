@@ -59,6 +59,25 @@ def test_the_embedded_teacher_takes_the_users_names(given, taken):
     assert load_teacher("sam-tiny-tissue", channels=given).contract.channels == taken
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("membrane", "nucleus"), r"membrane in the place of nucleus and nucleus in .*Give .* nucleus membrane;"),
+        (("membrane", "DAPI"), r"membrane in the place of nucleus\. Give --teacher-channels DAPI membrane;"),
+        (("DAPI", "nucleus"), r"order nucleus, membrane, but was given DAPI, nucleus.* nucleus DAPI;"),
+        (("nucleus", "nucleus"), r"nucleus in the place of membrane\. Give --teacher-channels nucleus membrane;"),
+        (("blank", "membrane", "nucleus"), r"order blank, nucleus, membrane, .* blank nucleus membrane;"),
+    ],
+)
+def test_the_teachers_own_channels_in_another_order_are_refused(given, told):
+    with pytest.raises(ConfigError, match=told):
+        load_teacher("sam-tiny-tissue", channels=given)
+
+
+def test_a_channel_of_zeros_may_stand_anywhere():
+    assert load_teacher("sam-tiny-tissue", channels=("blank", "nucleus", "blank")).contract.channels[2] == "blank"
+
+
 def test_the_control_sees_the_nucleus_alone():
     assert control_of("sam-tiny-tissue") == "sam-tiny-tissue-control"
     contract = load_teacher("sam-tiny-tissue-control", channels=("DAPI",)).contract

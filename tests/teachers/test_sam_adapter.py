@@ -1,6 +1,7 @@
 """Adapters: only what changed is kept, the base must be the same, and the teacher keeps its contract."""
 
 import json
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def learnt(base, how, outputs, rank=2):
     return learner
 
 
-def make(folder, source, how, outputs=("cell", "cell.boundary")):
+def make(folder, source, how, outputs=("cell", "cell.boundary"), channels=CHANNELS):
     """Write an adapter of the SAM in a folder; return the teacher that it should be again."""
     base = load_sam(f"sam:{source}", channels=CHANNELS, weights=None, device="cpu", options=TeacherOptions(size=SIZE))
     learner = None if how == "none" else learnt(base, how, len(outputs))
@@ -46,7 +47,7 @@ def make(folder, source, how, outputs=("cell", "cell.boundary")):
         rank=2 if how == "lora" else None,
         scaling=1.0 if how == "lora" else None,
         targets=(),
-        channels=contract.channels,
+        channels=channels,
         outputs=outputs,
         size=SIZE,
         tile=contract.tile,
@@ -115,6 +116,15 @@ def test_it_takes_the_users_names_of_its_channels(sam_folder, tmp_path):
     assert teacher.contract.channels == ("blank", "DAPI", "actin")
     with pytest.raises(ConfigError, match=r"tuned on 2 channels \(nucleus, membrane\), but was given 1"):
         load_teacher(f"adapter:{tmp_path / 'a'}", channels=("DAPI",))
+
+
+def test_its_channels_are_its_own_and_not_those_of_its_base(tmp_path):
+    tuned = resources.files("segdistill.teachers") / "embedded" / "sam-tiny-tissue.safetensors"
+    other = ("blank", "membrane", "nucleus")
+    make(tmp_path / "a", tuned, "probe", channels=other)
+    assert load_teacher(f"adapter:{tmp_path / 'a'}").contract.channels == other
+    with pytest.raises(ConfigError, match=r"order membrane, nucleus, but was given nucleus, membrane"):
+        load_teacher(f"adapter:{tmp_path / 'a'}", channels=("nucleus", "membrane"))
 
 
 def test_the_same_weights_elsewhere_may_be_named(sam_folder, tmp_path, picture):

@@ -207,6 +207,8 @@ def test_onnx_channels_and_options_are_checked(onnx_folder, tmp_path):
     name = f"onnx:{onnx_folder / 'net.onnx'}"
     with pytest.raises(ConfigError, match=r"takes 2 channels \(nucleus, membrane\)"):
         load_teacher(name, channels=("a", "b", "c"))
+    with pytest.raises(ConfigError, match=r"order nucleus, membrane, but was given membrane, nucleus"):
+        load_teacher(name, channels=("membrane", "nucleus"))
     with pytest.raises(ConfigError, match=r"takes no prompting grid, weights"):
         load_teacher(name, prompting="grid", weights=tmp_path)
     (onnx_folder / "net.toml").write_text(ONNX + "mean = [0.5]\n")

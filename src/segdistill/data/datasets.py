@@ -102,10 +102,13 @@ def read_dataset(
         raise DataError(f"{path} is neither a folder with images/ nor a CSV manifest. Check the path.")
     found = found if channels is None else _in_order(found, channels)
     kinds = _kinds(label_kind, found.label_sets)
-    made = [
-        _label_set(name, _label_files(found, name, fill_missing), kinds.get(name), value_names)
-        for name in found.label_sets
-    ]
+    try:
+        made = [
+            _label_set(name, _label_files(found, name, fill_missing), kinds.get(name), value_names)
+            for name in found.label_sets
+        ]
+    except DataError as error:  # the first of the files that tell what labels mean
+        raise DataError(f"{error} `segdistill check {path}` lists every file that cannot be used.") from error
     if value_names and not any(label_set.values for label_set, _ in made):
         raise ConfigError(f"Names are given for the values {sorted(value_names)}, but no labels are classes or bits.")
     label_sets = tuple(label_set for label_set, _ in made)

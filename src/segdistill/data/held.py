@@ -6,7 +6,7 @@ from types import TracebackType
 import numpy as np
 from jaxtyping import Shaped
 
-from segdistill.data.image import ImageSource, Window, checked_window
+from segdistill.data.image import ImageSource, Window, checked_window, stated_names
 
 WHOLE = 2**24
 """Images of up to so many pixels are held; larger ones are read window by window, as often as they are looked at."""
@@ -27,6 +27,9 @@ class Held:
 
     source: str
     """As in ``ImageSource``."""
+
+    stated: tuple[str, ...] = ()
+    """As in ``Image``."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -66,4 +69,4 @@ def held(opened: ImageSource) -> ImageSource:
         return opened
     array = opened.read()
     array.flags.writeable = False
-    return Held(array, opened.channels, opened.pixel_size, opened.source)
+    return Held(array, opened.channels, opened.pixel_size, opened.source, stated_names(opened))

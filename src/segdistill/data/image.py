@@ -37,6 +37,9 @@ class Image:
     inverted: bool = False
     """Whether its brightness was turned round when it was read; see ``segdistill.data.inversion``."""
 
+    stated: tuple[str, ...] = ()
+    """Names that its file itself states, where the user gave others; else empty."""
+
     def __post_init__(self) -> None:
         if len(self.channels) != self.array.shape[0] or len(set(self.channels)) != len(self.channels):
             raise ShapeError(
@@ -100,6 +103,14 @@ class ImageSource(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def stated_names(image: ImageSource) -> tuple[str, ...]:
+    """Return the names that an opened file itself states, where the user gave others; () where it has none.
+
+    Sources other than this package's need not say.
+    """
+    return getattr(image, "stated", ())
 
 
 def checked_window(window: Window | None, size: tuple[int, int], *, source: str) -> Window:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -14,9 +15,9 @@ from segdistill.data.case import Case, image_files, shown
 from segdistill.data.channels import check_names
 from segdistill.data.datasets import Dataset
 from segdistill.data.held import held
-from segdistill.data.image import ImageSource
+from segdistill.data.image import ImageSource, stated_names
 from segdistill.data.label_kinds import Evidence
-from segdistill.data.labels import KINDS, LabelSet, planes, read_labels
+from segdistill.data.labels import KINDS, Kind, LabelSet, planes, read_labels
 from segdistill.data.outlines import is_outlines, read_uncounted
 from segdistill.data.readers import open_image
 from segdistill.errors import ConfigError, DataError, UnknownName
@@ -49,6 +50,9 @@ class ImageFacts:
 
     uniform: tuple[str, ...]
     """Channels that have one value throughout."""
+
+    stated: tuple[str, ...] = ()
+    """The names of channels that the file states, where the user gave others; else empty."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def survey(
     dataset: Dataset,
     *,
     label_kind: str | None = None,
+    value_names: Mapping[int, str] | None = None,
     needed: Mapping[str, Sequence[str]] | None = None,
     fill_non_finite: bool = False,
     visit: Visit = _pass_by,
@@ -127,6 +132,8 @@ def survey(
     Args:
         dataset: Its label sets need no kinds: ``read_dataset(..., label_kind="instances")`` opens no file.
         label_kind: What the numbers in label files mean; None infers it, from all of them.
+        value_names: Of classes or bits, structure by class number or bit value; files that hold others have a fault.
+            None takes whatever occurs.
         needed: Channels that every image must offer, by who needs them, such as "the student".
         fill_non_finite: Whether NaN and infinite pixels will be filled, and so are no fault.
         visit: Called with each case whose image can be read, while its files are in memory, for whatever
@@ -135,12 +142,15 @@ def survey(
 
     Raises:
         UnknownName: There is no such kind.
+        ConfigError: Names are given for values that cannot be classes or bits.
     """
     if label_kind is not None and label_kind not in KINDS:
         raise UnknownName("label kind", label_kind, KINDS)
     found = _Found(
-        {each.name: _LabelFiles(_kind(each.name, dataset, label_kind)) for each in dataset.label_sets},
-        binary=label_kind == "binary",
+        {
+            each.name: _LabelFiles(_kind(each.name, dataset, label_kind), _meaning(each.name, label_kind, value_names))
+            for each in dataset.label_sets
+        }
     )
     for case in dataset.cases:
         _look_at_case(case, dataset, found, visit, fill_non_finite=fill_non_finite)
@@ -169,6 +179,9 @@ class _LabelFiles:
     kind: str | None
     """Given, or known from how they are stored; None: their numbers must tell."""
 
+    meaning: LabelSet | None = None
+    """What numbers there may be; None: any."""
+
     evidence: Evidence = field(default_factory=Evidence)
     facts: list[LabelFacts] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -179,7 +192,6 @@ class _Found:
     """What a survey has found so far."""
 
     label_sets: Mapping[str, _LabelFiles]
-    binary: bool
     images: list[ImageFacts] = field(default_factory=list)
     image_faults: list[str] = field(default_factory=list)
     mask_faults: list[str] = field(default_factory=list)
@@ -188,6 +200,14 @@ class _Found:
 def _kind(name: str, dataset: Dataset, label_kind: str | None) -> str | None:
     drawn = any(is_outlines(case.labels[name]) for case in dataset.cases if name in case.labels)
     return label_kind or ("instances" if drawn else None)
+
+
+def _meaning(name: str, label_kind: str | None, value_names: Mapping[int, str] | None) -> LabelSet | None:
+    if label_kind == "binary":
+        return LabelSet(name, "binary", (name,))
+    if label_kind in {"classes", "bits"} and value_names:
+        return LabelSet(name, cast("Kind", label_kind), tuple(value_names.values()), tuple(value_names))
+    return None
 
 
 def _look_at_case(case: Case, dataset: Dataset, found: _Found, visit: Visit, *, fill_non_finite: bool) -> None:
@@ -221,7 +241,9 @@ def _look_at_image(case: Case, image: ImageSource) -> tuple[ImageFacts, list[str
         if count
     ]
     uniform = tuple(name for name, same in zip(image.channels, (low >= high).tolist(), strict=True) if same)
-    return ImageFacts(case.name, image.shape, image.channels, image.pixel_size, str(image.dtype), uniform), faults
+    stated = stated_names(image)
+    facts = ImageFacts(case.name, image.shape, image.channels, image.pixel_size, str(image.dtype), uniform, stated)
+    return facts, faults
 
 
 def _lacking(who: str, names: Sequence[str], images: Iterable[ImageFacts]) -> Iterator[str]:
@@ -266,7 +288,7 @@ def _look_at_files(
     labels = {}
     for name, files in found.label_sets.items():
         path = case.labels.get(name)
-        plane = None if path is None else _look_at_labels(path, case, shape, files.faults, dataset, binary=found.binary)
+        plane = None if path is None else _look_at_labels(path, case, shape, files.faults, dataset, files.meaning)
         if plane is None:
             continue
         files.facts.append(LabelFacts(case.name, int(np.count_nonzero(np.unique(plane)))))
@@ -278,7 +300,12 @@ def _look_at_files(
 
 
 def _look_at_labels(
-    path: Path, case: Case, shape: tuple[int, int] | None, faults: list[str], dataset: Dataset, *, binary: bool = False
+    path: Path,
+    case: Case,
+    shape: tuple[int, int] | None,
+    faults: list[str],
+    dataset: Dataset,
+    meaning: LabelSet | None = None,
 ) -> _Plane | None:
     """Return the numbers of a label file; None, and a fault, where they cannot be used."""
     if shape is None and is_outlines(path):
@@ -287,8 +314,8 @@ def _look_at_labels(
         refuse_elsewhere(path, image_files(case))
         array = read_labels(path, fill_missing=dataset.fill_missing, shape=shape)
         read_uncounted(path, (array.shape[0], array.shape[1]))
-        if binary and not is_outlines(path):  # outlines are taken together
-            planes(array, LabelSet("mask", "binary", ("mask",)), source=str(path))
+        if meaning is not None and meaning.kind == "binary" and not is_outlines(path):  # outlines are taken together
+            planes(array, meaning, source=str(path))
     except DataError as error:
         faults.append(str(error))
         return None
@@ -296,6 +323,11 @@ def _look_at_labels(
         own, wanted = (" × ".join(map(str, each)) for each in (array.shape, shape))
         faults.append(f"{path} has {own} pixels (y × x), but its image has {wanted}. They must be of one size.")
         return None
+    if meaning is not None and meaning.values and not is_outlines(path):
+        try:
+            planes(array, meaning, source=str(path))
+        except DataError as error:  # the numbers can be looked at all the same, and show what was not named
+            faults.append(str(error))
     return array
 
 

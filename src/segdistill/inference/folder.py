@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from segdistill.data.case import numbered, shown
 from segdistill.data.readers import count_planes
 from segdistill.data.readers.planes import plane_path
+from segdistill.data.renaming import renamed_words
 from segdistill.distribution import Team
 from segdistill.errors import ConfigError, DataError
 from segdistill.inference.clip import steadiness_in_words
@@ -122,6 +123,9 @@ def predict_files(
         for one, outcome in outcomes:
             becoming.note(one, outcome)
         records.write_failed()
+        renamed = renamed_words(becoming.stated, options.channels, among=len(inputs))
+        if renamed is not None:
+            notice(renamed)
     return becoming.summary()
 
 
@@ -138,6 +142,8 @@ class _Becoming:
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     unlike: dict[str, Sequence[str]] = field(default_factory=dict)
+    stated: dict[str, Sequence[str]] = field(default_factory=dict)
+    """The names of channels that the files of images segmented now state, where the user gave others."""
 
     def missing(self, inputs: Sequence[Input]) -> Iterator[Asked]:
         """Yield the images whose masks are not there, each with its number; old masks of changed ones are set aside."""
@@ -162,6 +168,8 @@ class _Becoming:
             self.records.fail(image, _HIDDEN if self.private else str(outcome))
             self.tell(one, f"failed. {outcome}")
             return
+        self.stated[image.name] = outcome["stated_channels"]
+        outcome = {what: fact for what, fact in outcome.items() if what != "stated_channels"}
         lost = outcome.get("lost_frames", {})
         self.failed |= {str(plane_path(image.path, int(number))): reason for number, reason in lost.items()}
         self.tell(one, _in_words(outcome))

@@ -11,7 +11,7 @@ from typing import Any
 
 from segdistill.data.channels import BLANK
 from segdistill.data.clips import is_clip
-from segdistill.data.image import Image, ImageSource
+from segdistill.data.image import Image, ImageSource, stated_names
 from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
 from segdistill.data.stacks import planes_of
@@ -108,12 +108,14 @@ class Segmenter:
             ]
             done = self._each(planes, image.name, together, clip, notice)
             written = [path for output in together for path in output.finish()]
+        stated = [each.pop("stated_channels") for each in done]
         facts = done[0] if len(planes) == 1 else merged(done)
         if clip is not None:
             facts |= clip.facts()
             notice(clip.speed())
         files_written = [*facts.pop("files"), *written]
         return facts | {
+            "stated_channels": stated[0],
             "device": self.predictor.device,
             "files": {path.relative_to(self.out).as_posix(): sha256_path(path) for path in files_written},
         }
@@ -193,6 +195,7 @@ class Segmenter:
             "scaled": factor,
             "unlike_training": list(strange),
             "range": dict(zip(card.channels, ranges, strict=True)),
+            "stated_channels": list(stated_names(opened)),
             "files": written + ([target.maps] if options.probabilities else []),
         }
 

@@ -26,7 +26,8 @@ class Predict(Workers, Asked):
     """Segment images with a student."""
 
     channels: tuple[str, ...] | None = None
-    """Names of the files' channels, in file order, where the files do not name them."""
+    """Names of the files' channels, in file order, where the files do not name them. Of a file that does, they replace
+    other names, which is told; a file that has one of these names at another place is refused."""
 
     axes: str | None = None
     """Order of the axes in the files, where the files do not say."""

@@ -14,6 +14,7 @@ from segdistill.data.duplicates import alike_names
 from segdistill.data.glimpse import Glimpse, LabelMeasures, glimpse
 from segdistill.data.likeness import small_picture
 from segdistill.data.oddities import oddities, sided
+from segdistill.data.renaming import renamed_words
 from segdistill.data.splits import fingerprint, same
 from segdistill.data.survey import ImageFacts, LabelSetFacts, Seen, Survey, survey
 from segdistill.data.survey_remarks import remarks, shown_size, torn_groups
@@ -88,6 +89,7 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
     found = survey(
         dataset,
         label_kind=settings.label_kind,
+        value_names=settings.names_of_values,
         needed={who: names for who, names in wanted.items() if names},
         fill_non_finite=settings.nan == "fill",
         visit=looked.look,
@@ -97,6 +99,8 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
     reasons = oddities(looked.glimpses, instances=[name for name, kind in kinds.items() if kind == "instances"])
     shown = [each for each in looked.glimpses if not (settings.private and each.overlays)]
     odd, others, left_out = _pictures(shown, reasons, kinds)
+    stated = {each.name: each.stated for each in found.images}
+    renamed = renamed_words(stated, settings.channels, among=len(stated))
     equal, alike = same(looked.prints), alike_names(looked.pictures)
     return CheckContent(
         data="private data" if settings.private else str(data),
@@ -107,6 +111,7 @@ def check(data: Path, settings: Check, *, notice: Notice = lambda _: None) -> Ch
             *(_hidden(found.faults, notice) if settings.private else found.faults),
         ),
         remarks=(
+            *([] if renamed is None else [renamed]),
             *remarks(dataset, found, equal=equal, alike=alike),
             *_sides(balance),
             *(_on_writing(looked.glimpses) if settings.private else ()),

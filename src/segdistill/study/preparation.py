@@ -10,6 +10,7 @@ from segdistill.data.case import shown
 from segdistill.data.datasets import Case, Dataset, read_dataset
 from segdistill.data.inversion import inverted
 from segdistill.data.pseudonyms import image_sha256, pseudonymous
+from segdistill.data.renaming import renamed_words
 from segdistill.data.rescale import at_pixel_size
 from segdistill.data.sample import Sample, read_sample
 from segdistill.data.splits import split_cases
@@ -146,7 +147,9 @@ def read_whole(dataset: Dataset, source: Images, *, private: bool, notice: Notic
     samples, dropped = _read(dataset, source, notice, private=private)
     readable = [case for case in dataset.cases if case.name in samples]
     cases, joined = keep_together(readable, axes=source.axes, fill_missing=source.fill_missing)
-    notes = (*dataset.notes, *joined, *_inversions(samples, source))
+    stated = {name: sample.image.stated for name, sample in samples.items()}
+    renamed = renamed_words(stated, source.channels, among=len(samples))
+    notes = (*dataset.notes, *([] if renamed is None else [renamed]), *joined, *_inversions(samples, source))
     for note in notes:
         notice(note)
     return Readable(dataset, samples, cases, dropped, notes)

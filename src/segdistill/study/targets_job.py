@@ -1,15 +1,17 @@
 """Storing what a teacher says of a data set, for one run or for many; and checking what was stored."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from segdistill.data.case import Case
 from segdistill.data.datasets import Dataset
+from segdistill.data.image import stated_names
 from segdistill.data.pseudonyms import is_pseudonym
 from segdistill.data.readers import open_image
+from segdistill.data.renaming import renamed_words
 from segdistill.distribution import Team
 from segdistill.engine.ranks import Layout, layout
 from segdistill.errors import ConfigError, DataError
@@ -68,7 +70,11 @@ def make_targets(settings: Targets, *, team: Team | None = None, notice: Notice 
     """
     dataset = open_dataset(settings)
     cases = cases_of(settings, dataset)
-    refuse_absent(_channels(cases, dataset), settings.teacher_channels, who="teacher")
+    channels, stated = _channels(cases, dataset)
+    refuse_absent(((names, name) for name, names in channels.items()), settings.teacher_channels, who="teacher")
+    renamed = renamed_words(stated, settings.channels, among=len(channels))
+    if renamed is not None:
+        notice(renamed)
     header, filling = filling_of(settings, dataset, cases, notice=notice)
     folder = store_folder(settings.out, header)
     store = create_store(folder, header)
@@ -147,17 +153,24 @@ def _refuse_names(store: TargetStore) -> None:
         )
 
 
-def _channels(cases: Mapping[str, Case], dataset: Dataset) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield channels and name of each image that can be opened; the others fail by themselves and are listed."""
+def _channels(
+    cases: Mapping[str, Case], dataset: Dataset
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Return by image the names of its channels, and those that its file states where others were given.
+
+    Images that cannot be opened fail by themselves and are listed.
+    """
+    channels: dict[str, tuple[str, ...]] = {}
+    stated: dict[str, tuple[str, ...]] = {}
     for name, case in cases.items():
         try:
             with open_image(
                 case.image, channels=dataset.channels, axes=dataset.axes, fill_missing=dataset.fill_missing
             ) as opened:
-                found = opened.channels
+                channels[name], stated[name] = opened.channels, stated_names(opened)
         except DataError:
             continue
-        yield found, name
+    return channels, stated
 
 
 def _shape_of(case: Case, dataset: Dataset, source: Images) -> tuple[int, int]:

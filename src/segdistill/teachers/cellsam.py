@@ -15,7 +15,7 @@ from segdistill.teachers.cellsam_boxes import corner_boxes, dynamic_threshold
 from segdistill.teachers.cellsam_image import equalised, finder_input, segmenter_input
 from segdistill.teachers.cellsam_weights import CellSam, CellSamSize, build_cellsam, find_cellsam, full_cellsam_size
 from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
-from segdistill.teachers.request import Request
+from segdistill.teachers.request import Request, refuse_misplaced
 from segdistill.teachers.sam_image import Square
 from segdistill.teachers.sam_prompts import Encoded, union_in_boxes
 from segdistill.teachers.sam_sizes import encoder_of
@@ -99,6 +99,10 @@ def _encoded(model: CellSam, image: Float[Tensor, "3 y x"]) -> Encoded:
     return Encoded(model.segmenter, model.segmenter.get_image_embeddings(square), place)
 
 
+_PAIR = ("nucleus", "membrane")
+"""What it takes two channels for, in this order."""
+
+
 def build_cellsam_teacher(request: Request) -> Teacher:
     """Return CellSAM, its weights from disk.
 
@@ -151,7 +155,7 @@ def cellsam_channels(channels: tuple[str, ...] | None) -> tuple[str, str, str]:
         ``utils.format_image_shape`` of github.com/vanvalenlab/cellSAM.
 
     Raises:
-        ConfigError: There are none, or more than three.
+        ConfigError: There are none, or more than three, or two called membrane and nucleus in this order.
 
     >>> cellsam_channels(("DAPI",))
     ('blank', 'blank', 'DAPI')
@@ -162,6 +166,8 @@ def cellsam_channels(channels: tuple[str, ...] | None) -> tuple[str, str, str]:
             f"Teacher 'cellsam' takes one, two or three channels, but was given {len(given)}"
             f" ({', '.join(given) or 'none'}). Name them, for example --teacher-channels nucleus membrane."
         )
+    if len(given) == len(_PAIR):
+        refuse_misplaced(given, _PAIR, teacher="cellsam")
     red, green, blue = (*[BLANK] * (3 - len(given)), *given)
     return red, green, blue
 

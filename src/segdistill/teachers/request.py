@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from segdistill.data.channels import BLANK
 from segdistill.data.labels import Structure
 from segdistill.errors import ConfigError
 from segdistill.teachers.contract import Prompting
@@ -92,7 +93,7 @@ def renamed_channels(request: Request, own: tuple[str, ...]) -> tuple[str, ...]:
         own: The names in the teacher's own contract.
 
     Raises:
-        ConfigError: The numbers differ.
+        ConfigError: The numbers differ, or one of the teacher's own names stands at another place.
 
     >>> renamed_channels(Request(name="onnx:a.onnx", channels=("R", "G", "B")), ("red", "green", "blue"))
     ('R', 'G', 'B')
@@ -104,4 +105,35 @@ def renamed_channels(request: Request, own: tuple[str, ...]) -> tuple[str, ...]:
             f"Teacher {request.name!r} takes {len(own)} channels ({', '.join(own)}), but was given"
             f" {len(request.channels)} ({', '.join(request.channels) or 'none'}). Name one for each, in that order."
         )
+    refuse_misplaced(request.channels, own, teacher=request.name)
     return request.channels
+
+
+def refuse_misplaced(given: tuple[str, ...], own: tuple[str, ...], *, teacher: str) -> None:
+    """Refuse a teacher's own names of channels in another order than its own; other names go by their place.
+
+    Args:
+        given: What the user names, as many as ``own``. ``blank``, a channel of zeros, may stand anywhere.
+        own: The names that the teacher itself gives its channels, in its order.
+        teacher: Its name, for the message.
+
+    Raises:
+        ConfigError: One of its own names stands where it has another.
+
+    >>> refuse_misplaced(("DAPI", "membrane"), ("nucleus", "membrane"), teacher="model:m")
+    >>> refuse_misplaced(("membrane", "nucleus"), ("nucleus", "membrane"), teacher="model:m")
+    Traceback (most recent call last):
+    segdistill.errors.ConfigError: Teacher 'model:m' takes its channels in the order nucleus, membrane, but was ...
+    """
+    pairs = zip(given, own, strict=True)
+    misplaced = [(name, place) for name, place in pairs if name != place and name in own and name != BLANK]
+    if not misplaced:
+        return
+    others = iter([name for name in given if name not in own])
+    wanted = [name if name in given else next(others, name) for name in own]
+    told = " and ".join(f"{name} in the place of {place}" for name, place in misplaced)
+    raise ConfigError(
+        f"Teacher {teacher!r} takes its channels in the order {', '.join(own)}, but was given {', '.join(given)}:"
+        f" {told}. Give --teacher-channels {' '.join(wanted)}; the files' own order does not matter, for channels are"
+        " found by name."
+    )

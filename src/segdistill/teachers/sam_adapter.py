@@ -176,16 +176,17 @@ def load_base(request: Request, card: AdapterCard) -> SamTeacher:
         SegdistillError: It cannot be had; see ``load_teacher``.
     """
     asked = _base_request(request, card)
+    channels = asked.channels or card.channels
     base = load_sam(
         asked.name,
-        channels=asked.channels or card.channels,
+        channels=[f"input {place}" for place, _ in enumerate(channels)],  # its own names are not those of the adapter
         weights=asked.weights,
         device=request.device,
         options=TeacherOptions(size=card.size, download=request.options.download),
         purpose="adapter",
     )
     _check_base(base.contract, request, card)
-    return base
+    return replace(base, contract=replace(base.contract, channels=channels))
 
 
 def adapted_contract(base: Contract, card: AdapterCard) -> Contract:

@@ -16,7 +16,7 @@ from segdistill.errors import ConfigError, DataError
 from segdistill.files import sha256_file
 from segdistill.teachers.contract import Contract, Prompting, Teacher
 from segdistill.teachers.published import PUBLISHED
-from segdistill.teachers.request import DEFAULTS, Request, TeacherOptions
+from segdistill.teachers.request import DEFAULTS, Request, TeacherOptions, refuse_misplaced
 from segdistill.teachers.sam import (
     SamTeacher,
     ask_boxes,
@@ -215,13 +215,15 @@ def tuned_channels(request: Request, own: tuple[str, ...]) -> tuple[str, ...]:
         own: Channels that it was tuned on.
 
     Raises:
-        ConfigError: The numbers differ.
+        ConfigError: The numbers differ, or one of these channels stands at another's place.
     """
     wanted = request.channels
     if wanted is None or len(wanted) == len(own):
+        refuse_misplaced(wanted or own, own, teacher=request.name)
         return wanted or own
-    seen = list(dict.fromkeys(name for name in own if name != BLANK))
+    seen = tuple(dict.fromkeys(name for name in own if name != BLANK))
     if len(wanted) == len(seen):
+        refuse_misplaced(wanted, seen, teacher=request.name)
         names = dict(zip(seen, wanted, strict=True))
         return tuple(names.get(name, BLANK) for name in own)
     other = f" {EMBEDDED[1]} takes the nucleus alone." if request.name == EMBEDDED[0] else ""

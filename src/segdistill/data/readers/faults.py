@@ -35,6 +35,11 @@ def reading(source: str, kind: str) -> Iterator[None]:
             f"{source} does not fit into memory ({_first_line(error)})."
             " Read it by windows, or save it as a tiled TIFF or OME-Zarr so that it can be."
         ) from error
+    except PermissionError as error:
+        raise DataError(
+            f"{source} cannot be read: the right to read it is missing ({_first_line(error)})."
+            " Give yourself that right, for example with chmod u+r, or ask whose file it is."
+        ) from error
     except Exception as error:
         # Feeding decoders damaged files shows that they raise nearly everything: SyntaxError from pillow,
         # TokenError from NumPy, AssertionError from tifffile. The cause is kept.

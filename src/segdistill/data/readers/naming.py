@@ -16,15 +16,16 @@ def name_channels(
         count: How many channels the file has.
         found: Names that the file states, one per channel; None for a channel without one. Taken
             for nothing if their number is not ``count``.
-        given: Names that the user states; they override the file's. None where the user says
-            nothing.
+        given: Names that the user states; they override the file's, but may not put one of these elsewhere. None
+            where the user says nothing.
         source: File name, for messages.
 
     A single channel without a name is ``channel0``; of several, those without are ``c0``, ``c1``, ...
     by their place.
 
     Raises:
-        DataError: The user names another number of channels, or two have one name.
+        DataError: The user names another number of channels, or calls one by a name that the file gives to
+            another; or two have one name.
 
     >>> name_channels(3, found=["DAPI", None, "actin"], source="a.tif")
     ('DAPI', 'c1', 'actin')
@@ -36,6 +37,7 @@ def name_channels(
             f" {', '.join(given)}. Name all of the file's channels, in its order."
         )
     if given is not None:
+        _refuse_moved(found, given, source)
         names = tuple(given)
     elif len(found) == count:
         names = tuple((name or "").strip() or _default(place, count) for place, name in enumerate(found))
@@ -48,6 +50,43 @@ def name_channels(
             " Give each its own name with --channels, in the file's order."
         )
     return names
+
+
+def replaced_names(found: Sequence[str | None], given: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names that a file states, where the user's stand in place of some of them; else ().
+
+    Args:
+        found: As in ``name_channels``.
+        given: As in ``name_channels``.
+
+    >>> replaced_names(["DAPI", None], ["nucleus", "actin"]), replaced_names(["DAPI"], ["dapi"])
+    (('DAPI', 'c1'), ())
+    """
+    if given is None or len(found) != len(given):
+        return ()
+    own = [_folded(name) for name in found]
+    if not any(name and name != _folded(other) for name, other in zip(own, given, strict=True)):
+        return ()
+    return tuple((name or "").strip() or _default(place, len(found)) for place, name in enumerate(found))
+
+
+def _refuse_moved(found: Sequence[str | None], given: Sequence[str], source: str) -> None:
+    """Refuse to call a channel by a name that the file gives to another one."""
+    if len(found) != len(given):
+        return
+    own = [_folded(name) for name in found]
+    moved = [name for name, there in zip(given, own, strict=True) if _folded(name) != there and _folded(name) in own]
+    if moved:
+        stated = ", ".join((name or "").strip() or "one without a name" for name in found)
+        raise DataError(
+            f"{source} names its channels itself: {stated}. But --channels names them {', '.join(given)}, which puts"
+            f" {' and '.join(moved)} elsewhere. Leave out --channels, for channels are found by name, whatever their"
+            " order; or give names in this file's order. If those in the file are wrong, correct them there."
+        )
+
+
+def _folded(name: str | None) -> str:
+    return (name or "").strip().casefold()
 
 
 def colour_names(samples: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from segdistill.data.readers import pixel_size as sizes
 from segdistill.data.readers.faults import native_dtype, reading
 from segdistill.data.readers.layout import UNKNOWN, Layout, find_layout
-from segdistill.data.readers.naming import name_channels
+from segdistill.data.readers.naming import name_channels, replaced_names
 from segdistill.data.readers.source import OpenedImage
 from segdistill.data.readers.zarr_chunks import CheckedChunks
 from segdistill.errors import DataError
@@ -68,6 +68,7 @@ def open_ome_zarr(path: Path, *, channels: Sequence[str] | None, axes: str | Non
         stored=CheckedChunks(array, folder / place, fill_missing),
         layout=layout,
         channels=name_channels(layout.count, found=names, given=channels, source=source),
+        stated=replaced_names(names, channels),
         source=source,
         kind="OME-Zarr",
         pixel_size=_pixel_size(units, scale, layout, source),

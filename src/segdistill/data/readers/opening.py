@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from segdistill import plugins
-from segdistill.data.image import Image, ImageSource
+from segdistill.data.image import Image, ImageSource, stated_names
 from segdistill.data.readers import (
     arrays,
     clip_index,
@@ -90,8 +90,8 @@ def open_image(
         path: PNG, JPEG, GIF, BMP, TIFF (also OME-TIFF and ImageJ TIFF), OME-Zarr, npy, npz, DICOM, NIfTI or
             a clip (MP4, AVI), of files of many planes a path to one of them (see ``segdistill.data.readers.planes``);
             or one file per channel, by the channels' names. Other formats by plugins.
-        channels: The channels' names in the file's order, overriding those in the file; None takes
-            those. With one file per channel they can only repeat its names.
+        channels: The channels' names in the file's order, overriding those in the file, but not moving any of
+            these to another channel; None takes those. With one file per channel they can only repeat its names.
         axes: One letter per axis in the file's order (c, y, x, z, t), for files that do not say
             which axis is which; None takes the file's own.
         fill_missing: Whether tiles or chunks of which nothing is stored are empty on purpose, and
@@ -126,7 +126,7 @@ def read_image(
 ) -> Image:
     """Return a whole image; the arguments, and what is raised, are those of ``open_image``."""
     with open_image(path, channels=channels, axes=axes, fill_missing=fill_missing) as opened:
-        return Image(opened.read(), opened.channels, opened.pixel_size, opened.source)
+        return Image(opened.read(), opened.channels, opened.pixel_size, opened.source, stated=stated_names(opened))
 
 
 def _open_several(

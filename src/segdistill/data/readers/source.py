@@ -53,6 +53,9 @@ class OpenedImage:
     alpha: bool = False
     """Whether the last stored channel is an alpha channel: checked and dropped when read."""
 
+    stated: tuple[str, ...] = ()
+    """Names that the file itself states, where those of ``channels`` stand in their place; else empty."""
+
     on_close: Callable[[], object] | None = None
     """Closes the file."""
 

@@ -16,7 +16,7 @@ import tifffile
 from segdistill.data.readers.faults import native_dtype, reading
 from segdistill.data.readers.layout import Layout, find_frames, find_layout
 from segdistill.data.readers.mapped import MappedPixels
-from segdistill.data.readers.naming import colour_names, name_channels
+from segdistill.data.readers.naming import colour_names, name_channels, replaced_names
 from segdistill.data.readers.planes import chosen_plane, file_of, number_of
 from segdistill.data.readers.source import OpenedImage, StoredArray
 from segdistill.data.readers.tiff_damage import check_whole
@@ -81,6 +81,7 @@ def open_tiff(path: Path, *, channels: Sequence[str] | None, axes: str | None, f
             stored=stored,
             layout=layout,
             channels=_names(series, metadata, samples, channels, source),
+            stated=() if _is_colour(series) else replaced_names(metadata.channels, channels),
             source=source,
             kind="TIFF",
             pixel_size=metadata.pixel_size(source),
@@ -233,6 +234,10 @@ def _samples(series: tifffile.TiffPageSeries, layout: Layout, axes: str) -> tupl
 def _names(
     series: tifffile.TiffPageSeries, metadata: Metadata, samples: int, given: Sequence[str] | None, source: str
 ) -> tuple[str, ...]:
-    colour = series.keyframe.photometric in {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR}
-    found = colour_names(samples) if colour and "S" in series.axes else metadata.channels
+    found = colour_names(samples) if _is_colour(series) else metadata.channels
     return name_channels(samples, found=found, given=given, source=source)
+
+
+def _is_colour(series: tifffile.TiffPageSeries) -> bool:
+    colours = {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR}
+    return series.keyframe.photometric in colours and "S" in series.axes
