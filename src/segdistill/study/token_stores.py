@@ -17,6 +17,7 @@ from segdistill.objectives import (
 )
 from segdistill.objectives.moments import Moments
 from segdistill.settings import Agglomerate
+from segdistill.settings.run_folder import TARGETS_FOLDER
 from segdistill.study.fitted import is_fitted
 from segdistill.study.preparation import Prepared
 from segdistill.study.stores import fill_store
