@@ -45,10 +45,5 @@ def attention_grid(network: nn.Module, *, stride: int) -> int:
     Returns:
         The stride itself for a network without such windows.
     """
-    sides = {
-        side
-        for module in network.modules()
-        if hasattr(module, "shift_size") and isinstance(getattr(module, "window_size", None), tuple)
-        for side in module.window_size
-    }
-    return stride * math.lcm(*sides)
+    windows = [getattr(module, "window_size", None) for module in network.modules() if hasattr(module, "shift_size")]
+    return stride * math.lcm(*(side for window in windows if isinstance(window, tuple) for side in window))
