@@ -8,9 +8,10 @@ from segdistill.data.labels import Structure
 from segdistill.engine.launch import refuse_precision
 from segdistill.errors import ConfigError, DataError
 from segdistill.networks.build import students
-from segdistill.settings import Arm
+from segdistill.settings import Arm, TeacherSpec
 from segdistill.study.fitted import PREFIX, is_fitted
 from segdistill.study.preparation import Prepared, budget_seed, labelled_budget
+from segdistill.study.probing import PROMPTING
 from segdistill.teachers.load import check_teacher
 from segdistill.training.objective import taught_outputs
 
@@ -39,21 +40,22 @@ def check_asked(
             labelled_budget(labelled, arm.labels, seed=budget_seed(split_seed, seed))
 
 
-def check_teachers(names: Iterable[str]) -> None:
+def check_teachers(asked: Iterable[TeacherSpec]) -> None:
     """Refuse teachers that there are not: else the first would speak for hours before the second is missed.
 
     Args:
-        names: As the user typed them; of one that is fitted here, the network's is looked at.
+        asked: As the user typed them; of one that is fitted here, the network is looked at. Those that are adapted
+            or probed here are asked for what they cannot do first, when their turn comes.
 
     Raises:
         UnknownName: Nothing is called so.
         ConfigError: One is said to be where there is nothing.
     """
-    for name in names:
-        if is_fitted(name):
-            plugins.find("student", name.removeprefix(PREFIX), students())
-        else:
-            check_teacher(name)
+    for spec in asked:
+        if is_fitted(spec.teacher):
+            plugins.find("student", spec.teacher.removeprefix(PREFIX), students())
+        elif spec.adaptation is None and spec.prompting != PROMPTING:
+            check_teacher(spec.teacher)
 
 
 def check_precisions(precisions: Iterable[str], device: str) -> None:

@@ -15,7 +15,7 @@ from segdistill.study.data_check import data_check_in
 from segdistill.study.early import check_asked, check_channels, check_precisions, check_teachers
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
-from segdistill.study.same_data import claim_data, field_hashes
+from segdistill.study.same_data import claim_data, field_hashes, without_lost_data
 from segdistill.study.shift import read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, teach
@@ -46,7 +46,8 @@ def distill(
     """
     check_at_once(settings.at_once)
     check_terms(settings.arms())
-    with open_run(settings.out, settings.resolved(), ignoring=SAME_RESULT, defaults=Distill.defaults()):
+    may_change = without_lost_data(SAME_RESULT, settings.data)
+    with open_run(settings.out, settings.resolved(), ignoring=may_change, defaults=Distill.defaults()):
         prepared = prepare(settings, notice=notice)
         _check_early(settings, prepared)
         elsewhere = read_elsewhere(
@@ -71,7 +72,7 @@ def _check_early(settings: Distill, prepared: Prepared) -> None:
     seeds, split_seed = settings.seeds, settings.split_seed
     check_asked(prepared, settings.arms(), names=[settings.student], seeds=seeds, split_seed=split_seed)
     check_channels(prepared, settings.student_channels, who="student")
-    check_teachers(spec.teacher for spec in settings.teachers().values())
+    check_teachers(settings.teachers().values())
     for name, spec in settings.teachers().items():
         check_channels(prepared, spec.channels, who=name)
 

@@ -26,6 +26,16 @@ def field_hashes(prepared: Prepared) -> dict[str, str]:
     return hashes
 
 
+def without_lost_data(may_change: frozenset[str], data: Path) -> frozenset[str]:
+    """Return which settings may change, the place of the data only where something is: else nothing can be compared.
+
+    Args:
+        may_change: With "data" among them.
+        data: Where they are said to be.
+    """
+    return may_change if data.exists() else may_change - {"data"}
+
+
 def claim_data(folder: Path, hashes: Mapping[str, str]) -> None:
     """Keep in a run's folder what data it is of, or refuse those that it is not of.
 

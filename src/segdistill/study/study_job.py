@@ -29,7 +29,7 @@ from segdistill.study.data_check import data_check_in
 from segdistill.study.early import check_asked, check_channels, check_precisions, check_teachers
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
-from segdistill.study.same_data import claim_data, field_hashes
+from segdistill.study.same_data import claim_data, field_hashes, without_lost_data
 from segdistill.study.shift import Elsewhere, read_elsewhere
 from segdistill.study.starting import read_start
 from segdistill.study.teaching import Asked, Teaching, teach
@@ -131,7 +131,7 @@ def _check_early(settings: Study, cells: Sequence[Cell], prepared: Prepared) -> 
         check_channels(prepared, (*arm.dropped_channels, *arm.predicted_channels), who=f"arm {arm.name}")
     asked = {arm.teacher for arm in arms}
     teachers = {name: spec for name, spec in settings.teachers.items() if name in asked}
-    check_teachers(spec.teacher for spec in teachers.values())
+    check_teachers(teachers.values())
     for name, spec in teachers.items():
         check_channels(prepared, spec.channels, who=f"teacher {name}")
 
@@ -144,8 +144,9 @@ def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
     """
     whole = {"command": "study", **settings.resolved()}
     refuse_foreign(settings.out)
+    may_change = without_lost_data(MAY_CHANGE, settings.data)
     with my_turn(settings.out, notice=notice):
-        if is_begun(settings.out, whole, ignoring=MAY_CHANGE, defaults=Study.defaults(), within=settings.out):
+        if is_begun(settings.out, whole, ignoring=may_change, defaults=Study.defaults(), within=settings.out):
             before = json.loads((settings.out / SETTINGS_FILE).read_text(encoding="utf-8"))
             gone = {arm["name"] for arm in before["arms"]} - {arm.name for arm in settings.arms}
             if gone and not is_bare(settings.out):
