@@ -15,7 +15,7 @@ from common import RESULTS
 from segdistill.files import whole_file
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "results"
-COLOURS = 64
+COLOURS = 256
 """Of a picture: text and plots need no more."""
 
 

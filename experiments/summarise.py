@@ -129,6 +129,9 @@ def make_page(
         folds, {student: f"results/{name}" for student in folds if (name := _hela_file(student)) in pictures}
     )
     parts += convergence_section(results)
+    for name in longer_runs(results):
+        if (file := f"{name.replace('/', '_')}_screen.png") in screens:
+            parts.append(f"![The first screen of its report](results/{file})")
     parts += controls_section(results_folder / "livecell_controls")
     for name in EXPERIMENTS:
         if name != "demo":
@@ -190,7 +193,7 @@ def _beside(name: str, results: Mapping[str, Result]) -> Beside:
 def _pictures(results: Mapping[str, Result]) -> dict[str, str]:
     """Return file name to picture, of every study."""
     folds = folds_of(results)
-    joined = {result.name for own in folds.values() for result in own.values()}
+    joined = {*longer_runs(results), *(result.name for own in folds.values() for result in own.values())}
     studies = {_file(name): [result] for name, result in results.items() if name not in joined}
     studies |= {_hela_file(student): list(own.values()) for student, own in folds.items()}
     made = {name: make_study(own) for name, own in studies.items()}

@@ -16,6 +16,7 @@ from segdistill.networks.describe import StudentFacts
 from segdistill.networks.halo_words import difference_in_words, exact_in_words, pooling_in_words
 from segdistill.networks.licences import RESEARCH_ONLY, is_research_only
 from segdistill.report import Dropped, Facts, Licence
+from segdistill.report.wording import as_count
 from segdistill.settings import Settings, Source
 from segdistill.settings.private import hide_words
 from segdistill.settings.teacher import called
@@ -125,7 +126,7 @@ def regime(bench: Bench, labels: int | None) -> str:
     used = every if labels is None else labels
     if used == 0:
         return f"no labels, targets on {images} images"
-    return f"{used} labelled images" + (f", targets on {images}" if bench.teachings else "")
+    return as_count(used, "labelled image") + (f", targets on {images}" if bench.teachings else "")
 
 
 def image_hashes(bench: Bench) -> dict[str, str]:
