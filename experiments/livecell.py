@@ -3,7 +3,7 @@
 Each of the five HeLa fields is left out in turn; the next one (in a circle) chooses weights and
 thresholds, the other three train. Half resolution. The teacher is fitted here, out of fold. Other
 cell lines are scored as a shift. Cells are run seed by seed, so that an interrupted queue has whole
-folds of the first seeds.
+folds of the first seeds. The ladder of other steps than the first one's has results of its own.
 """
 
 import argparse
@@ -117,10 +117,13 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=PROTOCOL.steps, help="more of them show whether arms converged")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 in training, the teachers' too: half the time")
     given = parser.parse_args()
     half = given.runs / "livecell_half"
     halve(given.data / "livecell_phase", half, [*HELA, *SHIFT.values()])
     kept = "livecell_phase" if given.steps == PROTOCOL.steps else f"livecell_steps_{given.steps}"
+    kept += "_bf16" if given.bf16 else ""
+    precision = "bf16-mixed" if given.bf16 else PROTOCOL.precision
     for count in range(1, len(given.seeds) + 1):
         for fold in given.folds:
             name = f"{kept}/{given.student.removeprefix('unet-')}_fold{fold}"
@@ -138,11 +141,11 @@ def main() -> None:
                 all_labels=whole,
                 targets_alone=whole,
                 seeds=tuple(given.seeds[:count]),
-                protocol=protocol_of_fold(fold, given.steps),
+                protocol=protocol_of_fold(fold, given.steps).model_copy(update={"precision": precision}),
                 teacher_steps=TEACHER_STEPS,
             )
             if given.student != MAIN:
-                lend_teachers(given.runs.glob(f"livecell_phase/*_fold{fold}"), settings)
+                lend_teachers(given.runs.glob(f"{kept}/*_fold{fold}"), settings)
             run(name, settings, extra=lambda finished: shift_scores(half, finished))
 
 
