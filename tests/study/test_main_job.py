@@ -140,6 +140,14 @@ def test_run_again_does_nothing_again(tissue, finished):
     assert again.verdict == finished.verdict
 
 
+def test_what_only_an_unfinished_training_needs_is_gone_when_it_is_done(finished):
+    arms = sorted(path.parent for path in finished.folder.rglob("newest.ckpt"))
+    assert arms
+    for arm in arms:
+        weights = (arm / "best.safetensors").stat().st_size
+        assert sum(path.stat().st_size for path in arm.glob("*.ckpt")) < 1.5 * weights
+
+
 def test_a_run_of_before_a_setting_existed_goes_on_and_is_left_as_it_is(tissue, finished):
     path = finished.folder / "settings.json"
     kept = json.loads(path.read_text(encoding="utf-8"))

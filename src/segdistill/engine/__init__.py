@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from segdistill.engine.checkpoint import DamagedRun
     from segdistill.engine.crew import check_at_once, side_by_side
     from segdistill.engine.devices import select_device
+    from segdistill.engine.finished import settle
     from segdistill.engine.foresight import Foreseeing
     from segdistill.engine.leading import lead
     from segdistill.engine.lock import held
@@ -39,6 +40,7 @@ __all__ = [
     "load_values",
     "read_log",
     "select_device",
+    "settle",
     "side_by_side",
     "train",
     "trained_values",
@@ -61,6 +63,7 @@ __getattr__ = lazy_exports(
         "load_values": "weights",
         "read_log": "log",
         "select_device": "devices",
+        "settle": "finished",
         "side_by_side": "crew",
         "train": "loop",
         "trained_values": "weights",

@@ -48,7 +48,7 @@ class State:
         """Become what ``content`` once returned.
 
         Args:
-            content: On any device.
+            content: On any device. Of a run that is settled there are the averaged weights alone.
             plan: The settings of this run.
             source: Where the content comes from, for messages.
 
@@ -61,13 +61,17 @@ class State:
                 f"{source} was begun with other settings: {', '.join(differences)}."
                 " Use the old settings to go on with it, or choose another folder."
             )
-        load_values(self.module, content["module"], source=source)
+        load_values(self.module, content.get("module", content["average"]), source=source)
         for name, value in self.average.values.items():
             value.copy_(content["average"][name])
+        if "optimizer" in content:
+            self._restore_optimizer(content, source)
+        self.step, self.bad = content["step"], content["bad"]
+
+    def _restore_optimizer(self, content: dict[str, Any], source: str) -> None:
         try:
             self.optimizer.load_state_dict(content["optimizer"])
         except ValueError as error:
             raise ConfigError(f"{source} was begun with other parameter groups: {error}.") from error
         if self.scaler is not None:
             self.scaler.load_state_dict(content["scaler"])
-        self.step, self.bad = content["step"], content["bad"]

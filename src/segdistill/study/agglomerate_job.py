@@ -14,7 +14,7 @@ import torch
 from segdistill.data.normalisation import rule_to_json
 from segdistill.data.pseudonyms import image_sha256
 from segdistill.data.sample import Sample
-from segdistill.engine import read_log, select_device, train
+from segdistill.engine import read_log, select_device, settle, train
 from segdistill.errors import UnknownName
 from segdistill.files import write_json
 from segdistill.networks.build import students
@@ -121,6 +121,7 @@ def _make(settings: Agglomerate, student: str, prepared: Prepared, notice: Notic
         settings.protocol, learning_rate=settings.protocol.learning_rate, seed=settings.seed, device=device
     )
     outcome = train(problem, settings.out / FIT, plan, notice=notice)
+    settle(settings.out / FIT)
     problem.module.to("cpu").eval()
     after = begun.look()
     history = read_log(settings.out / FIT)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segdistill.engine import Outcome, train
+from segdistill.engine import Outcome, settle, train
 from segdistill.settings.synthesize import Diffusing
 from segdistill.synthesis.denoiser import Denoiser
 from segdistill.synthesis.diffusion import TIMES, mixed, signal_shares
@@ -139,4 +139,6 @@ def fit_denoiser(
     lesson = DenoisingLesson(denoiser, entries, sights, left_out=left_out)
     problem = PretrainingProblem(lesson, weight_decay=protocol.weight_decay)
     plan = make_plan(protocol, learning_rate=protocol.learning_rate, seed=seed, device=device)
-    return train(problem, folder, replace(plan, validate_every=None), notice=notice)
+    outcome = train(problem, folder, replace(plan, validate_every=None), notice=notice)
+    settle(folder)
+    return outcome

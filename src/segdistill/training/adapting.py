@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.data.labels import Structure, output_names
-from segdistill.engine import Outcome, train
+from segdistill.engine import Outcome, settle, train
 from segdistill.objectives.weighting import Scalars, fixed_weighting
 from segdistill.settings import Adapting
 from segdistill.targets.header import new_header
@@ -148,7 +148,9 @@ def fit_adapter(
     problem = AdaptingProblem(fit, make_crops(fit, training, validation, seed=seed))
     rate = fit.protocol.learning_rate or _RATES[fit.how]
     plan = make_plan(fit.protocol, learning_rate=rate, seed=seed, device=device)
-    return train(problem, folder, plan, notice=notice)
+    outcome = train(problem, folder, plan, notice=notice)
+    settle(folder)
+    return outcome
 
 
 def make_crops(fit: SamFit, training: Sequence[Entry], validation: Sequence[Entry], *, seed: int) -> Distilling:

@@ -9,7 +9,7 @@ from torch import nn
 
 from segdistill.augment import Jitter
 from segdistill.data.labels import Structure, output_names
-from segdistill.engine import Outcome, Plan, train
+from segdistill.engine import Outcome, Plan, settle, train
 from segdistill.inference.pooling import choose_pooling
 from segdistill.inference.thresholds import tune_thresholds
 from segdistill.networks.build import build_student
@@ -130,6 +130,7 @@ def fit(
         rates={weight: rate * factor for weight, factor in factors.items()},
     )
     outcome = train(problem, folder, make_plan(protocol, learning_rate=rate, seed=seed, device=device), notice=notice)
+    settle(folder)
     network = (stained.own() if isinstance(stained, WithStains) else network).cpu().eval()
     network, pooling = choose_pooling(
         network,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.augment import Jitter
-from segdistill.engine import Outcome, batch_slots, train, weighted_mean
+from segdistill.engine import Outcome, batch_slots, settle, train, weighted_mean
 from segdistill.settings import Pretraining
 from segdistill.training.fit import jitter_of, make_plan
 from segdistill.training.groups import parameter_groups
@@ -158,4 +158,6 @@ def pretrain_encoder(
     """
     problem = PretrainingProblem(lesson, weight_decay=protocol.weight_decay)
     plan = make_plan(protocol, learning_rate=learning_rate, seed=lesson.sights.seed, device=device)
-    return train(problem, folder, replace(plan, validate_every=None), notice=notice)
+    outcome = train(problem, folder, replace(plan, validate_every=None), notice=notice)
+    settle(folder)
+    return outcome
