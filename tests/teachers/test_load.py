@@ -16,7 +16,7 @@ RGB = ("red", "green", "blue")
 
 
 def test_the_names_that_are_promised_are_there():
-    published = {"sam-vit-b", "sam-vit-l", "sam-vit-h", "medsam", "cellsam"}
+    published = {"sam-vit-b", "sam-vit-l", "sam-vit-h", "medsam", "cellsam", "medclip"}
     assert published | {"sam-tiny-tissue", "sam-tiny-tissue-control"} == set(BUILTIN)
     assert {"sam", "adapter", "onnx", "maps", "model", "blurred", "hf"} == set(PREFIXES)
 
@@ -26,7 +26,7 @@ def test_the_names_that_are_promised_are_there():
     [
         ("sam-vit-hh", "sam-vit-h"),
         ("onx:a.onnx", "onnx:"),
-        ("", "Known: cellsam, medsam"),
+        ("", "Known: cellsam, medclip, medsam"),
     ],
 )
 def test_an_unknown_name_comes_with_the_nearest(name, words):

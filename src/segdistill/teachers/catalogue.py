@@ -3,7 +3,7 @@
 Source:
     Labels and sizes: Kirillov et al. 2023, arXiv:2304.02643 (SAM, SA-1B); Ma et al. 2024, Segment
     anything in medical images, Nature Communications 15 (MedSAM); Israel et al. 2023, bioRxiv
-    2023.11.17.567630 (CellSAM).
+    2023.11.17.567630 (CellSAM); Wang et al. 2022, arXiv:2210.10163 (MedCLIP).
 """
 
 import json
@@ -142,6 +142,17 @@ _CELLSAM = KnownTeacher(
     megabytes=WEIGHTS["cellsam"].item.megabytes,
 )
 
+_MEDCLIP = KnownTeacher(
+    name="medclip",
+    what="features of MedCLIP's image tower, a Swin-T for radiographs",
+    channels=_SAM_CHANNELS,
+    size=224,
+    licence=WEIGHTS["medclip"].licence,
+    labels="radiographs and reports of MIMIC-CXR and CheXpert, and CheXpert's 14 findings; no masks",
+    weights=fetch_command("medclip"),
+    megabytes=WEIGHTS["medclip"].item.megabytes,
+)
+
 
 def known_teachers() -> tuple[KnownTeacher, ...]:
     """Return every teacher of this package, then the kinds named by a prefix, then other packages' teachers.
@@ -160,6 +171,7 @@ def known_teachers() -> tuple[KnownTeacher, ...]:
             labels="1.57 million medical image-mask pairs",
         ),
         _CELLSAM,
+        _MEDCLIP,
         *_KINDS,
         *(_of_plugin(name) for name in sorted(plugins.names("teacher"))),
     )

@@ -100,14 +100,16 @@ class HfTeacher:
         weight = next(self.model.parameters())
         pixels = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)).to(weight.device)[None]
         pixels = F.interpolate(pixels, scaled, mode="bilinear", antialias=True, align_corners=False)
+        filled = (0, side - scaled[1], 0, side - scaled[0]) if self.kind.placing == "padded" else (0, 0, 0, 0)
+        if self.kind.black:
+            pixels, filled = F.pad(pixels, filled), (0, 0, 0, 0)
         if contract.mean:
             mean, deviation = (
                 torch.tensor(each, device=weight.device).reshape(1, -1, 1, 1)
                 for each in (contract.mean, contract.deviation)
             )
             pixels = (pixels - mean) / deviation
-        if self.kind.placing == "padded":
-            pixels = F.pad(pixels, (0, side - scaled[1], 0, side - scaled[0]))
+        pixels = F.pad(pixels, filled)
         return pixels.to(weight.dtype), (scaled[0] // stride, scaled[1] // stride)
 
 
@@ -139,7 +141,7 @@ def build_hf(request: Request) -> Teacher:
         DataError: It is of no known architecture, damaged, or a pickle.
         ConfigError: Channels or an option do not suit it.
     """
-    _refuse_options(request)
+    refuse_options(request)
     folder = find_folder(request.name.partition(":")[2], download=request.options.download)
     description = read_config(folder)
     kind = kind_of(description, source=str(folder / "config.json"))
@@ -157,7 +159,7 @@ def build_hf(request: Request) -> Teacher:
         outputs=(),
         weights_sha256=identity,
         licence=licence_of(folder),
-        size=_size(request, kind, config, processing.size),
+        size=native_size(request, kind, config, processing.size),
         stride=stride,
         tokens={EMBEDDING: (stride, kind.width(config))},
         precision=request.options.precision,
@@ -168,7 +170,12 @@ def build_hf(request: Request) -> Teacher:
     return HfTeacher(model, contract, kind)
 
 
-def _refuse_options(request: Request) -> None:
+def refuse_options(request: Request) -> None:
+    """Refuse what an encoder cannot be asked with, so that no option is silently ignored.
+
+    Raises:
+        ConfigError: Prompting, weights or a probe was given.
+    """
     given = {"prompting": request.prompting, "weights": request.weights, "probe": request.options.probe}
     named = [f"{option} {value}" for option, value in given.items() if value is not None]
     if named:
@@ -192,8 +199,18 @@ def _channels(request: Request, count: int) -> tuple[str, ...]:
     return names
 
 
-def _size(request: Request, kind: Kind, config: Any, stated: int | None) -> int:
-    """Return the side that images are brought to: asked for, or its processor's, or what it was made for."""
+def native_size(request: Request, kind: Kind, config: Any, stated: int | None) -> int:
+    """Return the side that images are brought to: asked for, or its processor's, or what it was made for.
+
+    Args:
+        request: May ask for a size.
+        kind: The architecture.
+        config: Its configuration as transformers holds it.
+        stated: What its processor says, pixels; None: nothing.
+
+    Raises:
+        ConfigError: It sees no images of the size that is asked for.
+    """
     asked, made_for, stride = request.options.size, kind.side(config), kind.stride(config)
     if kind.placing != "free":
         if asked not in {None, made_for}:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 from segdistill.errors import DataError, EnvironmentFault
 from segdistill.files import sha256_file
@@ -163,27 +163,51 @@ def build_encoder(folder: Path, kind: Kind, description: Mapping[str, Any]) -> n
             " newer one: pip install --upgrade transformers."
         )
     part = description.get(kind.part) if kind.part else None
+    return _loaded(
+        kind,
+        lambda: model.config_class.from_dict(dict(part or description)),
+        source=str(folder),
+        pretrained_model_name_or_path=str(folder),
+        local_files_only=True,
+        use_safetensors=True,
+        key_mapping=dict(kind.renamed) if part else None,
+    )
+
+
+def encoder_of_state(kind: Kind, config: Any, state: Mapping[str, Tensor], *, source: str) -> nn.Module:
+    """Return a frozen encoder with these weights.
+
+    Args:
+        kind: Its architecture.
+        config: Its configuration as transformers holds it.
+        state: Weights under the names of any version of transformers.
+        source: Where they come from, for messages.
+
+    Raises:
+        DataError: They are not exactly those that the architecture wants.
+    """
+    return _loaded(kind, lambda: config, source=source, pretrained_model_name_or_path=None, state_dict=dict(state))
+
+
+def _loaded(kind: Kind, config: Callable[[], Any], *, source: str, **where: Any) -> nn.Module:
+    model = getattr(transformers, kind.model)
     try:
-        config = model.config_class.from_dict(dict(part or description))
         with _quiet():
             network, found = model.from_pretrained(
-                str(folder),
-                config=config,
-                local_files_only=True,
-                use_safetensors=True,
+                config=config(),
                 ignore_mismatched_sizes=True,  # refused below, all at once and by name
                 output_loading_info=True,
-                key_mapping=dict(kind.renamed) if part else None,
                 dtype=torch.float32,
+                **where,
                 **kind.built,
             )
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise DataError(f"The model in {folder} cannot be loaded: {error}. Copy or download it again.") from error
-    _check_complete(found, folder)
+        raise DataError(f"The model in {source} cannot be loaded: {error}. Copy or download it again.") from error
+    _check_complete(found, source)
     return network.eval().requires_grad_(False)
 
 
-def _check_complete(found: Mapping[str, Any], folder: Path) -> None:
+def _check_complete(found: Mapping[str, Any], source: str) -> None:
     """Refuse weights that are missing, which transformers draws at random, and those of blocks that are not there."""
     missing = sorted(key for key in found["missing_keys"] if not _UNUSED.search(key))
     other = sorted(str(each[0] if isinstance(each, tuple) else each) for each in found["mismatched_keys"])
@@ -195,7 +219,7 @@ def _check_complete(found: Mapping[str, Any], folder: Path) -> None:
     ]
     if problems:
         raise DataError(
-            f"The weights in {folder} are not those that its {_CONFIG} describes. {'. '.join(problems)}."
+            f"The weights in {source} are not those that its {_CONFIG} describes. {'. '.join(problems)}."
             " Download both files again from one repository."
         )
 

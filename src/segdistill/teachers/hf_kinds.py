@@ -39,6 +39,9 @@ class Kind:
     the ratio, for networks that take any grid. ``padded``: so, in the top left corner of a square.
     ``stretched``: drawn out to the square, as its own processor does."""
 
+    black: bool = False
+    """Whether what fills up a padded square is black before the image is normalised; else it is zero after."""
+
     part: str | None = None
     """Name of the encoder's configuration in that of the whole model, where a folder may hold either."""
 

@@ -12,6 +12,7 @@ from segdistill.teachers.cellsam import build_cellsam_teacher
 from segdistill.teachers.contract import Prompting, Teacher
 from segdistill.teachers.hf import build_hf
 from segdistill.teachers.maps import build_maps
+from segdistill.teachers.medclip import build_medclip
 from segdistill.teachers.model import build_model
 from segdistill.teachers.onnx import build_onnx
 from segdistill.teachers.published import PUBLISHED
@@ -25,6 +26,7 @@ BUILTIN: Mapping[str, Build] = {
     **dict.fromkeys(PUBLISHED, build_published),
     **dict.fromkeys(EMBEDDED, build_embedded),
     "cellsam": build_cellsam_teacher,
+    "medclip": build_medclip,
 }
 """Teachers that have a name of their own."""
 

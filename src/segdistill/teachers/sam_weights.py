@@ -169,7 +169,17 @@ def weights_hash(path: Path) -> str:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Return the weights in a file, in transformers' layout, whichever layout the file has.
+    """Return the weights of a SAM in a file, in transformers' layout, whichever layout the file has.
+
+    Raises:
+        DataError: See ``read_tensors``.
+    """
+    plain = read_tensors(path)
+    return with_shared_positions(from_original_layout(plain) if is_original_layout(plain) else plain)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in a file of weights, by name, on the CPU.
 
     A pickle is read with ``weights_only``: code in it is refused, not run.
 
@@ -193,8 +203,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         state = state["state_dict"]  # some trainers wrap it
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} holds a {type(state).__name__}, not a table of tensors by name (a state_dict).")
-    plain = {str(key): value for key, value in state.items()}
-    return with_shared_positions(from_original_layout(plain) if is_original_layout(plain) else plain)
+    return {str(key): value for key, value in state.items()}
 
 
 def config_beside(path: Path, state: Mapping[str, Tensor]) -> SamConfig:

@@ -3,7 +3,8 @@
 Source:
     SAM: the table of checkpoints of github.com/facebookresearch/segment-anything; the hashes are those
     that ``published`` pins. CellSAM: ``cellSAM/_auth.py`` of github.com/vanvalenlab/cellSAM, commit
-    62b5f19d, gives the archive's key and MD5; terms: its issue 90.
+    62b5f19d, gives the archive's key and MD5; terms: its issue 90. MedCLIP: medclip_vit_weight.txt of
+    github.com/RyanWangZf/MedCLIP; its authors publish no hash, this one is what a loader by others pins.
 """
 
 from collections.abc import Mapping
@@ -77,6 +78,16 @@ WEIGHTS: Mapping[str, WeightFile] = {
             door=DEEPCELL,
         ),
         licence="CellSAM's modified Apache-2.0: non-commercial academic use only",
+        archive=True,
+    ),
+    "medclip": WeightFile(
+        item=Item(
+            name="medclip-vit-pretrained.zip",
+            address="https://storage.googleapis.com/pytrial/medclip-vit-pretrained.zip",
+            checksum="sha256:414b3ac515431c06018400ab2d83ee7307e314020cd4f6babbfdea4a58515725",
+            megabytes=500,
+        ),
+        licence="MIT for the code; none stated for the weights, made of MIMIC-CXR and CheXpert (research use only)",
         archive=True,
     ),
 }
