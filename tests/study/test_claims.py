@@ -11,7 +11,8 @@ from segdistill.networks.encoder_folder import EncoderCard, TaughtBy
 from segdistill.report import ShiftRow
 from segdistill.settings import Arm
 from segdistill.study.account import Labels, make_account
-from segdistill.study.claims import CLAIMS, P1, Beyond, claim_rows, claims_table
+from segdistill.study.claims import CLAIMS, P1, claim_rows, claims_table
+from segdistill.study.findings import Beyond
 
 
 def states(account, student="student"):
@@ -124,6 +125,49 @@ def test_agglomerated_encoders_are_told_by_how_many_taught_them_and_how_they_wer
     account = arms_of({"both": 0.6, "alone": 0.5, "even": 0.7}, **begun(*made))
     assert said(account, "both", Beyond(encoders=made), "Several teachers").state == "reproduced"
     assert said(account, "both", Beyond(encoders=made), "by attention").state == "refuted"
+
+
+def agglomerated(*teachers, balancing="uniform"):
+    taught = tuple(TaughtBy(name=name, weights_sha256="0", licence="MIT", labels_seen=0) for name in teachers)
+    return card().model_copy(update={"teachers": taught, "provenance": {"balancing": balancing}})
+
+
+@pytest.mark.parametrize(
+    ("score", "state"), [(0.605, "reproduced"), (0.65, "refuted"), (0.55, "reproduced"), (0.62, "not told apart")]
+)
+def test_what_one_teacher_adds_is_little_within_the_margin(score, state):
+    made = {
+        "with": agglomerated("hf:w/dino", "medclip"),
+        "without": agglomerated("hf:w/dino"),
+        "alone": agglomerated("medclip"),
+        "mlp": agglomerated("hf:w/dino", balancing="mlp"),
+    }
+    account = arms_of({"with": score, "without": 0.6, "alone": 0.4, "mlp": 0.4}, **begun(*made))
+    row = said(account, "with", Beyond(encoders=made), "MedCLIP adds little")
+    assert row.state == state
+    assert row.here.startswith("with − without: ")
+    assert row.here.endswith("; called little below 2 points")
+
+
+def test_published_weights_are_taken_for_those_of_a_masked_autoencoder():
+    account = arms_of({"first": 0.7, "second": 0.6}, **begun("first", "second"))
+    row = said(account, "first", Beyond(encoders={"first": card("task"), "second": None}), "autoencoding on ImageNet")
+    assert row.state == "reproduced"
+    assert row.here.startswith("first − second: ")
+
+
+@pytest.mark.parametrize(("seen", "state"), [(0.75, "reproduced"), (0.95, "refuted"), (0.8501, "not told apart")])
+def test_closeness_to_training_is_how_far_scores_in_use_lie_behind(seen, state):
+    # In use the first is 0.1 better throughout; what it had in training decides.
+    account = arms_of({"first": 0.7, "second": 0.6}, **begun("first"), second={"role": "baseline"})
+    training = {"first": dict.fromkeys(range(5), seen), "second": dict.fromkeys(range(5), 0.75)}
+    beyond = Beyond(encoders={"first": card("task")}, training=training)
+    row = said(account, "first", beyond, "generalises better")
+    assert row.state == state
+    assert row.here.startswith("scores in use less those in training, first − second: ")
+    assert said(account, "first", Beyond(encoders={"first": card("task")}), "generalises better").state == (
+        "untested here"
+    )
 
 
 def test_sam_and_cellsam_are_compared_as_teachers_of_like_arms():

@@ -32,13 +32,13 @@ from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.by_column import group_scores
 from segdistill.study.by_structure import structure_rows
 from segdistill.study.channel_use import student_use, teacher_use
-from segdistill.study.claims import Beyond
 from segdistill.study.comparisons import Beside
-from segdistill.study.content import Looked, make_content, mean_of, role_of
+from segdistill.study.content import Looked, make_content, mean_of, role_of, scores_in_training
 from segdistill.study.described import compared_structures, described_by, structures_in_words
 from segdistill.study.encoder_start import encoder_start
 from segdistill.study.energy import cost_facts
 from segdistill.study.every_metric import metric_rows
+from segdistill.study.findings import Beyond
 from segdistill.study.gallery import make_gallery
 from segdistill.study.parameters import parameter_rows
 from segdistill.study.provenance import command_line, tell, term_facts, weight_facts, window_facts, write_run
@@ -268,6 +268,7 @@ def _beyond(bench: Bench, runs: Sequence[ArmRun], question: Question, shift: tup
         encoders={arm: start.card for arm, start in begun.items() if start is not None},
         sizes=question.sizes,
         shift=shift,
+        training=scores_in_training(runs),
     )
 
 

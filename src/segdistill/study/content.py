@@ -42,9 +42,10 @@ from segdistill.report import (
 from segdistill.report.wording import as_count, as_points
 from segdistill.study.account import MAIN, STUDENT, TEACHER, ArmAccount
 from segdistill.study.arms import ArmRun, counted_parameters
-from segdistill.study.claims import Beyond, claim_rows
+from segdistill.study.claims import claim_rows
 from segdistill.study.comparisons import ALONE, Beside, Compared, comparisons_of, of_role
 from segdistill.study.energy import energy_of
+from segdistill.study.findings import Beyond
 from segdistill.study.saved import saved_words
 from segdistill.study.verdict import Verdict, on_few_seeds
 
@@ -377,7 +378,7 @@ def arm_row(
         role=role_of(arm),
         setting=_with_asked(as_count(arm.labels.training, "label"), arm, asked),
         scores={metric: Spread(mean=summary.mean, sd=summary.sd) for metric, summary in summaries.items()},
-        training=_in_training(own),
+        training=_in_training(own, arm.name),
         recovery=None if recovered is None else recovered.value,
         recovery_ends=None if recovered is None else _ends(recovered.interval),
         gap_closed=None if gap is None else gap.value,
@@ -392,11 +393,25 @@ def arm_row(
     )
 
 
-def _in_training(runs: Sequence[ArmRun]) -> float | None:
-    """Return the mean Dice over seeds on images that were learnt from; None where there are none, or nobody looked."""
-    found = [run.facts.get("training") for run in runs]
-    known = [value for value in found if value is not None]
-    return float(np.mean(known)) if known and len(known) == len(found) else None
+def _in_training(runs: Sequence[ArmRun], arm: str) -> float | None:
+    known = scores_in_training(runs).get(arm)
+    return float(np.mean([*known.values()])) if known else None
+
+
+def scores_in_training(runs: Sequence[ArmRun]) -> dict[str, dict[int, float]]:
+    """Return the mean Dice on images that were learnt from, by arm and seed; without arms of which a seed lacks it.
+
+    Args:
+        runs: Every arm and seed. Those without labels have no such score, and older runs did not look.
+    """
+    found: dict[str, dict[int, float | None]] = {}
+    for run in runs:
+        found.setdefault(run.arm.name, {})[run.seed] = run.facts.get("training")
+    return {
+        arm: {seed: value for seed, value in seeds.items() if value is not None}
+        for arm, seeds in found.items()
+        if None not in seeds.values()
+    }
 
 
 def role_of(arm: ArmAccount) -> Any:
