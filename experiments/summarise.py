@@ -10,6 +10,7 @@ from results_page.controls import controls_section
 from results_page.convergence import convergence_section, longer_runs
 from results_page.familiar import familiar_section
 from results_page.hela import folds_of, hela_sections
+from results_page.mixture import mixture_section
 from results_page.paper import paper_section
 from results_page.picture import ladder_picture
 from results_page.readings import beside_of
@@ -141,6 +142,7 @@ def make_page(
     known = {*EXPERIMENTS, *longer_runs(results), *(result.name for own in folds.values() for result in own.values())}
     for name in sorted(set(results) - known):
         parts += _single(name, results, pictures, screens)
+    parts += mixture_section(results_folder / "mixture.json")
     parts += ["## `codex`: how far the experts agree"]
     parts += agreement_section(results_folder / "experts.json", command="python experiments/experts.py --data DATA")
     parts += ["## Objects: seeds from boundaries or from distances (`bbbc038`)"]

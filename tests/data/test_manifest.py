@@ -174,3 +174,19 @@ def test_text_that_is_no_table_is_refused(folder):
         read(folder, "image\nx/ü.png\n", encoding="latin-1")
     with pytest.raises(DataError, match="no CSV table"):
         read(folder, 'image\n"x/a.png\n')
+
+
+def test_of_partly_labelled_data_it_is_counted_and_not_listed(folder):
+    picture(folder / "masks/3.png")
+    names = [f"z/{place}.png" for place in range(12)]
+    for name in names:
+        picture(folder / name)
+    hearts = "".join(f"{name},masks/1.png,\n" for name in names)
+    text = f"image,label:heart,label:vessel\n{hearts}x/a.png,,masks/2.png\n"
+    assert read(folder, text).notes == (
+        "heart: 1 of 13 images have no label: x/a.",
+        "vessel: 12 of 13 images have no label (each has one of something else): it counts for nothing there.",
+    )
+    notes = read(folder, f"{text}x/b.png,,\n").notes  # of an image without any label the reader wants the name
+    assert notes[0] == "heart: 2 of 14 images have no label: x/a, x/b."
+    assert notes[1].startswith("vessel: 13 of 14 images have no label: x/b, z/0")

@@ -1,7 +1,7 @@
 """A case: one field with whatever belongs to it, and how files are named."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal
@@ -76,7 +76,11 @@ def numbered(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def shown(names: Iterable[object], *, most: int = 10) -> str:
+_FEW = 10
+"""Names that are listed."""
+
+
+def shown(names: Iterable[object], *, most: int = _FEW) -> str:
     """Return names as text, at most so many of them.
 
     >>> shown(["a", "b", "c"], most=2)
@@ -85,3 +89,20 @@ def shown(names: Iterable[object], *, most: int = 10) -> str:
     every = [str(name) for name in names]
     rest = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + rest
+
+
+def notes_on_unlabelled(cases: Collection[Case], label_sets: Iterable[str]) -> Iterator[str]:
+    """Say of every label set in how many images it was not outlined, by name where they are few or have no label.
+
+    Args:
+        cases: Of a data set.
+        label_sets: Their label sets.
+    """
+    for name in label_sets:
+        without = sorted(case.name for case in cases if name not in case.labels)
+        bare = sum(not case.labels for case in cases)
+        told = f"{name}: {len(without)} of {len(cases)} images have no label"
+        if len(without) > _FEW and not bare:
+            yield f"{told} (each has one of something else): it counts for nothing there."
+        elif without:
+            yield f"{told}: {shown(without)}."

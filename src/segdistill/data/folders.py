@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path, PurePath, PurePosixPath
 
-from segdistill.data.case import SPLIT_WORDS, Case, Split, numbered, shown, stem
+from segdistill.data.case import SPLIT_WORDS, Case, Split, notes_on_unlabelled, numbered, shown, stem
 from segdistill.data.coco import is_coco, read_coco
 from segdistill.data.coco_pairing import inner_files, notes_on
 from segdistill.data.outlines import is_outlines
@@ -345,10 +345,7 @@ def _notes(
         lonely = sorted(set(shelf.files) - set(images))
         if lonely:
             yield f"{what}: {numbered(len(lonely), 'file')} without an image: {shown(lonely)}."
-    for what in labels:
-        without = sorted(case.name for case in cases if what not in case.labels)
-        if without:
-            yield f"{what}: {len(without)} of {len(cases)} images have no label: {shown(without)}."
+    yield from notes_on_unlabelled(cases, labels)
 
 
 def _group_notes(cases: tuple[Case, ...]) -> Iterator[str]:

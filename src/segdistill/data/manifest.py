@@ -17,11 +17,11 @@ Only ``image`` is needed. An empty cell means: none, or not known.
 import csv
 import io
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
-from segdistill.data.case import SPLIT_WORDS, Case, Split, image_files, shown, stem
+from segdistill.data.case import SPLIT_WORDS, Case, Split, image_files, notes_on_unlabelled, stem
 from segdistill.data.folders import Found
 from segdistill.data.manifest_coco import draw
 from segdistill.data.readers.ome_zarr import is_zarr
@@ -126,7 +126,7 @@ def read_manifest(path: Path, *, structure: str, axes: str | None = None) -> Fou
         label_sets = tuple(drawn.categories())
     used = tuple(name for name in label_sets if any(name in case.labels for case in cases))
     planes = tuple(divided(cases, axes=axes))
-    return Found(planes, used, (*drawn.notes(), *_notes(cases, label_sets), *stack_notes(cases, planes)))
+    return Found(planes, used, (*drawn.notes(), *notes_on_unlabelled(cases, label_sets), *stack_notes(cases, planes)))
 
 
 def _rows(path: Path) -> tuple[list[str], list[_Row]]:
@@ -206,13 +206,6 @@ def _note_repeats(rows: list[_Row], cases: list[Case | None]) -> None:
 
 def _set_name(column: str, structure: str) -> str:
     return column.partition(":")[2] or structure
-
-
-def _notes(cases: tuple[Case, ...], label_sets: tuple[str, ...]) -> Iterator[str]:
-    for name in label_sets:
-        without = [case.name for case in cases if name not in case.labels]
-        if without:
-            yield f"{name}: {len(without)} of {len(cases)} images have no label: {shown(without)}."
 
 
 def _inner(path: PurePath) -> str:
