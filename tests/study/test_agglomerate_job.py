@@ -14,10 +14,14 @@ from safetensors.torch import load_file
 from study_usual import job
 
 from segdistill.data.datasets import read_dataset
+from segdistill.data.labels import Structure
+from segdistill.data.normalisation import PercentileRule, rule_to_json
 from segdistill.data.pseudonyms import image_sha256
 from segdistill.engine import read_log
 from segdistill.errors import ConfigError, UnknownName
 from segdistill.networks.build import build_student
+from segdistill.networks.card import HASH_DIGITS, ModelCard
+from segdistill.networks.model import Model, save_model
 from segdistill.settings import Agglomerate, Protocol, validated
 from segdistill.study import agglomerate_job
 from segdistill.study.agglomerate_job import agglomerate
@@ -300,3 +304,21 @@ def test_each_teacher_is_asked_at_its_own_size_and_precision(tissue, encoders, t
 def test_short_names_have_no_dots_and_are_different():
     names = short_names(["hf:a/medclip.v1", "hf:b/medclip.v1", "hf:org/x", "medsam"])
     assert list(names.values()) == ["medclip-v1", "medclip-v1-2", "x", "medsam"]
+
+
+def test_of_teachers_made_here_it_is_kept_which_images_they_had_seen(made, tissue, tmp_path):
+    first, _, _ = made  # an agglomerated encoder teaches the next
+    settings = settings_of(tissue, tmp_path, tmp_path / "next", teachers=(f"encoder:{first.folder}",))
+    card = agglomerate(settings).card
+    assert card.teachers[0].licence == "; ".join(first.card.licences)
+    assert set(first.card.images) <= set(card.images)
+    cases = {case.name: image_sha256(case) for case in read_dataset(tissue, label_kind="instances").cases}
+    tested = json.loads((tmp_path / "next" / "run.json").read_text())["split"]["test"]
+    marks = tuple(cases[name][:HASH_DIGITS] for name in tested[:1])
+    card = ModelCard(
+        architecture="unet-tiny", channels=("nucleus",), normalisation=rule_to_json(PercentileRule()),
+        structures=(Structure("cell", instances=False),), crop=32, learnt_from=marks,
+    )  # fmt: skip
+    save_model(tmp_path / "model", Model(build_student("unet-tiny", channels=1, outputs=1), card))
+    settings = settings_of(tissue, tmp_path, tmp_path / "third", teachers=(f"model:{tmp_path / 'model'}",))
+    assert agglomerate(settings).card.labelled == (cases[tested[0]],)

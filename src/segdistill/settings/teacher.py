@@ -15,6 +15,7 @@ Precision = Literal["float32", "bfloat16"]
 _AS_THEY_ARE = {
     "fit:": "a student that is fitted here sees images of any size, in float32",
     "model:": "a segdistill model is asked as it is",
+    "encoder:": "an encoder made here is asked as it is",
     "onnx:": "an ONNX file is asked as it is",
     "maps:": "its maps are stored",
     "blurred:": "it is made of the labels",

@@ -24,6 +24,7 @@ from segdistill.networks.tokens import TokenEncoder, build_token_encoder, times_
 from segdistill.objectives import Collapse, Safety, build_balancing, collapsed_teachers
 from segdistill.objectives.balancing import SAFE
 from segdistill.settings import Agglomerate, open_run
+from segdistill.study.adapting import known_to
 from segdistill.study.arms import RULE
 from segdistill.study.encoder_probe import probe_student, probe_teachers
 from segdistill.study.preparation import Prepared, prepare
@@ -300,7 +301,8 @@ def _card(
         how=f"agglomeration of {', '.join(each.name for each in teachers)}, {settings.protocol.steps} steps",
         teachers=teachers,
         licences=tuple(dict.fromkeys(f"teacher {each.name}: {each.licence}" for each in teachers)),
-        images=_shown(prepared),
+        images=_shown(prepared, heard),
+        labelled=_labelled(prepared, heard),
         labels_used=None if unknown else sum(each.labels_seen or 0 for each in teachers),
         provenance={
             "size": settings.protocol.size,
@@ -320,10 +322,25 @@ def _card(
     )
 
 
-def _shown(prepared: Prepared) -> tuple[str, ...]:
-    """Return the hashes of the files of all images that decided something."""
+def _shown(prepared: Prepared, heard: Sequence[Heard]) -> tuple[str, ...]:
+    """Return the hashes of the files of all images that decided something, also of what teachers had learnt from."""
     used = {*prepared.split["train"], *prepared.split["validation"]}
-    return tuple(sorted({image_sha256(case) for case in prepared.dataset.cases if case.name in used}))
+    own = {image_sha256(case) for case in prepared.dataset.cases if case.name in used}
+    before = (read_encoder(Path(place)).images for kind, place in _kinds(heard) if kind == "encoder")
+    return tuple(sorted(own.union(*before)))
+
+
+def _labelled(prepared: Prepared, heard: Sequence[Heard]) -> tuple[str, ...]:
+    """Return the hashes of the files of images whose labels a teacher had been fitted to, as far as it says which."""
+    known = frozenset().union(*(known_to(each.name, prepared.dataset.cases) for each in heard))
+    own = {image_sha256(case) for case in prepared.dataset.cases if case.name in known}
+    before = (read_encoder(Path(place)).labelled for kind, place in _kinds(heard) if kind == "encoder")
+    return tuple(sorted(own.union(*before)))
+
+
+def _kinds(heard: Sequence[Heard]) -> list[tuple[str, str]]:
+    """Return the kind of each teacher, such as "model", and what follows the colon."""
+    return [(kind, place) for kind, _, place in (each.name.partition(":") for each in heard)]
 
 
 def _record(settings: Agglomerate, prepared: Prepared, heard: Sequence[Heard], device: str) -> dict[str, Any]:

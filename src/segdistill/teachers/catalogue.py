@@ -89,6 +89,14 @@ _KINDS = (
         labels="nobody stated",
     ),
     KnownTeacher(
+        name="encoder:FOLDER",
+        what="features of an encoder that `pretrain` or `agglomerate` made",
+        channels="its card's",
+        size=None,
+        licence="its card's",
+        labels="its card says",
+    ),
+    KnownTeacher(
         name="adapter:FOLDER",
         what="a SAM that `adapt` fitted to a task: what changed of it; its own weights are needed too",
         channels="its card's",

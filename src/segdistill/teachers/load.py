@@ -10,6 +10,7 @@ from segdistill.errors import ConfigError, UnknownName
 from segdistill.teachers.blurred import build_blurred
 from segdistill.teachers.cellsam import build_cellsam_teacher
 from segdistill.teachers.contract import Prompting, Teacher
+from segdistill.teachers.encoder import build_encoder_teacher
 from segdistill.teachers.hf import build_hf
 from segdistill.teachers.maps import build_maps
 from segdistill.teachers.medclip import build_medclip
@@ -38,10 +39,11 @@ PREFIXES: Mapping[str, Build] = {
     "model": build_model,
     "blurred": build_blurred,
     "hf": build_hf,
+    "encoder": build_encoder_teacher,
 }
 """Kinds of teachers that are named ``PREFIX:PATH``, or by a number or a repository after the colon."""
 
-_ON_DISK = frozenset({"adapter", "onnx", "maps", "model"})
+_ON_DISK = frozenset({"adapter", "onnx", "maps", "model", "encoder"})
 """Kinds whose PATH is a file or a folder here, and nothing else."""
 
 _CONTROLS: Mapping[str, str] = {EMBEDDED[0]: EMBEDDED[1]}
