@@ -45,6 +45,26 @@ def test_equal_pixels_under_two_names_are_one_record(store, filling, teacher, sa
     assert len(store) == 7
 
 
+def test_where_a_teacher_fails_on_one_name_of_a_picture_it_is_asked_about_the_other(
+    tmp_path, make_teacher, filling, samples
+):
+    bad = make_teacher(fails_on={"field0"})  # as stored maps do, which are found by name
+    samples["twin"] = replace(samples["field0"], name="twin")
+    store = create_store(tmp_path / "s", new_header(bad.contract))
+    summary = fill_targets(store, replace(filling, teachers=[bad], names=list(samples)))
+    assert [failure.case for failure in summary.failed] == ["field0"]
+    assert (summary.made, summary.kept) == (7, 0)
+    assert store.has((image_key(samples["twin"].image), 0))
+
+
+def test_a_picture_on_which_a_teacher_fails_is_listed_under_both_of_its_names(tmp_path, make_teacher, filling, samples):
+    bad = make_teacher(fails_on={"field0", "twin"})
+    samples["twin"] = replace(samples["field0"], name="twin")
+    store = create_store(tmp_path / "s", new_header(bad.contract))
+    summary = fill_targets(store, replace(filling, teachers=[bad], names=list(samples)))
+    assert [failure.case for failure in summary.failed] == ["field0", "twin"]
+
+
 def test_a_failing_teacher_costs_only_its_images(tmp_path, make_teacher, filling, samples):
     bad = make_teacher(fails_on={"field2"})
     store = create_store(tmp_path / "s", new_header(bad.contract))
@@ -167,6 +187,21 @@ def test_an_oracles_labels_are_counted_and_changes_make_it_speak_again(tmp_path,
     summary = fill_targets(store, filling)
     assert (summary.made, summary.remade, summary.kept) == (1, 1, 6)
     assert probabilities(store, samples["field4"]).max() == 0
+
+
+@pytest.mark.parametrize("part", [(0, 1), (1, 3), (1, 2)])
+def test_what_is_said_anew_is_read_in_whatever_slice_the_old_word_lies(tmp_path, oracle, filling, samples, part):
+    store = create_store(tmp_path / "s", new_header(oracle.contract))
+    filling = replace(filling, teachers=[oracle])
+    for number in range(2):
+        fill_targets(store, filling, part=(number, 2))
+    for label in (1, 2):  # corrected twice
+        planes = np.zeros_like(samples["field1"].planes)
+        planes[0, : 3 * label] = label
+        samples["field1"] = replace(samples["field1"], planes=planes)
+        assert fill_targets(store, filling, part=part).remade == 1
+        assert np.array_equal(probabilities(open_store(store.folder), samples["field1"])[0], planes[0] > 0)
+        assert fill_targets(open_store(store.folder), filling).remade == 0
 
 
 def test_an_oracle_without_labels_fails_on_that_image(tmp_path, oracle, filling, samples):

@@ -21,7 +21,7 @@ from segdistill.targets.look import Field, field_of, look, look_for_tokens
 from segdistill.targets.quantise import map_error, store_maps, store_tokens, token_cosines
 from segdistill.targets.record import Key
 from segdistill.targets.shard import Writer
-from segdistill.targets.store import MAPS, TargetStore, image_key
+from segdistill.targets.store import GENERATION, MAPS, TargetStore, image_key
 from segdistill.teachers.contract import Teacher
 
 Notice = Callable[[str], None]
@@ -157,7 +157,6 @@ def _fill_one(store: TargetStore, filling: Filling, name: str, writer: Writer, p
     if keys[0] in progress.seen:  # equal pixels under two names: one record serves both
         progress.kept += 1
         return
-    progress.seen.add(keys[0])
     stale = [key for key in keys if not _is_fresh(store, key, note)]
     damaged = set(store.keys()) & set(stale)
     if stale:
@@ -165,7 +164,7 @@ def _fill_one(store: TargetStore, filling: Filling, name: str, writer: Writer, p
         shown = field_of(teacher, sample, filling.structures)
         for key in stale:
             arrays, quality = describe(teacher, shown, store.header, key.view)
-            writer.put(key, arrays, note | quality)
+            writer.put(key, arrays, note | quality | {GENERATION: store.next_generation(key)})
             progress.note(note | quality)
         progress.made += 1
         progress.remade += bool(damaged)
@@ -173,6 +172,7 @@ def _fill_one(store: TargetStore, filling: Filling, name: str, writer: Writer, p
         progress.kept += 1
         for key in keys:
             progress.note(store.parameters(key))
+    progress.seen.add(keys[0])  # only now: where the teacher fails on one name, another is asked about by itself
 
 
 def describe(teacher: Teacher, shown: Field, header: Header, view: int) -> tuple[Arrays, dict[str, float]]:

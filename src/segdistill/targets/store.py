@@ -21,6 +21,9 @@ from segdistill.targets.shard import Shard, Writer, read_index, shards, writing
 MAPS = "maps"
 """Name of the array of probability maps, one plane per output of the header."""
 
+GENERATION = "generation"
+"""Name of the parameter that says how many records of its key a record takes the place of; 0 where it is not named."""
+
 
 def image_key(image: Image) -> str:
     """Return what a record of this image is found by: a hash of its pixels, channel names and pixel size.
@@ -61,6 +64,8 @@ class TargetStore:
         for shard in shards(self.folder):
             for record in read_index(shard):
                 self._found.setdefault(record.key, []).insert(0, (shard, record))
+        for found in self._found.values():  # slices have no order in time: what was said anew may lie in any of them
+            found.sort(key=lambda each: _generation(each[1]), reverse=True)
 
     def keys(self) -> tuple[Key, ...]:
         """Return the keys of all records, damaged ones too."""
@@ -131,6 +136,10 @@ class TargetStore:
         """
         return self._required(Key(*key))[1].parameters
 
+    def next_generation(self, key: Key | tuple[str, int]) -> int:
+        """Return what a new record of this key puts above all that are there, damaged ones too; see ``GENERATION``."""
+        return max((_generation(record) + 1 for _, record in self._found.get(Key(*key), [])), default=0)
+
     @contextmanager
     def writing(self, part: tuple[int, int] = (0, 1)) -> Iterator[Writer]:
         """Hold one slice of the store and yield its writer; afterwards this store knows what was added.
@@ -177,6 +186,10 @@ class TargetStore:
         if shard.data not in self._mapped or self._mapped[shard.data].size < stop:
             self._mapped[shard.data] = np.memmap(shard.data, np.uint8, mode="r")
         return self._mapped[shard.data][start:stop]
+
+
+def _generation(record: Record) -> int:
+    return record.parameters.get(GENERATION, 0)
 
 
 def open_store(folder: Path) -> TargetStore:
