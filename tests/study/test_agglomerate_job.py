@@ -15,7 +15,7 @@ from study_usual import job
 
 from segdistill.data.datasets import read_dataset
 from segdistill.data.labels import Structure
-from segdistill.data.normalisation import PercentileRule, rule_to_json
+from segdistill.data.normalisation import rule_to_json
 from segdistill.data.pseudonyms import image_sha256
 from segdistill.engine import read_log
 from segdistill.errors import ConfigError, UnknownName
@@ -25,7 +25,9 @@ from segdistill.networks.model import Model, save_model
 from segdistill.settings import Agglomerate, Protocol, validated
 from segdistill.study import agglomerate_job
 from segdistill.study.agglomerate_job import agglomerate
+from segdistill.study.arms import RULE
 from segdistill.study.main_job import distill
+from segdistill.study.preparation import prepare
 from segdistill.study.token_stores import load_encoder_teacher, short_names
 from segdistill.targets import open_store
 from segdistill.teachers.hf import HfTeacher
@@ -306,19 +308,33 @@ def test_short_names_have_no_dots_and_are_different():
     assert list(names.values()) == ["medclip-v1", "medclip-v1-2", "x", "medsam"]
 
 
-def test_of_teachers_made_here_it_is_kept_which_images_they_had_seen(made, tissue, tmp_path):
-    first, _, _ = made  # an agglomerated encoder teaches the next
+def test_of_encoders_that_teach_it_is_kept_which_images_they_had_seen(made, tissue, tmp_path):
+    first, _, _ = made
     settings = settings_of(tissue, tmp_path, tmp_path / "next", teachers=(f"encoder:{first.folder}",))
     card = agglomerate(settings).card
     assert card.teachers[0].licence == "; ".join(first.card.licences)
     assert set(first.card.images) <= set(card.images)
-    cases = {case.name: image_sha256(case) for case in read_dataset(tissue, label_kind="instances").cases}
-    tested = json.loads((tmp_path / "next" / "run.json").read_text())["split"]["test"]
-    marks = tuple(cases[name][:HASH_DIGITS] for name in tested[:1])
+
+
+def test_an_encoder_of_a_model_that_learnt_from_test_images_is_nothing_to_be_scored_on_them(tissue, encoders, tmp_path):
+    """A chain of three: labels of a test image, a model that learnt them, an encoder that learnt from the model."""
+    settings = settings_of(tissue, encoders, tmp_path / "run")
+    tested = prepare(settings, notice=lambda _: None, tested=False).split["test"][0]
+    (case,) = [each for each in read_dataset(tissue, label_kind="instances").cases if each.name == tested]
     card = ModelCard(
-        architecture="unet-tiny", channels=("nucleus",), normalisation=rule_to_json(PercentileRule()),
-        structures=(Structure("cell", instances=False),), crop=32, learnt_from=marks,
-    )  # fmt: skip
-    save_model(tmp_path / "model", Model(build_student("unet-tiny", channels=1, outputs=1), card))
-    settings = settings_of(tissue, tmp_path, tmp_path / "third", teachers=(f"model:{tmp_path / 'model'}",))
-    assert agglomerate(settings).card.labelled == (cases[tested[0]],)
+        architecture="unet-tiny",
+        channels=("nucleus",),
+        normalisation=rule_to_json(RULE),
+        structures=(Structure("cell", instances=True),),
+        crop=64,
+        learnt_from=(image_sha256(case)[:HASH_DIGITS],),
+    )
+    save_model(tmp_path / "model", Model(build_student("unet-tiny", channels=1, outputs=2), card))
+    changes = {"teachers": (f"model:{tmp_path / 'model'}",)}
+    with pytest.raises(ConfigError, match="was fitted on the labels of 1 of the test images"):
+        agglomerate(settings_of(tissue, encoders, tmp_path / "probed", probe=True, **changes))
+    made = agglomerate(settings_of(tissue, encoders, tmp_path / "run", **changes))
+    assert made.card.labelled == card.learnt_from
+    protocol = {"steps": 2, "batch_size": 2, "crop": 32, "validations": 1, "encoder_weights": made.folder}
+    with pytest.raises(ConfigError, match="trained on 1 of the test images"):
+        distill(job(tissue, tmp_path / "student", protocol=protocol))

@@ -12,6 +12,7 @@ from segdistill.data.normalisation import rule_to_json
 from segdistill.data.pseudonyms import image_sha256
 from segdistill.errors import ConfigError
 from segdistill.networks import build_student, load_model
+from segdistill.networks.card import HASH_DIGITS
 from segdistill.networks.encoder_folder import EncoderCard, save_encoder
 from segdistill.settings import Study, validated
 from segdistill.study import conclude_study, distill, study
@@ -76,6 +77,17 @@ def test_an_encoder_that_has_seen_test_images_is_refused(tissue, tmp_path):
         with pytest.raises(ConfigError, match=r"trained on 1 of the test images"):
             distill(job(tissue, tmp_path / f"run{number}", protocol=protocol))
         assert not list((tmp_path / f"run{number}").rglob("*.ckpt"))
+
+
+def test_an_encoder_whose_teacher_keeps_the_beginnings_of_hashes_is_refused_by_them(tissue, tmp_path):
+    settings = job(tissue, tmp_path / "run")
+    tested = prepare(settings, notice=lambda _: None).split["test"][0]
+    cases = {case.name: image_sha256(case) for case in read_dataset(tissue, label_kind="instances").cases}
+    folder = encoder_in(tmp_path / "encoder", labelled=(cases[tested][:HASH_DIGITS],), labels_used=None)
+    assert encoder_start(folder).labels_used is None  # nobody stated it: not none
+    protocol = {**settings.protocol.model_dump(), "encoder_weights": folder}
+    with pytest.raises(ConfigError, match=r"trained on 1 of the test images"):
+        distill(job(tissue, tmp_path / "run", protocol=protocol))
 
 
 def test_an_encoder_of_another_student_or_of_other_channels_is_refused_before_anything_is_trained(tissue, tmp_path):

@@ -15,8 +15,9 @@ from segdistill.errors import ConfigError
 from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, build_student, load_model, save_model
 from segdistill.settings import Protocol
-from segdistill.study.arms import RULE
-from segdistill.study.main_job import distill
+from segdistill.study.arms import RULE, labels_of, learnt_from
+from segdistill.study.main_job import distill, make_bench
+from segdistill.study.preparation import file_marks, prepare
 from segdistill.study.starting import read_start
 from segdistill.study.study_account import conclude_study
 from segdistill.study.study_job import study
@@ -126,3 +127,49 @@ def test_weights_of_an_encoder_beside_a_model_to_begin_with_are_refused(tissue, 
     both = {"start": tmp_path / "before", "protocol": {"encoder_weights": tmp_path / "timm.safetensors"}}
     with pytest.raises(ConfigError, match=r"protocol\.encoder_weights is void with from"):
         job(tissue, tmp_path / "run", **both)
+
+
+def held_out(tissue, tmp_path):
+    """What a card would call one of the test images of the usual division."""
+    prepared = prepare(job(tissue, tmp_path / "run"), notice=lambda _: None)
+    return file_marks(prepared, {prepared.split["test"][0]})
+
+
+def test_a_model_that_learnt_from_test_images_is_nothing_to_begin_with(tissue, tmp_path):
+    model = save(tmp_path / "before", learnt_from=held_out(tissue, tmp_path))
+    with pytest.raises(ConfigError, match="learnt from the labels of 1 of the test images"):
+        distill(job(tissue, tmp_path / "run", protocol=STILL, start=model))
+    with pytest.raises(ConfigError, match="learnt from the labels of 1 of the test images"):
+        study(plan(tissue, tmp_path / "study", start=model, arms=({"name": "baseline"},)))
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def bench_of(settings):
+    return make_bench(settings, prepare(settings, notice=lambda _: None), lambda _: None)
+
+
+def test_what_begins_with_a_model_knows_the_images_that_the_model_learnt_from(tissue, tmp_path):
+    model = save(tmp_path / "before", learnt_from=("0123456789abcdef",))
+    settings = job(tissue, tmp_path / "run", start=model)
+    bench = bench_of(settings)
+    for arm in settings.arms():
+        assert "0123456789abcdef" in learnt_from(bench, arm, 0)
+        assert len(learnt_from(bench, arm, 0)) == 1 + 2 + len(bench.prepared.split["validation"])
+
+
+def test_a_student_knows_the_images_that_its_teacher_learnt_from_elsewhere(tissue, tmp_path):
+    teacher = save(tmp_path / "before", learnt_from=("0123456789abcdef",))
+    settings = job(tissue, tmp_path / "run", teacher=f"model:{teacher}", teacher_channels=("nucleus",))
+    bench = bench_of(settings)
+    taught = {arm.name: "0123456789abcdef" in learnt_from(bench, arm, 0) for arm in settings.arms()}
+    assert taught == {"baseline": False, "student": True}
+
+
+def test_labels_that_nobody_stated_stay_unknown_from_model_to_model(tissue, tmp_path):
+    model = save(tmp_path / "before", labels_used=None)
+    settings = job(tissue, tmp_path / "run", start=model)
+    bench = bench_of(settings)
+    assert all(labels_of(bench, arm, 0).total is None for arm in settings.arms())
+    taught = job(tissue, tmp_path / "taught", teacher=f"model:{model}", teacher_channels=("nucleus",))
+    assert bench_of(taught).teachings["teacher"].contract.labels_seen is None
+    assert "| labelled images used anywhere | not known |" in (model / "README.md").read_text(encoding="utf-8")

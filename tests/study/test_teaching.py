@@ -10,10 +10,11 @@ from study_usual import job
 
 from segdistill.data.normalisation import FullRangeRule
 from segdistill.errors import ConfigError
+from segdistill.networks.card import read_card
 from segdistill.settings import Targets, validated
-from segdistill.study.arms import arm_entries
+from segdistill.study.arms import arm_entries, labels_of, learnt_from
 from segdistill.study.main_job import distill, make_bench
-from segdistill.study.preparation import prepare
+from segdistill.study.preparation import file_marks, prepare
 from segdistill.study.targets_job import check_targets, make_targets
 from segdistill.teachers import NO_HINT, Contract
 
@@ -138,3 +139,22 @@ def test_images_on_which_the_teacher_fails_are_listed_and_leave_the_distillation
     assert set(training) == set(train)
     assert training[train[0]].labelled
     assert {name for name, entry in training.items() if entry.target} == set(train[1:])
+
+
+@pytest.mark.parametrize("labels", [0, 2])
+def test_the_labels_that_an_oracle_is_told_count_wherever_they_decide_and_the_student_knows_them(
+    tissue, tmp_path, labels
+):
+    settings = job(tissue, tmp_path / "run", teacher="blurred:2", teacher_channels=(), labels=labels)
+    bench = make_bench(settings, prepare(settings, notice=lambda _: None), lambda _: None)
+    (student,) = [arm for arm in settings.arms() if arm.name == "student"]
+    training, validation = arm_entries(bench, student, 0)
+    assert all(entry.target for entry in training)
+    told = {entry.name for entry in (*training, *validation)}  # the labels of each, given or told, decide something
+    assert labels_of(bench, student, 0).total == len(told) == 6
+    assert learnt_from(bench, student, 0) == file_marks(bench.prepared, told)
+
+
+def test_the_card_of_a_student_does_not_invent_how_many_labels_its_teacher_saw(fake, tissue, tmp_path):
+    finished = distill(told(tissue, tmp_path / "run", labels=2, baseline=False))  # the teacher does not say
+    assert read_card(finished.model).labels_used is None

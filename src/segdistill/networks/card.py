@@ -148,8 +148,8 @@ class ModelCard(BaseModel):
     licences: tuple[str, ...] = ()
     """Of everything it was made from: teacher's weights, encoder weights, images."""
 
-    labels_used: NonNegativeInt = 0
-    """Labelled images used anywhere, the teacher's fitting included."""
+    labels_used: NonNegativeInt | None = 0
+    """Labelled images used anywhere, the teacher's fitting included; None: nobody stated the teacher's."""
 
     learnt_from: tuple[str, ...] = ()
     """Beginnings, of ``HASH_DIGITS``, of the SHA-256 of the files of all images whose labels it learnt from or was

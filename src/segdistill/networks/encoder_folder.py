@@ -88,8 +88,8 @@ class EncoderCard(BaseModel):
     that a model drew, also of the images on which that model was fitted."""
 
     labelled: tuple[str, ...] = ()
-    """SHA-256 of the files of images whose labels its teacher had been fitted to, or a model was told that drew images
-    for it, as far as they are known."""
+    """SHA-256 of the files of images whose labels its teachers had been fitted to, or a model was told that drew images
+    for it, as far as they are known; of teachers that keep no more, the beginnings."""
 
     labels_used: int | None = 0
     """Labelled images used anywhere, the teacher's fitting included; None: nobody stated the teacher's."""

@@ -24,7 +24,7 @@ def page(card: ModelCard, *, parameters: int) -> str:
         ("masks with the fast one", difference_in_words(card)),
         *(() if (pooling := pooling_in_words(card)) is None else (("squeeze-excite layers pool", pooling),)),
         ("teacher", _teacher(card)),
-        ("labelled images used anywhere", str(card.labels_used)),
+        ("labelled images used anywhere", "not known" if card.labels_used is None else str(card.labels_used)),
         ("licences", ", ".join(_code(name) for name in card.licences) or "none recorded"),
     ]
     return "\n".join(

@@ -71,14 +71,16 @@ class Labels:
     oracle: bool = False
     """Whether the teacher was given the labels of the very images it taught on."""
 
-    before: int = 0
-    """By the model that training begins with; whether images are among the others is not known, so each counts."""
+    before: int | None = 0
+    """By the model that training begins with; whether images are among the others is not known, so each counts. None:
+    nobody stated it."""
 
     @property
     def total(self) -> int | None:
-        """All of them, each once; None where the teacher's are not known."""
-        own = self.training + self.validation + self.before
-        return None if self.teacher is None else own + self.teacher - self.shared
+        """All of them, each once; None where the teacher's, or those of what training begins with, are not known."""
+        if self.teacher is None or self.before is None:
+            return None
+        return self.training + self.validation + self.before + self.teacher - self.shared
 
 
 def arm_tables(records: Iterable[Record]) -> dict[str, dict[str, ScoreTable]]:
@@ -220,5 +222,5 @@ def _saved(
         return None
     curve = {training: tables[name][MAIN] for training, name in baselines.items()}
     baseline = labels[next(iter(baselines.values()))]
-    beside = baseline.validation + baseline.before
+    beside = baseline.validation + (baseline.before or 0)  # where it is not known, nothing is said of labels saved
     return Saved(equal_labels(tables[arm.name][MAIN], curve), beside, labels[arm.name].total)

@@ -12,6 +12,7 @@ from segdistill.data.sample import Sample
 from segdistill.engine import trained_values
 from segdistill.errors import ConfigError
 from segdistill.networks.card import HASH_DIGITS, read_card
+from segdistill.networks.encoder_folder import read_encoder
 from segdistill.settings import Adaptation
 from segdistill.study.fitted import FOLDS, SEED, divide
 from segdistill.study.preparation import Prepared
@@ -185,18 +186,25 @@ def known_to(name: str, cases: Iterable[Case]) -> frozenset[str]:
     """Return the cases on whose labels an adapter or a model was fitted or chosen, by their images' hashes.
 
     Args:
-        name: Of the teacher. Of any but ``adapter:FOLDER`` and ``model:FOLDER`` nothing is known, and no file is read.
+        name: Of the teacher. Of any but ``adapter:``, ``model:`` and ``encoder:FOLDER`` nothing is known, and no
+            file is read.
         cases: Of one data set.
     """
-    used = _learnt_from(name)
+    used = learnt_by(name)
     return frozenset(case.name for case in cases if image_sha256(case)[:HASH_DIGITS] in used) if used else frozenset()
 
 
-def _learnt_from(name: str) -> frozenset[str]:
-    """Return the beginnings of the hashes of the images whose labels a teacher knows; empty: none is known."""
+def learnt_by(name: str) -> frozenset[str]:
+    """Return the beginnings of the hashes of the images whose labels a teacher knows, of any data; empty: of none.
+
+    Args:
+        name: As for ``known_to``.
+    """
     prefix, _, folder = name.partition(":")
     if prefix == "model":
         return frozenset(read_card(Path(folder)).learnt_from)
+    if prefix == "encoder":
+        return frozenset(each[:HASH_DIGITS] for each in read_encoder(Path(folder)).labelled)
     if name.startswith(PREFIX):
         return frozenset(each[:HASH_DIGITS] for each in read_adapter(Path(folder)).used)
     return frozenset()

@@ -24,7 +24,7 @@ from segdistill.networks.tokens import TokenEncoder, build_token_encoder, times_
 from segdistill.objectives import Collapse, Safety, build_balancing, collapsed_teachers
 from segdistill.objectives.balancing import SAFE
 from segdistill.settings import Agglomerate, open_run
-from segdistill.study.adapting import known_to
+from segdistill.study.adapting import known_in, learnt_by
 from segdistill.study.arms import RULE
 from segdistill.study.encoder_probe import probe_student, probe_teachers
 from segdistill.study.preparation import Prepared, prepare
@@ -110,6 +110,9 @@ def student_of(name: str) -> str:
 def _make(settings: Agglomerate, student: str, prepared: Prepared, notice: Notice) -> None:
     device = str(select_device(settings.device, notice=notice))
     claim_data(settings.out, field_hashes(prepared))
+    if settings.probe:
+        for name in settings.teachers:
+            known_in(name, prepared)  # refuses one that was fitted on test images: the probe is scored on them
     heard = hear_teachers(settings, prepared, device=device, notice=notice)
     torch.manual_seed(settings.seed)
     encoder = build_token_encoder(student, channels=len(settings.student_channels))
@@ -302,7 +305,7 @@ def _card(
         teachers=teachers,
         licences=tuple(dict.fromkeys(f"teacher {each.name}: {each.licence}" for each in teachers)),
         images=_shown(prepared, heard),
-        labelled=_labelled(prepared, heard),
+        labelled=tuple(sorted(frozenset[str]().union(*(learnt_by(each.name) for each in heard)))),
         labels_used=None if unknown else sum(each.labels_seen or 0 for each in teachers),
         provenance={
             "size": settings.protocol.size,
@@ -326,21 +329,9 @@ def _shown(prepared: Prepared, heard: Sequence[Heard]) -> tuple[str, ...]:
     """Return the hashes of the files of all images that decided something, also of what teachers had learnt from."""
     used = {*prepared.split["train"], *prepared.split["validation"]}
     own = {image_sha256(case) for case in prepared.dataset.cases if case.name in used}
-    before = (read_encoder(Path(place)).images for kind, place in _kinds(heard) if kind == "encoder")
+    kinds = (each.name.partition(":") for each in heard)
+    before = (read_encoder(Path(place)).images for kind, _, place in kinds if kind == "encoder")
     return tuple(sorted(own.union(*before)))
-
-
-def _labelled(prepared: Prepared, heard: Sequence[Heard]) -> tuple[str, ...]:
-    """Return the hashes of the files of images whose labels a teacher had been fitted to, as far as it says which."""
-    known = frozenset().union(*(known_to(each.name, prepared.dataset.cases) for each in heard))
-    own = {image_sha256(case) for case in prepared.dataset.cases if case.name in known}
-    before = (read_encoder(Path(place)).labelled for kind, place in _kinds(heard) if kind == "encoder")
-    return tuple(sorted(own.union(*before)))
-
-
-def _kinds(heard: Sequence[Heard]) -> list[tuple[str, str]]:
-    """Return the kind of each teacher, such as "model", and what follows the colon."""
-    return [(kind, place) for kind, _, place in (each.name.partition(":") for each in heard)]
 
 
 def _record(settings: Agglomerate, prepared: Prepared, heard: Sequence[Heard], device: str) -> dict[str, Any]:

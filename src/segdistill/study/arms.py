@@ -240,18 +240,31 @@ def labels_of(bench: Bench, arm: Arm, seed: int) -> Labels:
     """Return how many labelled images an arm uses, wherever it uses them."""
     budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=budget_seed(bench.split_seed, seed))
     validation = 0 if arm.labels == 0 else len(bench.prepared.labelled("validation"))
-    before = 0 if bench.start is None else bench.start.card.labels_used
-    before += 0 if bench.encoder is None else bench.encoder.labels_used
+    begun = [each for each in (bench.start and bench.start.card, bench.encoder) if each is not None]
+    known = [each.labels_used for each in begun if each.labels_used is not None]
+    before = sum(known) if len(known) == len(begun) else None
     if arm.teacher is None:
         return Labels(len(budget), validation, 0, before=before)
     teaching = bench.teachings[arm.teacher]
     seen = teaching.contract.labels_seen
     chosen_on = {each.name for each in bench.prepared.labelled("validation")} if validation else set()
     shared = len((budget | chosen_on) & teaching.fitted_on)
-    if teaching.contract.oracle and seen is not None:
-        read = {name for name in bench.prepared.split["train"] if name in teaching.targets}
+    read = told_of(bench, arm)
+    if seen is not None:
         seen, shared = seen + len(read), shared + len(budget & read)
     return Labels(len(budget), validation, seen, shared, teaching.contract.oracle, before)
+
+
+def told_of(bench: Bench, arm: Arm) -> frozenset[str]:
+    """Return the cases whose labels an arm's teacher was told when it spoke of them; none where it is no oracle.
+
+    They are those that the arm trains on and, where it has no labels of its own, those that it is chosen by.
+    """
+    teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
+    if teaching is None or not teaching.contract.oracle:
+        return frozenset()
+    parts = ("train", "validation") if arm.labels == 0 else ("train",)
+    return frozenset(name for part in parts for name in bench.prepared.split[part] if name in teaching.targets)
 
 
 def score_student(bench: Bench, arm: Arm, seed: int, fitted: Fitted) -> list[Record]:
@@ -358,7 +371,7 @@ def make_card(
         thresholds=fitted.thresholds,  # pyright: ignore[reportArgumentType]  (checked by the card)
         teacher=None if teaching is None else teaching.contract.name,
         licences=licences_of(bench, teaching),
-        labels_used=labels.total or labels.training + labels.validation,
+        labels_used=labels.total,
         learnt_from=learnt_from(bench, arm, seed),
         provenance={
             "arm": arm.name,
@@ -386,15 +399,19 @@ def make_card(
 
 
 def learnt_from(bench: Bench, arm: Arm, seed: int) -> tuple[str, ...]:
-    """Return the beginnings of the hashes of all images of this study whose labels a student learns from.
+    """Return the beginnings of the hashes of all images whose labels a student learns from, as far as they are known.
 
-    Those that it is chosen by are among them, and those of its teacher.
+    Those that it is chosen by are among them, those of its teacher, and those of what it begins with.
     """
     budget = labelled_budget(bench.prepared.labelled("train"), arm.labels, seed=budget_seed(bench.split_seed, seed))
     chosen_by = () if arm.labels == 0 else (sample.name for sample in bench.prepared.labelled("validation"))
-    taught_by = () if arm.teacher is None else bench.teachings[arm.teacher].fitted_on
-    names = {*budget, *chosen_by, *taught_by}
-    return file_marks(bench.prepared, names)
+    teaching = None if arm.teacher is None else bench.teachings[arm.teacher]
+    taught_by = () if teaching is None else teaching.fitted_on
+    names = {*budget, *chosen_by, *taught_by, *told_of(bench, arm)}
+    before = [] if teaching is None else [*teaching.marks]
+    before += [] if bench.start is None else bench.start.card.learnt_from
+    before += [] if bench.encoder is None else bench.encoder.labelled
+    return tuple(sorted({*file_marks(bench.prepared, names), *before}))
 
 
 def familiar_with(bench: Bench, arm: Arm, fitted: Fitted, trained_on: Sequence[str]) -> Familiar | None:
@@ -460,8 +477,9 @@ def began_with(bench: Bench) -> dict[str, Any]:
 def card_notes(labels: Labels, teaching: Teaching | None) -> tuple[str, ...]:
     """Return what a user of the model should know."""
     notes = [f"Labelled images: {labels.training} in training, {labels.validation} in validation."]
-    if labels.before:
-        notes.append(f"It began with weights for which {labels.before} labelled images had been used.")
+    if labels.before != 0:
+        before = "an unknown number of" if labels.before is None else str(labels.before)
+        notes.append(f"It began with weights for which {before} labelled images had been used.")
     if teaching is not None:
         seen = "an unknown number of" if labels.teacher is None else str(labels.teacher)
         notes.append(f"Its teacher was fitted on {seen} labelled images. {teaching.contract.note}".strip())

@@ -225,13 +225,18 @@ def headlines(student: ArmAccount) -> tuple[Headline, ...]:
             label="labelled images used",
             detail=f"{student.labels.training} to train, {student.labels.validation} to choose,"
             f" {'an unknown number' if student.labels.teacher is None else student.labels.teacher} by the teacher"
-            + (f", {student.labels.before} by the model it began with" if student.labels.before else ""),
+            + _before(student.labels.before),
         )
     )
     if student.saved is not None and student.saved.interval is not None:  # a number alone would look certain
         value, _, interval = saved_words(student.saved).partition(" (")
         found.append(Headline(value=value, label="labels saved", detail=interval.removesuffix(")")))
     return tuple(found)
+
+
+def _before(labels: int | None) -> str:
+    """Return how many labels the weights took that training began with; nothing where they took none."""
+    return "" if labels == 0 else f", {'an unknown number' if labels is None else labels} by the model it began with"
 
 
 def is_above(arm: ArmAccount) -> bool:

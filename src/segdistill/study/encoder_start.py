@@ -12,6 +12,7 @@ from segdistill.data.pseudonyms import image_sha256
 from segdistill.errors import ConfigError
 from segdistill.files import sha256_file
 from segdistill.networks.build import same_encoder
+from segdistill.networks.card import HASH_DIGITS
 from segdistill.networks.encoder_folder import EncoderCard, read_encoder
 from segdistill.study.preparation import Prepared
 
@@ -28,9 +29,14 @@ class EncoderStart:
     """What they say of themselves; None: published weights in a file, which say nothing."""
 
     @property
-    def labels_used(self) -> int:
-        """Labelled images that were used for them, as far as anybody stated it."""
-        return 0 if self.card is None else self.card.labels_used or 0
+    def labels_used(self) -> int | None:
+        """Labelled images that were used for them, none for published weights; None: nobody stated it."""
+        return 0 if self.card is None else self.card.labels_used
+
+    @property
+    def labelled(self) -> frozenset[str]:
+        """Beginnings of the hashes of images whose labels were used for them, as far as they are known."""
+        return frozenset() if self.card is None else frozenset(each[:HASH_DIGITS] for each in self.card.labelled)
 
     @property
     def licences(self) -> tuple[str, ...]:
@@ -108,9 +114,9 @@ def check_encoder(
             f"Students cannot begin with the encoder in {path}: {'; '.join(problems)}. Name an encoder that suits, or"
             " leave protocol.encoder_weights out."
         )
-    seen = {*card.images, *card.labelled}
-    tested = set(prepared.split["test"])
-    known = sorted(c.name for c in prepared.dataset.cases if c.name in tested and image_sha256(c) in seen)
+    seen = {each[:HASH_DIGITS] for each in (*card.images, *card.labelled)}
+    tested = [case for case in prepared.dataset.cases if case.name in set(prepared.split["test"])]
+    known = sorted(case.name for case in tested if image_sha256(case)[:HASH_DIGITS] in seen)
     if known:
         raise ConfigError(
             f"The encoder in {path} or its teacher was trained on {len(known)} of the test images ({shown(known)}), so"

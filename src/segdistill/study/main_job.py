@@ -17,7 +17,7 @@ from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes, without_lost_data
 from segdistill.study.shift import read_elsewhere
-from segdistill.study.starting import read_start
+from segdistill.study.starting import check_start, read_start
 from segdistill.study.teaching import Asked, teach
 from segdistill.study.terms import check_terms
 
@@ -90,6 +90,7 @@ def make_bench(settings: Distill, prepared: Prepared, notice: Notice) -> Bench:
         run=settings.out,
         notice=notice,
     )
+    check_start(start, prepared)
     device = str(select_device(settings.device, notice=notice))
     check_precisions([settings.protocol.precision], torch.device(device).type)
     entries = make_entries(prepared.samples, settings.student_channels)

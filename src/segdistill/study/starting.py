@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segdistill.data.case import shown
 from segdistill.data.labels import Structure, output_names
 from segdistill.data.normalisation import PercentileRule, rule_from_json, rule_to_json
 from segdistill.errors import ConfigError
 from segdistill.networks.card import ModelCard, read_card
 from segdistill.networks.encoder_folder import is_encoder
 from segdistill.settings.run_folder import claim_settings
+from segdistill.study.adapting import known_to
+from segdistill.study.preparation import Prepared
 
 Notice = Callable[[str], None]
 
@@ -75,6 +78,27 @@ def read_start(
     folder.mkdir(parents=True, exist_ok=True)
     claim_settings(folder, {"start": {"weights_sha256": card.weights_sha256}}, within=run)
     return Start(model, card)
+
+
+def check_start(start: Start | None, prepared: Prepared) -> None:
+    """Refuse a model that has learnt from labels of images that students are to be scored on.
+
+    Args:
+        start: From ``read_start``.
+        prepared: The images of the run.
+
+    Raises:
+        ConfigError: Its card names test images among those that it learnt from or was chosen by.
+    """
+    if start is None:
+        return
+    known = known_to(f"model:{start.folder}", prepared.dataset.cases) & set(prepared.split["test"])
+    if known:
+        raise ConfigError(
+            f"The model in {start.folder} learnt from the labels of {len(known)} of the test images"
+            f" ({shown(sorted(known))}), so no student that begins with it could be scored on them. Give this command"
+            " the data, split and split-seed of the run that made it, or make it anew with those of this command."
+        )
 
 
 def _problems(

@@ -31,7 +31,7 @@ from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes, without_lost_data
 from segdistill.study.shift import Elsewhere, read_elsewhere
-from segdistill.study.starting import read_start
+from segdistill.study.starting import check_start, read_start
 from segdistill.study.teaching import Asked, Teaching, teach
 from segdistill.study.terms import check_terms
 
@@ -171,6 +171,20 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
         for student in settings.students:
             weights = settings.protocol_of(arm).encoder_weights
             check_encoder(weights, prepared, student=student, channels=settings.student_channels, rule=RULE)
+    starts = {
+        student: read_start(
+            settings.start,
+            student=student,
+            channels=settings.student_channels,
+            structures=prepared.dataset.structures,
+            rule=RULE,
+            run=settings.out / student,
+            notice=notice,
+        )
+        for student in settings.students
+    }
+    for start in starts.values():
+        check_start(start, prepared)
     device = str(select_device(settings.device, notice=notice))
     protocols = [settings.protocol_of(arm) for arm in settings.arms]
     check_precisions({each.precision for each in protocols}, torch.device(device).type)
@@ -189,18 +203,6 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
             with my_turn(folder, notice=notice):
                 claim_settings(folder, asked_for.settings(), defaults=asked_for.defaults(), within=settings.out)
                 teachings[name] = teach(asked_for, prepared)
-    starts = {
-        student: read_start(
-            settings.start,
-            student=student,
-            channels=settings.student_channels,
-            structures=prepared.dataset.structures,
-            rule=RULE,
-            run=settings.out / student,
-            notice=notice,
-        )
-        for student in settings.students
-    }
     return {
         student: Bench(
             folder=settings.out / student,

@@ -13,7 +13,7 @@ from segdistill.data.sample import Sample
 from segdistill.errors import ConfigError, DataError
 from segdistill.settings import Adaptation, Protocol, TeacherSpec
 from segdistill.settings.run_folder import TARGETS_FOLDER
-from segdistill.study.adapting import Task, file_hashes, fit_folds, known_in
+from segdistill.study.adapting import Task, file_hashes, fit_folds, known_in, learnt_by
 from segdistill.study.asking import options_of
 from segdistill.study.early import check_described
 from segdistill.study.fitted import Fitting, fit_teachers, is_fitted
@@ -62,6 +62,10 @@ class Teaching:
 
     fitted_on: frozenset[str] = frozenset()
     """Cases of this study on whose labels it was fitted, here or by `adapt`; empty: nothing is known of any."""
+
+    marks: frozenset[str] = frozenset()
+    """Beginnings of the hashes of all images on whose labels it was fitted before this study, of any data, as far as
+    they are known."""
 
     in_fold: frozenset[str] = frozenset()
     """Those of them that it describes itself, though it knows their labels; the others, folds describe."""
@@ -173,6 +177,7 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         grids,
         failed,
         fitted_on,
+        learnt_by(spec.teacher),
         in_fold,
         folder=asked.run / "teachers" / asked.name,
         summon=partial(_summon, asked, prepared, store.header) if can_look else None,
