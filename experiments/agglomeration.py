@@ -154,7 +154,7 @@ def main() -> None:
         "seeds": given.seeds,
         "protocols": {"teachers": TEACHING, "agglomeration": SHARED, "study": STUDYING},
         "made": {teacher: {"how": how, "on": list(on)} for teacher, (how, on) in TEACHERS.items()},
-        "probe": next(account["probe"] for name, account in accounts.items() if name == "uniform"),
+        "probe": accounts["uniform"]["probe"],
         "encoders": {name: _of_encoder(account) for name, account in accounts.items()},
         "arms": kept_scores(finished, ("dice", "hd95")),
         "machine": machine(),
