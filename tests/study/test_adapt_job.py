@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from segdistill.data.datasets import read_dataset
 from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.engine import read_log
+from segdistill.engine.duration import training_seconds
 from segdistill.errors import ConfigError
 from segdistill.files import sha256_file
 from segdistill.settings import Adapt, Adapting, validated
@@ -94,6 +95,12 @@ def test_killed_it_goes_on_and_ends_with_the_same_bits(tissue, tmp_path):
     assert again.card.weights_sha256 == whole.card.weights_sha256
     assert again.card.validation == whole.card.validation
     assert untimed(killed) == untimed(whole.folder)
+    costs = [made.card.provenance["cost"] for made in (whole, again)]
+    assert costs[0]["parameters"] == costs[1]["parameters"] > 0
+    assert all(
+        cost["seconds"] == training_seconds(read_log(made.folder / "fit"), batch_size=2) > 0
+        for cost, made in zip(costs, (whole, again), strict=True)
+    )
     told.clear()
     assert adapt(settings_of(tissue, killed), notice=told.append) == again  # done before: nothing is done
     assert told == []

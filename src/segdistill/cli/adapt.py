@@ -25,6 +25,8 @@ def adapt(*, config: Annotated[Adapt, Parameter(name="*")]) -> None:
 
 
 def _of(made: "Adapted", config: Adapt) -> Iterator[str]:
+    from segdistill.study.cost import cost_in_words
+
     card = made.card
     yield (
         f"Fitted ({card.how}): {card.learned:,} weights, on {len(card.fitted_on)} labelled images, chosen on"
@@ -35,6 +37,8 @@ def _of(made: "Adapted", config: Adapt) -> Iterator[str]:
         yield "Dice on validation images: " + ", ".join(
             f"{word} {card.validation[name]:.3f}" for name, word in names.items()
         )
+    if (cost := cost_in_words(card.provenance)) is not None:
+        yield cost
     yield f"Adapter: {made.folder} ({made.bytes / 1e6:.2f} MB)"
     weights = "" if config.teacher_weights is None else f" --teacher-weights {config.teacher_weights}"
     yield f"Use it: --teacher adapter:{made.folder}{weights} --teacher-channels {' '.join(config.teacher_channels)}"

@@ -53,6 +53,8 @@ def _tables(account: Mapping[str, Any]) -> None:
 
 
 def _of(made: "Agglomeration") -> Iterator[str]:
+    from segdistill.study.cost import cost_in_words
+
     account, card = made.account, made.card
     if not account["held_out"]["images"]:
         yield "No validation images: nothing was compared, and the last weights are kept."
@@ -67,6 +69,8 @@ def _of(made: "Agglomeration") -> Iterator[str]:
     for taught in card.teachers:
         ratio = "of unknown size" if taught.times_smaller is None else f"{taught.times_smaller:.1f} times as large"
         yield f"Teacher {taught.name}: {ratio}, licence {taught.licence}."
+    if (cost := cost_in_words(card.provenance)) is not None:
+        yield cost
     yield f"Encoder: {made.folder} ({card.parameters:,} weights)"
     yield (
         f"Use it: segdistill distill --student {card.architecture} --student-channels {' '.join(card.channels)}"

@@ -25,6 +25,8 @@ def pretrain(*, config: Annotated[Pretrain, Parameter(name="*")]) -> None:
 
 
 def _of(made: "Pretrained") -> Iterator[str]:
+    from segdistill.study.cost import cost_in_words
+
     card = made.card
     yield f"Pre-trained the encoder of {card.architecture}: {card.how}."
     if made.losses is not None:
@@ -32,6 +34,8 @@ def _of(made: "Pretrained") -> Iterator[str]:
     if card.teachers:
         labels = "an unknown number of" if card.labels_used is None else str(card.labels_used)
         yield f"Its teacher was fitted on {labels} labelled images, which count wherever this encoder is used."
+    if (cost := cost_in_words(card.provenance)) is not None:
+        yield cost
     channels = " ".join(card.channels)
     yield f"Encoder: {made.folder}"
     yield (

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ import torch
 
 from segdistill.data.image import Image
 from segdistill.engine.machine import machine, versions
+from segdistill.engine.peak import peak_memory
 from segdistill.errors import ConfigError, SegdistillError
 from segdistill.files import write_json
 from segdistill.inference.backends import BACKENDS, open_backend
@@ -205,7 +205,7 @@ def time_backend(way: Backend, settings: Bench, *, threads: int) -> Timed:
         ms_per_megapixel=1e3 * least / megapixels,
         median_ms_per_megapixel=1e3 * median / megapixels,
         megapixels_per_second=megapixels / least,
-        peak_megabytes=_peak(),
+        peak_megabytes=None if (most := peak_memory()) is None else most / 1e6,
     )
 
 
@@ -225,18 +225,3 @@ def _opened(way: Backend, threads: int) -> tuple[ModelCard, Run, int]:
 
 def _silently(_: str) -> None:
     pass
-
-
-if sys.platform == "win32":
-
-    def _peak() -> float | None:
-        """Return None: this system is not asked how much memory a process has held."""
-        return None
-
-else:
-    import resource
-
-    def _peak() -> float | None:
-        """Return the most memory that this process has held, 10⁶ bytes."""
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return (most if sys.platform == "darwin" else 1024 * most) / 1e6

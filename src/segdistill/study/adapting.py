@@ -14,6 +14,7 @@ from segdistill.errors import ConfigError
 from segdistill.networks.card import HASH_DIGITS, read_card
 from segdistill.networks.encoder_folder import read_encoder
 from segdistill.settings import Adaptation
+from segdistill.study.cost import COST, cost_of
 from segdistill.study.fitted import FOLDS, SEED, divide
 from segdistill.study.preparation import Prepared
 from segdistill.study.surroundings import machine, versions
@@ -162,7 +163,9 @@ def make_adapter(
     scores = score_on(SamTeacher(learner.model, contract, learner.ask), entries[1], structures)
     learned = sum(value.numel() for value in trained_values(learner).values())
     card = _card(task, contract, (training, validation), scores, seed=seed)
-    save_adapter(folder, learner, card.model_copy(update={"learned": learned, "best_step": outcome.best_step}))
+    cost = cost_of(folder / FIT, learner, batch_size=adaptation.protocol.batch_size, device=task.device)
+    card = card.model_copy(update={"learned": learned, "best_step": outcome.best_step})
+    save_adapter(folder, learner, card.model_copy(update={"provenance": card.provenance | {COST: cost}}))
 
 
 def keep_frozen(folder: Path, task: Task, validation: Sequence[Sample]) -> None:

@@ -26,6 +26,7 @@ from segdistill.objectives.balancing import SAFE
 from segdistill.settings import Agglomerate, open_run
 from segdistill.study.adapting import known_in, learnt_by
 from segdistill.study.arms import RULE
+from segdistill.study.cost import COST, cost_of
 from segdistill.study.encoder_probe import probe_student, probe_teachers
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.provenance import command_line
@@ -131,7 +132,9 @@ def _make(settings: Agglomerate, student: str, prepared: Prepared, notice: Notic
     history = read_log(settings.out / FIT)
     collapses = _collapses(settings, history, heard)
     card = _card(settings, student, encoder, heard, ratios, prepared)
-    card = card.model_copy(update={"provenance": {**card.provenance, "best_step": outcome.best_step}})
+    cost = cost_of(settings.out / FIT, problem.module, batch_size=settings.protocol.batch_size, device=device)
+    kept = {**card.provenance, "best_step": outcome.best_step, COST: cost}
+    card = card.model_copy(update={"provenance": kept})
     save_encoder(settings.out / ENCODER, encoder.encoder, card)
     probes: dict[str, Mapping[str, float]] = {}
     if settings.probe:

@@ -14,6 +14,7 @@ from segdistill.networks.encoder_folder import CARD, EncoderCard, TaughtBy, read
 from segdistill.networks.vit import VitEncoder
 from segdistill.settings import Pretrain, open_run
 from segdistill.study.arms import RULE
+from segdistill.study.cost import COST, cost_of
 from segdistill.study.pretraining import Course, make_course
 from segdistill.study.same_data import claim_data
 from segdistill.study.surroundings import machine, versions
@@ -78,7 +79,9 @@ def _make(settings: Pretrain, notice: Notice) -> None:
         device=device,
         notice=notice,
     )
-    save_encoder(settings.out, course.encoder, _card(settings, transfer, course, device))
+    card = _card(settings, transfer, course, device)
+    cost = cost_of(settings.out / FIT, course.lesson.module, batch_size=protocol.batch_size, device=device)
+    save_encoder(settings.out, course.encoder, card.model_copy(update={"provenance": card.provenance | {COST: cost}}))
 
 
 def _card(settings: Pretrain, transfer: TransferSet, course: Course, device: str) -> EncoderCard:
