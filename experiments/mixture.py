@@ -70,9 +70,8 @@ SOURCES = {
 }
 
 
-def write_source(name: str, data: Path, out: Path) -> list[dict[str, str]]:
+def write_source(name: str, source: Source, data: Path, out: Path) -> list[dict[str, str]]:
     """Write the images of a data set as the students see them, and a mask for each structure; return manifest rows."""
-    source = SOURCES[name]
     dataset = read_dataset(data / source.folder, structure=source.structures[0], label_kind=source.kind)  # pyright: ignore[reportArgumentType]
     parts = split_cases(chosen(source, dataset), fractions=SPLIT, seed=0)
     return [
@@ -126,14 +125,14 @@ def manifests(data: Path, out: Path) -> dict[str, Path]:
     """Write the manifest of all data sets together and of each by itself, once; return them by name."""
     named = {name: out / f"{name}.csv" for name in ("all", *SOURCES)}
     if not all(path.exists() for path in named.values()):
-        rows = {name: write_source(name, data, out) for name in SOURCES}
+        rows = {name: write_source(name, source, data, out) for name, source in SOURCES.items()}
         for name, own in rows.items():
-            write_manifest(named[name], _filled(own))
-        write_manifest(named["all"], _filled([row for own in rows.values() for row in own]))
+            write_manifest(named[name], filled(own))
+        write_manifest(named["all"], filled([row for own in rows.values() for row in own]))
     return named
 
 
-def _filled(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+def filled(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """Return rows of equal columns, empty where an image has nothing."""
     columns = dict.fromkeys(column for row in rows for column in row)
     return [dict.fromkeys(columns, "") | row for row in rows]

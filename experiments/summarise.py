@@ -9,6 +9,7 @@ from results_page.agreement import agreement_section
 from results_page.controls import controls_section
 from results_page.convergence import convergence_section, longer_runs
 from results_page.familiar import familiar_section
+from results_page.few_labels import few_labels_section
 from results_page.hela import folds_of, hela_sections
 from results_page.mixture import mixture_section
 from results_page.paper import paper_section
@@ -143,6 +144,7 @@ def make_page(
     for name in sorted(set(results) - known):
         parts += _single(name, results, pictures, screens)
     parts += mixture_section(results_folder / "mixture.json")
+    parts += few_labels_section(results_folder / "few_labels")
     parts += ["## `codex`: how far the experts agree"]
     parts += agreement_section(results_folder / "experts.json", command="python experiments/experts.py --data DATA")
     parts += ["## Objects: seeds from boundaries or from distances (`bbbc038`)"]
