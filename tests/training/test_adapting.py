@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,3 +176,14 @@ def test_without_validation_images_the_last_weights_are_kept(tmp_path):
     fit = sam_fit(steps=3)
     outcome = fit_adapter(tmp_path / "fit", fit, entries=([entry()], []), seed=0, device="cpu", notice=lambda _: None)
     assert (outcome.best_step, outcome.best_score) == (3, None)
+
+
+def test_it_is_scored_in_what_is_labelled_in_each_field():
+    fit = sam_fit()
+    teacher = SamTeacher(fit.learner.model, fit.contract, fit.learner.ask)
+    left, right = entry("l"), entry("r", seed=1)
+    halves = [replace(left, known=np.array([True, False])), replace(right, known=np.array([False, True]))]
+    scores = score_on(teacher, halves, ORGANS)
+    alone = [score_on(teacher, [each], ORGANS) for each in (left, right)]
+    assert scores["dice.left"] == alone[0]["dice.left"]
+    assert scores["dice.right"] == alone[1]["dice.right"]

@@ -18,8 +18,8 @@ SMOOTHING = (0.0, 1.0, 2.0, 3.0, 5.0)
 MINIMUM_SIZE = (0.0, 0.05, 0.1, 0.2)
 """Shares of the median size of labelled objects."""
 
-Case = tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.ndarray, "y x"]]
-"""Probability maps, label planes (one per structure) and the pixels that count."""
+Case = tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.ndarray, "y x"], Bool[np.ndarray, " k"]]
+"""Probability maps, label planes (one per structure), the pixels that count, and which structures are labelled."""
 
 _One = tuple[Float[np.ndarray, "_ y x"], Int[np.ndarray, "y x"], Bool[np.ndarray, "y x"]]
 """The same of one structure."""
@@ -32,7 +32,8 @@ def tune_thresholds(cases: Sequence[Case], structures: Sequence[Structure]) -> d
     other: the smoothing of what seeds are found in, the seed threshold, and the least size.
 
     Args:
-        cases: Of which no pixel counts, one says nothing. Without any, the defaults are returned.
+        cases: Of which no pixel counts, one says nothing; of structures that nobody labelled in it neither. Where
+            nothing is said of a structure, its defaults are returned.
         structures: What is segmented.
 
     Returns:
@@ -68,13 +69,17 @@ def _with_objects(
 
 
 def _by_structure(cases: Sequence[Case], structures: Sequence[Structure]) -> Iterator[tuple[Structure, Sequence[_One]]]:
-    """Yield each structure with its own maps and labels; nothing where no pixel counts."""
-    counted = [case for case in cases if case[2].any()]
+    """Yield each structure with its own maps and labels, where it is labelled and any pixel counts."""
     names = output_names(structures)
     for plane, structure in enumerate(structures):
         output = names.index(structure.name)
-        if counted:
-            yield structure, [(maps[output : output + 2], planes[plane], counts) for maps, planes, counts in counted]
+        own = [
+            (maps[output : output + 2], planes[plane], counts)
+            for maps, planes, counts, known in cases
+            if known[plane] and counts.any()
+        ]
+        if own:
+            yield structure, own
 
 
 def _tuned_seeds(cases: Sequence[_One], structure: Structure, found: Mapping[str, float]) -> dict[str, float]:

@@ -321,8 +321,8 @@ def score_teacher(bench: Bench, name: str, row: str) -> list[Record]:
         return replace(sample, planes=sample.planes[places], known=sample.known[places])
 
     teaching, chosen_on = bench.teachings[name], [part(each) for each in bench.prepared.labelled("validation")]
-    seen = [(teaching.maps(sample.name, outputs), sample) for sample in chosen_on if sample.known.all()]
-    cases = [(maps, sample.planes, sample.counts) for maps, sample in seen if maps is not None]
+    seen = [(teaching.maps(sample.name, outputs), sample) for sample in chosen_on]
+    cases = [(maps, sample.planes, sample.counts, sample.known) for maps, sample in seen if maps is not None]
     thresholds = tune_objects(cases, structures)
     records: list[Record] = []
     for sample in bench.prepared.labelled("test"):

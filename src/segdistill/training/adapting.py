@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from segdistill.data.labels import Structure, output_names
 from segdistill.engine import Outcome, settle, train
+from segdistill.inference.thresholds import Case
 from segdistill.objectives.weighting import Scalars, fixed_weighting
 from segdistill.settings import Adapting
 from segdistill.targets.header import new_header
@@ -22,7 +23,7 @@ from segdistill.training.distilling import Crop, Distilling, Taught
 from segdistill.training.entries import Entry
 from segdistill.training.fit import make_drawing, make_plan
 from segdistill.training.objective import Batch, Objective, Parts
-from segdistill.training.validation import Judged, dice_of
+from segdistill.training.validation import dice_of
 
 Notice = Callable[[str], None]
 
@@ -187,15 +188,15 @@ def score_on(teacher: Teacher, entries: Sequence[Entry], structures: Sequence[St
 
     Args:
         teacher: Asked as for its targets: in the same tiles.
-        entries: As the teacher is shown them. Those that are not labelled in full are left out.
+        entries: As the teacher is shown them. Each is scored in what is labelled in it.
         structures: What the entries' planes are, in order. The teacher gives their outputs, perhaps others too.
     """
     header = new_header(teacher.contract)
     rows = [teacher.contract.outputs.index(name) for name in output_names(structures)]
 
-    def judged(entry: Entry) -> Judged:
+    def judged(entry: Entry) -> Case:
         shape = (entry.counts.shape[0], entry.counts.shape[1])
         maps = look(teacher, Field(entry.image, NO_HINT, shape), tile=header.tile, halo=header.halo)
-        return maps[rows], entry.planes, entry.counts
+        return maps[rows], entry.planes, entry.counts, entry.known
 
-    return dice_of((judged(entry) for entry in entries if entry.known.all()), structures)
+    return dice_of(map(judged, entries), structures)

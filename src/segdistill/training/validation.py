@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import nn
 
 from segdistill.data.image import Image
@@ -12,15 +12,13 @@ from segdistill.data.labels import Structure, output_names
 from segdistill.evaluation import dice
 from segdistill.inference.instances import segment
 from segdistill.inference.maps import predict_maps
+from segdistill.inference.thresholds import Case
 from segdistill.inference.windows import View
 from segdistill.targets.quantise import load_maps
 from segdistill.training.entries import Entry
 
 UNTUNED = {"seed": 0.7, "smoothing": 2.0}
 """How a teacher's maps are cut into objects where no label may say how: its objects are then the reference."""
-
-Judged = tuple[Float[np.ndarray, "o y x"], Int[np.ndarray, "k y x"], Bool[np.ndarray, "y x"]]
-"""A field's probability maps, what they are compared with, and which pixels count."""
 
 
 def entry_view(entry: Entry) -> View:
@@ -40,7 +38,7 @@ def entry_maps(
 def reference(entry: Entry, structures: Sequence[Structure]) -> Int[np.ndarray, "k y x"] | None:
     """Return what a student is compared with in a field: the labels, or else the teacher's masks.
 
-    None where there is neither.
+    None where there is neither. Of what nobody labelled in a field with labels, nothing is said.
     """
     if entry.labelled:
         return entry.planes
@@ -54,14 +52,15 @@ def reference(entry: Entry, structures: Sequence[Structure]) -> Int[np.ndarray, 
 
 def judged(
     network: nn.Module, entries: Sequence[Entry], structures: Sequence[Structure], *, device: str | torch.device
-) -> list[Judged]:
-    """Return maps and references of the fields that have a reference for every structure."""
+) -> list[Case]:
+    """Return maps and references of the fields that have a reference, and for which structures they have one."""
     outputs = len(output_names(structures))
-    cases: list[Judged] = []
+    cases: list[Case] = []
     for entry in entries:
         wanted = reference(entry, structures)
-        if wanted is not None and (entry.known.all() or not entry.labelled):
-            cases.append((entry_maps(network, entry, outputs=outputs, device=device), wanted, entry.counts))
+        if wanted is not None:
+            known = entry.known if entry.labelled else np.ones_like(entry.known)
+            cases.append((entry_maps(network, entry, outputs=outputs, device=device), wanted, entry.counts, known))
     return cases
 
 
@@ -72,13 +71,17 @@ def mean_dice(
     return dice_of(judged(network, entries, structures, device=device), structures)
 
 
-def dice_of(cases: Iterable[Judged], structures: Sequence[Structure]) -> dict[str, float]:
-    """Return Dice at probability 0.5, the mean over fields, for each structure and as "score" over all."""
+def dice_of(cases: Iterable[Case], structures: Sequence[Structure]) -> dict[str, float]:
+    """Return Dice at probability 0.5 for each structure, the mean over the fields in which it is labelled.
+
+    Their mean is "score". A structure that is labelled nowhere has none; without any, nothing is returned.
+    """
     names = output_names(structures)
     scores: dict[str, list[float]] = {structure.name: [] for structure in structures}
-    for maps, wanted, counts in cases:
+    for maps, wanted, counts, known in cases:
         for plane, structure in enumerate(structures):
-            mask = maps[names.index(structure.name)] > 0.5
-            scores[structure.name].append(dice(mask, wanted[plane] > 0, counts=counts))
+            if known[plane]:
+                mask = maps[names.index(structure.name)] > 0.5
+                scores[structure.name].append(dice(mask, wanted[plane] > 0, counts=counts))
     means = {f"dice.{name}": float(np.mean(values)) for name, values in scores.items() if values}
     return means | ({"score": float(np.mean(list(means.values())))} if means else {})
