@@ -39,7 +39,8 @@ def few_labels_section(folder: Path) -> list[str]:
     parts = [
         title,
         "Small, as two cores allow, and no result is the paper's: the SAM was made here, of 0.7 million parameters,"
-        " tuned as a whole on radiographs of the chest and on nuclei. MAE-Lite's ImageNet weights were not at hand, so"
+        " tuned as a whole to find shapes drawn on training images, without anybody's labels."
+        " MAE-Lite's ImageNet weights were not at hand, so"
         f" that arm is missing. Every budget's labelled images are the same for every seed. Command: `{COMMAND}`.",
     ]
     for name in dict.fromkeys(content["data"] for content in kept):
