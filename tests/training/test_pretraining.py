@@ -210,6 +210,27 @@ def test_what_lies_beyond_an_image_does_not_count(entries, views):
     assert dict(lesson.scales) == {"hidden.1": 0.25, "hidden.2": 0.25, "predictions.kl": 2.0, "predictions.dice": 2.0}
 
 
+@pytest.mark.parametrize("way", ["features", "task"])
+def test_regions_that_are_ignored_teach_nothing_in_any_view(way, entries, views):
+    # The left half is ignored: the view of it counts nowhere, the whole image in its right half.
+    for each in entries:
+        each.counts[:, :45] = False
+    lesson = lesson_of(way, entries, views)
+    samples = [each for step in range(2) for each in lesson.views.draw(replace(SIGHTS, batch_size=5), step, range(5))]
+    batch = lesson.collate(samples, 0, CPU)
+    for place, told in enumerate(samples):
+        half = view_shown(told, views) == 1
+        for name, weights in lesson.weights(batch).items():
+            counted = weights[place]
+            if half or name == "predictions.dice":
+                assert float(counted.sum()) == (0 if half else 1)
+                continue
+            edge = weights.shape[-1] // 2
+            assert not counted[..., : told.shape[0], : edge - 1].any()
+            assert counted[..., : told.shape[0] * weights.shape[-1] // 48, edge + 1 :].all()
+    assert torch.isfinite(loss_of(PretrainingProblem(lesson, weight_decay=0.1), samples, 0, size=4))
+
+
 def test_a_teacher_that_said_nothing_teaches_nothing(entries, views):
     with pytest.raises(ConfigError, match="said nothing of any image"):
         replace(views, entries=[]).draw(SIGHTS, 0, range(2))

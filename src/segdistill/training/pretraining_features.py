@@ -43,7 +43,7 @@ class FeaturesLesson:
         return told_on(samples, self.sights, step, device)
 
     def weights(self, batch: ToldBatch) -> Parts:
-        """Return 1 for every token on an image."""
+        """Return 1 for every token on an image, unless it is ignored there."""
         weights = token_weights(batch.cells)
         return {"features.mse": weights, "features.cosine": weights}
 

@@ -50,7 +50,7 @@ class TaskLesson:
         return told_on(samples, self.sights, step, device)
 
     def weights(self, batch: ToldBatch) -> Parts:
-        """Return 1 for every token and pixel on an image."""
+        """Return 1 for every token and pixel on an image, unless it is ignored there."""
         counts = batch.counts[:, None].expand_as(batch.maps)
         tokens = token_weights(batch.cells)
         return {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Float32
 from torch import Tensor
 
@@ -24,10 +25,13 @@ from segdistill.training.square import fitted, in_square, resampled
 CELL = 16
 """Pixels of what the student sees per token of the grid on which both are compared."""
 
+_HALF = 0.5 - 1e-6
+"""So much of a pixel or a token must count for it to count; less than a half by what summing in float32 loses."""
+
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """One stored view of an image, on the student's grid; what lies beyond the image does not count."""
+    """One stored view of an image, on the student's grid."""
 
     entry: Entry
     slot: int
@@ -41,6 +45,9 @@ class Told:
     shape: tuple[int, int]
     """Pixels along y and x that lie on the image."""
 
+    counts: Float32[np.ndarray, "y x"]
+    """1 where a pixel lies on the image and is not ignored there."""
+
 
 @dataclass(frozen=True, eq=False)
 class ToldBatch:
@@ -50,10 +57,10 @@ class ToldBatch:
     tokens: Mapping[str, Float[Tensor, "b _ _ _"]]
     maps: Float[Tensor, "b o y x"]
     counts: Float[Tensor, "b y x"]
-    """1 where a pixel lies on the image."""
+    """1 where a pixel lies on the image and is not ignored there."""
 
     cells: Float[Tensor, "b _ _"]
-    """1 where a token does."""
+    """1 where at least half of a token's pixels count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +108,9 @@ class Views:
         if self.maps:
             whole = np.stack([load_maps(each) for each in self.store.maps(Key(key, 0)).values()])
             maps = in_square(resampled(view_of(whole, view), shape), crop)
-        return Told(entry, slot, in_square(resampled(seen, shape), crop, "edge"), tokens, maps, shape)
+        counts = resampled(view_of(entry.counts[None].astype(np.float32), view), shape) >= _HALF
+        counted = in_square(counts.astype(np.float32), crop)[0]
+        return Told(entry, slot, in_square(resampled(seen, shape), crop, "edge"), tokens, maps, shape, counted)
 
 
 def told_on(samples: Sequence[Told], sights: Sights, step: int, device: torch.device) -> ToldBatch:
@@ -110,14 +119,12 @@ def told_on(samples: Sequence[Told], sights: Sights, step: int, device: torch.de
     if sights.jitter is not None:
         slots = [told.slot for told in samples]
         image = jitter_intensity(image, seed=sights.seed, step=step, slots=slots, ranges=sights.jitter)
-    counts = np.zeros((len(samples), sights.crop, sights.crop), np.float32)
-    for place, told in enumerate(samples):
-        counts[place, : told.shape[0], : told.shape[1]] = 1
+    counts = torch.from_numpy(np.stack([told.counts for told in samples]))
     tokens = {name: np.stack([told.tokens[name] for told in samples]) for name in samples[0].tokens}
     return ToldBatch(
         image,
         {name: torch.from_numpy(grid).to(device) for name, grid in tokens.items()},
         torch.from_numpy(np.stack([told.maps for told in samples])).to(device),
-        torch.from_numpy(counts).to(device),
-        torch.from_numpy(np.ascontiguousarray(counts[:, ::CELL, ::CELL])).to(device),
+        counts.to(device),
+        (F.avg_pool2d(counts[:, None], CELL)[:, 0] >= _HALF).float().to(device),
     )
