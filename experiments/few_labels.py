@@ -61,7 +61,7 @@ RANK = 4
 DRAWING = {"steps": 1500, "batch_size": 8, "learning_rate": 1e-3, "ema": 0.99}
 NETWORK = {"width": 16, "blocks": 1}
 DRAWN_SIDE = 64
-TAUGHT = {"steps": 600, "batch_size": 16, "crop": SIDE}
+TAUGHT = {"steps": 400, "batch_size": 16, "crop": SIDE}
 TUNED = {"steps": 300, "batch_size": 8, "crop": SIDE, "ema": 0.98, "validations": 6, "layer_decay": 0.75}
 DRAWN = (0, 180)
 """Drawn images beside the training images."""

@@ -3,7 +3,7 @@ import pytest
 
 from segdistill.errors import DataError
 from segdistill.settings import Arm
-from segdistill.study.account import TEACHER, Labels, baseline_of, make_account
+from segdistill.study.account import TEACHER, Labels, baseline_of, make_account, most_labels
 
 ARMS = (
     Arm(name="baseline", role="baseline", labels=3),
@@ -43,6 +43,12 @@ def test_labels_count_once_wherever_they_were_used():
     assert Labels(3, 2, 100).total == 105
     assert Labels(3, 2, 11, shared=5).total == 11
     assert Labels(3, 2, None).total is None
+
+
+def test_of_seeds_that_share_other_images_with_the_teacher_the_largest_number_stands():
+    seeds = [Labels(3, 2, 11, shared=3), Labels(3, 2, 11, shared=1), Labels(3, 2, 11, shared=2)]
+    assert most_labels(seeds).total == 15
+    assert most_labels([*seeds, Labels(3, 2, None)]).total is None
 
 
 def test_the_baseline_of_an_arm_differs_in_the_teacher_alone():

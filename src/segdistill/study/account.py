@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -81,6 +82,18 @@ class Labels:
         if self.teacher is None or self.before is None:
             return None
         return self.training + self.validation + self.before + self.teacher - self.shared
+
+
+def most_labels(used: Iterable[Labels]) -> Labels:
+    """Return the largest of what the seeds of an arm used: each seed may share other images with its teacher.
+
+    Args:
+        used: At least one. One whose total is not known is the largest.
+
+    >>> most_labels([Labels(4, 2, 10, shared=4), Labels(4, 2, 10, shared=3)]).total
+    13
+    """
+    return max(used, key=lambda labels: inf if labels.total is None else labels.total)
 
 
 def arm_tables(records: Iterable[Record]) -> dict[str, dict[str, ScoreTable]]:

@@ -26,6 +26,7 @@ from segdistill.study.account import (
     ArmAccount,
     Labels,
     make_account,
+    most_labels,
     teacher_rows,
 )
 from segdistill.study.arms import ArmRun, Bench, ruler_of, score_maps
@@ -155,7 +156,7 @@ def account_for(bench: Bench, runs: Sequence[ArmRun], question: Question) -> Acc
         question: What is asked of them.
     """
     arms = list(dict.fromkeys(run.arm for run in runs))
-    labels = {run.arm.name: run.labels for run in runs}
+    labels = {arm.name: most_labels(run.labels for run in runs if run.arm.name == arm.name) for arm in arms}
     records: list[Record] = []
     teachers = teacher_rows(arms, question.teacher)
     for row, name in teachers.items():
