@@ -146,10 +146,10 @@ def test_a_part_that_was_left_out_is_not_one_of_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "given"),
     [
-        (Distill, {"data": "d", "out": "o", "teacher": "t", "teacher_channels": ["n"], "student_channels": ["n"]}),
+        (Distill, {"data": "d", "out": "o", "teacher": "blurred:2", "student_channels": ["n"]}),
         (Study, {"data": "d", "out": "o", "student_channels": ["n"], "arms": [{"name": "baseline"}]}),
         (Arm, {"name": "a", "role": "baseline"}),
-        (TeacherSpec, {"teacher": "t", "channels": ["n"]}),
+        (TeacherSpec, {"teacher": "blurred:2"}),
         (Protocol, {}),
     ],
 )

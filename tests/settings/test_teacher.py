@@ -80,3 +80,19 @@ def test_a_teacher_of_before_it_had_a_size_is_the_same_teacher(tmp_path):
     other = validated(TeacherSpec, SPEC | {"size": 512}).resolved()
     with pytest.raises(ConfigError, match="size: None there, 512 here"):
         refuse_others(tmp_path, other, defaults=TeacherSpec.defaults())
+
+
+@pytest.mark.parametrize("kind", ["maps:m", "blurred:2"])
+def test_a_teacher_that_looks_at_no_image_needs_no_channels(kind):
+    without = {name: value for name, value in DISTILL.items() if name != "teacher_channels"}
+    (spec,) = validated(Distill, without | {"teacher": kind}).teachers().values()
+    assert spec.channels == ()
+
+
+@pytest.mark.parametrize("kind", ["sam-vit-b", "fit:unet-tiny", "model:m", "onnx:o.onnx"])
+def test_any_other_teacher_without_channels_is_refused_by_name(kind):
+    without = {name: value for name, value in DISTILL.items() if name != "teacher_channels"}
+    with pytest.raises(ConfigError, match=f"teacher_channels must be given: the channels that {kind} sees"):
+        validated(Distill, without | {"teacher": kind})
+    with pytest.raises(ConfigError, match="channels must be given"):
+        validated(TeacherSpec, {"teacher": kind})

@@ -23,6 +23,28 @@ _AS_THEY_ARE = {
 """Why teachers whose names begin so have neither a size nor a precision to choose."""
 
 
+_LOOK_AT_NO_IMAGE = ("maps:", "blurred:")
+"""How the names of teachers begin that are stored maps, or made of labels: they see no channel."""
+
+
+def refuse_blind(teacher: str, channels: tuple[str, ...], *, name: str) -> None:
+    """Refuse a teacher without channels, unless it looks at no image.
+
+    Args:
+        teacher: Its name.
+        channels: That it is to see.
+        name: Of the setting that holds them, for the message.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not channels and not teacher.startswith(_LOOK_AT_NO_IMAGE):
+        raise ValueError(
+            f"{name} must be given: the channels that {called(teacher)} sees, by name. Only a teacher of stored maps"
+            " (maps:) or of blurred labels (blurred:) can do without"
+        )
+
+
 def called(teacher: str) -> str:
     """Return what people read of a teacher's name: of a long path the last two parts, since records name it whole.
 
@@ -68,8 +90,8 @@ class TeacherSpec(Settings):
     teacher: str
     """Name of the teacher; `segdistill teachers` lists them."""
 
-    channels: tuple[str, ...]
-    """Channels it sees, by name."""
+    channels: tuple[str, ...] = ()
+    """Channels it sees, by name. May be left out of maps: and blurred:, which look at no image."""
 
     weights: Path | None = None
     """File or folder of its weights, for teachers that are not embedded; or, for a published SAM, a repository of the
@@ -110,6 +132,11 @@ class TeacherSpec(Settings):
         return self
 
     @model_validator(mode="after")
+    def _sees_something(self) -> "TeacherSpec":
+        refuse_blind(self.teacher, self.channels, name="channels")
+        return self
+
+    @model_validator(mode="after")
     def _shuffles_its_own(self) -> "TeacherSpec":
         strange = [name for name in self.shuffled if name not in self.channels]
         if strange:
@@ -123,12 +150,17 @@ class NamedTeacher(Settings):
     teacher: str
     """Name of the teacher; `segdistill teachers` lists them."""
 
-    teacher_channels: tuple[str, ...]
-    """Channels the teacher sees, by name."""
+    teacher_channels: tuple[str, ...] = ()
+    """Channels the teacher sees, by name. May be left out of maps: and blurred:, which look at no image."""
 
     teacher_weights: Path | None = None
     """File or folder of the teacher's weights, for teachers that are not embedded; or, for a published SAM, a
     repository of the Hugging Face hub that lies in its local cache, as OWNER/NAME."""
+
+    @model_validator(mode="after")
+    def _sees_something(self) -> "NamedTeacher":
+        refuse_blind(self.teacher, self.teacher_channels, name="teacher_channels")
+        return self
 
 
 class TeacherChoice(NamedTeacher):
