@@ -24,6 +24,9 @@ CHECK_FILE = "data_check.json"
 TARGETS_FOLDER = "targets"
 """What teachers said, where it keeps that: by teacher and image, so that it is true whatever else was asked."""
 
+HEARD_FOLDER = "heard"
+"""Of which teachers, by their weights, it keeps what was heard: a settings file in a folder for each."""
+
 LOCK_FILE = ".lock"
 NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 _SECONDS_BETWEEN_LOOKS = 1.0

@@ -17,6 +17,7 @@ from segdistill.networks.vit import VitEncoder
 from segdistill.settings import Pretrain
 from segdistill.study.adapting import known_in
 from segdistill.study.arms import make_entries
+from segdistill.study.heard import claim_teacher
 from segdistill.study.stores import fill_store
 from segdistill.study.transfer import TransferSet
 from segdistill.targets import Filling, TargetStore, create_store, drawn_views, image_key, new_header, store_folder
@@ -37,6 +38,8 @@ from segdistill.training.pretraining_told import Views
 Notice = Callable[[str], None]
 
 TARGETS = "targets"
+TEACHER = "teacher"
+"""What its folder calls the teacher."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +115,7 @@ def _taught(
         known_in(settings.teacher or "", transfer.prepared)  # refuses one that was fitted on test images
     teacher, names = _teacher(settings, transfer, device)
     contract = teacher.contract
+    claim_teacher(settings.out, TEACHER, [contract])
     store = _filled(settings, transfer, teacher, names, notice)
     keys = {name: image_key(sample.image) for name, sample in transfer.samples.items()}
     told = [entry for entry in entries if store.has((keys[entry.name], 0))]

@@ -17,6 +17,7 @@ from segdistill.study.adapting import Task, file_hashes, fit_folds, known_in, le
 from segdistill.study.asking import options_of
 from segdistill.study.early import check_described
 from segdistill.study.fitted import Fitting, fit_teachers, is_fitted
+from segdistill.study.heard import claim_teacher
 from segdistill.study.preparation import Prepared
 from segdistill.study.probing import PROMPTING, fit_probes
 from segdistill.study.shuffling import reading
@@ -138,11 +139,13 @@ def teach(asked: Asked, prepared: Prepared) -> Teaching:
         prepared: The images.
 
     Raises:
+        ConfigError: Other weights of it taught what the study holds.
         SegdistillError: The teacher cannot be had, or does not suit the images.
     """
     spec, notice = asked.spec, asked.notice
     teachers, fold_of, fitted_on = _teachers(asked, prepared)
     contract = teachers[0].contract
+    claim_teacher(asked.run, asked.name, [teacher.contract for teacher in teachers])
     left = check_described(prepared.dataset.structures, contract.outputs, teacher=contract.name)
     if left:
         notice(f"{contract.name} does not describe {', '.join(left)}: students learn that from labels alone.")

@@ -19,6 +19,7 @@ from segdistill.objectives.moments import Moments
 from segdistill.settings import Agglomerate
 from segdistill.settings.run_folder import TARGETS_FOLDER
 from segdistill.study.fitted import is_fitted
+from segdistill.study.heard import claim_teacher
 from segdistill.study.preparation import Prepared
 from segdistill.study.stores import fill_store
 from segdistill.study.targets_filling import token_header
@@ -94,6 +95,7 @@ def cases_of(prepared: Prepared, *, tested: bool) -> list[str]:
 
 def _hear(settings: Agglomerate, name: str, label: str, prepared: Prepared, device: str, notice: Notice) -> Heard:
     teacher = load_encoder_teacher(settings, name, device=device)
+    claim_teacher(settings.out, label, [teacher.contract])
     header = token_header(teacher.contract, settings)
     root = settings.out / TARGETS_FOLDER if settings.targets is None else settings.targets
     store = create_store(store_folder(root, header), header)
