@@ -145,7 +145,8 @@ def test_empty_first_slices_of_many_scans_do_not_make_them_one_group(tmp_path):
         voxels = np.random.default_rng(seed).integers(0, 200, VOXELS.shape).astype(np.uint8)
         voxels[:, :, 0] = 0
         nifti(tmp_path / "images" / f"{name}.nii", voxels)
-    cases, notes = keep_together(read_dataset(tmp_path).cases)
+    together = keep_together(read_dataset(tmp_path).cases)
+    cases, notes = together.cases, together.notes
     assert ({case.group for case in cases}, notes) == ({"a", "b"}, ())
 
 

@@ -38,7 +38,9 @@ def test_a_run_whose_labels_changed_is_refused_and_goes_on_once_they_are_put_bac
     first = run(own, tmp_path / "run")
     scores = (tmp_path / "run/scores.csv").read_text()
     name = change_label(own)
-    with pytest.raises(ConfigError, match=rf"begun with other data: .*1 changed, or their labels did \({name}\)"):
+    with pytest.raises(
+        ConfigError, match=rf"begun with other data: .*1 changed, or their labels or groups did \({name}\)"
+    ):
         run(own, tmp_path / "run")
     assert (tmp_path / "run/scores.csv").read_text() == scores
     shutil.copytree(tissue, own, dirs_exist_ok=True)
@@ -74,7 +76,7 @@ def test_what_changed_came_and_went_is_counted_and_some_are_named(tmp_path):
     with pytest.raises(ConfigError) as raised:
         claim_data(tmp_path, now)
     told = str(raised.value)
-    assert "5 changed, or their labels did (a, b, c …); 1 are new (h); 1 are gone (g)." in told
+    assert "5 changed, or their labels or groups did (a, b, c …); 1 are new (h); 1 are gone (g)." in told
 
 
 def test_a_folder_in_which_nothing_was_made_takes_other_data(tmp_path):

@@ -56,6 +56,9 @@ class Prepared:
     licences: Mapping[str, int] = field(default_factory=dict)
     """Under which terms how many of the images may be used; empty: nobody looked."""
 
+    twins: tuple[tuple[str, ...], ...] = ()
+    """Names of cases that show one picture, or nearly, in whatever parts they lie."""
+
     def of(self, split: str) -> list[Sample]:
         """Return the samples of a split, in order."""
         return [self.samples[name] for name in self.split[split]]
@@ -88,6 +91,9 @@ class Readable:
     notes: tuple[str, ...]
     """What a reader of the result must know about the data."""
 
+    twins: tuple[tuple[str, ...], ...] = ()
+    """Names of cases that show one picture, or nearly, in whatever splits they lie."""
+
 
 def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
     """Read and divide a data set.
@@ -118,7 +124,7 @@ def prepare(source: Source, *, notice: Notice, tested: bool = True) -> Prepared:
         notice(note)
     notes = (*found.notes, *nothing)
     prepared = Prepared(
-        found.dataset, found.samples, split, groups, found.dropped, notes, by, _terms(found.cases, source)
+        found.dataset, found.samples, split, groups, found.dropped, notes, by, _terms(found.cases, source), found.twins
     )
     if tested and not prepared.labelled("test"):
         raise ConfigError(
@@ -146,13 +152,13 @@ def read_whole(dataset: Dataset, source: Images, *, private: bool, notice: Notic
         dataset = under_pseudonyms(dataset, notice)
     samples, dropped = _read(dataset, source, notice, private=private)
     readable = [case for case in dataset.cases if case.name in samples]
-    cases, joined = keep_together(readable, axes=source.axes, fill_missing=source.fill_missing)
+    together = keep_together(readable, axes=source.axes, fill_missing=source.fill_missing)
     stated = {name: sample.image.stated for name, sample in samples.items()}
     renamed = renamed_words(stated, source.channels, among=len(samples))
-    notes = (*dataset.notes, *([] if renamed is None else [renamed]), *joined, *_inversions(samples, source))
+    notes = (*dataset.notes, *([] if renamed is None else [renamed]), *together.notes, *_inversions(samples, source))
     for note in notes:
         notice(note)
-    return Readable(dataset, samples, cases, dropped, notes)
+    return Readable(dataset, samples, together.cases, dropped, notes, together.twins)
 
 
 def _inversions(samples: Mapping[str, Sample], source: Images) -> Iterator[str]:

@@ -52,7 +52,9 @@ def claim_data(folder: Path, hashes: Mapping[str, str]) -> None:
     record = folder / DATA_FILE
     before = json.loads(record.read_text(encoding="utf-8")) if record.exists() and not is_bare(folder) else hashes
     changes = {
-        "changed, or their labels did": [name for name in hashes if before.get(name, hashes[name]) != hashes[name]],
+        "changed, or their labels or groups did": [
+            name for name in hashes if before.get(name, hashes[name]) != hashes[name]
+        ],
         "are new": [name for name in hashes if name not in before],
         "are gone": [name for name in before if name not in hashes],
     }
