@@ -16,7 +16,7 @@ RGB = ("red", "green", "blue")
 
 
 def test_the_names_that_are_promised_are_there():
-    published = {"sam-vit-b", "sam-vit-l", "sam-vit-h", "medsam", "cellsam", "medclip"}
+    published = {"sam-vit-b", "sam-vit-l", "sam-vit-h", "medsam", "cellsam", "medclip", "medsam2"}
     assert published | {"sam-tiny-tissue", "sam-tiny-tissue-control"} == set(BUILTIN)
     assert {"sam", "adapter", "onnx", "maps", "model", "blurred", "hf", "encoder"} == set(PREFIXES)
 

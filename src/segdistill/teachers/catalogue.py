@@ -161,6 +161,17 @@ _MEDCLIP = KnownTeacher(
     megabytes=WEIGHTS["medclip"].item.megabytes,
 )
 
+_MEDSAM2 = KnownTeacher(
+    name="medsam2",
+    what="features of MedSAM2's image encoder, a small SAM 2.1 (Hiera-T) for medical volumes and films",
+    channels=_SAM_CHANNELS,
+    size=512,
+    licence=WEIGHTS["medsam2"].licence,
+    labels="455,000 image-mask pairs of volumes and 76,000 frames; its features alone are taken",
+    weights=fetch_command("medsam2"),
+    megabytes=WEIGHTS["medsam2"].item.megabytes,
+)
+
 
 def known_teachers() -> tuple[KnownTeacher, ...]:
     """Return every teacher of this package, then the kinds named by a prefix, then other packages' teachers.
@@ -180,6 +191,7 @@ def known_teachers() -> tuple[KnownTeacher, ...]:
         ),
         _CELLSAM,
         _MEDCLIP,
+        _MEDSAM2,
         *_KINDS,
         *(_of_plugin(name) for name in sorted(plugins.names("teacher"))),
     )

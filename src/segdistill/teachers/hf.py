@@ -13,6 +13,7 @@ from segdistill.data.normalisation import PercentileRule
 from segdistill.errors import ConfigError, DataError, ShapeError
 from segdistill.teachers.contract import NO_HINT, Contract, Hint, Teacher
 from segdistill.teachers.hf_folder import (
+    Processing,
     build_encoder,
     find_folder,
     licence_of,
@@ -147,18 +148,37 @@ def build_hf(request: Request) -> Teacher:
     kind = kind_of(description, source=str(folder / "config.json"))
     identity = weights_identity(folder)
     model = build_encoder(folder, kind, description)
-    config: Any = model.config
-    count = getattr(config, "num_channels", 3)
+    count = getattr(model.config, "num_channels", 3)
     processing = read_processing(folder, channels=count, inside=hasattr(model, "input_conditioner"))
+    return teacher_of(model, kind, request, weights_sha256=identity, licence=licence_of(folder), processing=processing)
+
+
+def teacher_of(
+    model: nn.Module, kind: Kind, request: Request, *, weights_sha256: str, licence: str, processing: Processing
+) -> HfTeacher:
+    """Return a frozen encoder as a teacher of features, on the request's device and in its precision.
+
+    Args:
+        model: The encoder.
+        kind: Its architecture.
+        request: What is asked of it: channels, size, precision, device.
+        weights_sha256: Of what decides its features.
+        licence: Of its weights.
+        processing: How it wants its pixels.
+
+    Raises:
+        ConfigError: Channels or size do not suit it.
+    """
+    config: Any = model.config
     nn.Module.to(model, torch.device(request.device), getattr(torch, request.options.precision))
     stride = kind.stride(config)
     contract = Contract(
         name=request.name,
-        channels=_channels(request, count),
+        channels=_channels(request, getattr(config, "num_channels", 3)),
         rule=PercentileRule(),
         outputs=(),
-        weights_sha256=identity,
-        licence=licence_of(folder),
+        weights_sha256=weights_sha256,
+        licence=licence,
         size=native_size(request, kind, config, processing.size),
         stride=stride,
         tokens={EMBEDDING: (stride, kind.width(config))},

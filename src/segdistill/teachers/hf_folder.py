@@ -219,8 +219,9 @@ def _check_complete(found: Mapping[str, Any], source: str) -> None:
     ]
     if problems:
         raise DataError(
-            f"The weights in {source} are not those that its {_CONFIG} describes. {'. '.join(problems)}."
-            " Download both files again from one repository."
+            f"The weights in {source} are not those of the encoder that is wanted: that of the {_CONFIG} beside them,"
+            f" or where there is none the published one. {'. '.join(problems)}. Download them again, with the"
+            f" {_CONFIG} of the same repository."
         )
 
 

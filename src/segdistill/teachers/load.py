@@ -14,6 +14,7 @@ from segdistill.teachers.encoder import build_encoder_teacher
 from segdistill.teachers.hf import build_hf
 from segdistill.teachers.maps import build_maps
 from segdistill.teachers.medclip import build_medclip
+from segdistill.teachers.medsam2 import build_medsam2
 from segdistill.teachers.model import build_model
 from segdistill.teachers.onnx import build_onnx
 from segdistill.teachers.published import PUBLISHED
@@ -28,6 +29,7 @@ BUILTIN: Mapping[str, Build] = {
     **dict.fromkeys(EMBEDDED, build_embedded),
     "cellsam": build_cellsam_teacher,
     "medclip": build_medclip,
+    "medsam2": build_medsam2,
 }
 """Teachers that have a name of their own."""
 

@@ -16,18 +16,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from transformers import SwinConfig
 
-from segdistill.data.normalisation import PercentileRule
 from segdistill.errors import ConfigError, DataError, EnvironmentFault
-from segdistill.teachers.contract import Contract, Teacher
-from segdistill.teachers.hf import EMBEDDING, HfTeacher, native_size, refuse_options
-from segdistill.teachers.hf_folder import encoder_of_state
+from segdistill.teachers.contract import Teacher
+from segdistill.teachers.hf import refuse_options, teacher_of
+from segdistill.teachers.hf_folder import Processing, encoder_of_state
 from segdistill.teachers.hf_kinds import KINDS
 from segdistill.teachers.request import Request
-from segdistill.teachers.sam import rgb_channels
 from segdistill.teachers.sam_weights import read_tensors, weights_file, weights_hash
 from segdistill.teachers.weight_files import FOLDER, WEIGHTS, fetch_command
 
@@ -63,25 +60,14 @@ def build_medclip(request: Request) -> Teacher:
     path = find_medclip(request.weights)
     if request.channels is None:
         raise ConfigError(f"Teacher {request.name!r} looks at channels that you name: --teacher-channels luma.")
-    network = _tower(path)
-    nn.Module.to(network, torch.device(request.device), getattr(torch, request.options.precision))
-    stride = KIND.stride(network.config)
-    contract = Contract(
-        name=request.name,
-        channels=rgb_channels(request.channels, teacher=request.name),
-        rule=PercentileRule(),
-        outputs=(),
+    return teacher_of(
+        _tower(path),
+        KIND,
+        request,
         weights_sha256=weights_hash(path),
         licence=WEIGHTS["medclip"].licence,
-        size=native_size(request, KIND, network.config, None),
-        stride=stride,
-        tokens={EMBEDDING: (stride, KIND.width(network.config))},
-        precision=request.options.precision,
-        mean=_GREY[:1] * 3,
-        deviation=_GREY[1:] * 3,
-        note="Encoder: it gives features and no maps.",
+        processing=Processing(mean=_GREY[:1] * 3, deviation=_GREY[1:] * 3, size=None),
     )
-    return HfTeacher(network, contract, KIND)
 
 
 def find_medclip(weights: Path | None) -> Path:

@@ -199,8 +199,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     except (SafetensorError, RuntimeError, EOFError) as error:
         raise DataError(f"{path} is not a whole file of weights: {error}. Copy or download it again.") from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]  # some trainers wrap it
+    for wrapping in ("state_dict", "model"):  # some trainers wrap it
+        if isinstance(state, Mapping) and isinstance(state.get(wrapping), Mapping):
+            state = state[wrapping]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} holds a {type(state).__name__}, not a table of tensors by name (a state_dict).")
     return {str(key): value for key, value in state.items()}

@@ -5,6 +5,7 @@ Source:
     that ``published`` pins. CellSAM: ``cellSAM/_auth.py`` of github.com/vanvalenlab/cellSAM, commit
     62b5f19d, gives the archive's key and MD5; terms: its issue 90. MedCLIP: medclip_vit_weight.txt of
     github.com/RyanWangZf/MedCLIP; its authors publish no hash, this one is what a loader by others pins.
+    MedSAM2: checkpoints/download_medsam2_models.py of github.com/bowang-lab/MedSAM2, which publishes no hash.
 """
 
 from collections.abc import Mapping
@@ -89,6 +90,14 @@ WEIGHTS: Mapping[str, WeightFile] = {
         ),
         licence="MIT for the code; none stated for the weights, made of MIMIC-CXR and CheXpert (research use only)",
         archive=True,
+    ),
+    "medsam2": WeightFile(
+        item=Item(
+            name="MedSAM2_latest.pt",
+            address="https://huggingface.co/wanglab/MedSAM2/resolve/main/MedSAM2_latest.pt",
+            megabytes=156,
+        ),
+        licence="unknown here: that of the model card of wanglab/MedSAM2",
     ),
 }
 """Teacher to its weights."""
