@@ -7,7 +7,7 @@ import zarr
 
 from segdistill.errors import ConfigError, UnknownName
 from segdistill.settings import Source, read_toml, validated
-from segdistill.study.fitted import divide
+from segdistill.study.folds import divide
 from segdistill.study.preparation import labelled_budget, prepare
 
 

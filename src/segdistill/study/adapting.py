@@ -15,7 +15,7 @@ from segdistill.networks.card import HASH_DIGITS, read_card
 from segdistill.networks.encoder_folder import read_encoder
 from segdistill.settings import Adaptation
 from segdistill.study.cost import COST, cost_of
-from segdistill.study.fitted import FOLDS, SEED, divide
+from segdistill.study.folds import SEED, plan_folds, refuse_fitted_otherwise
 from segdistill.study.preparation import Prepared
 from segdistill.study.surroundings import machine, versions
 from segdistill.teachers.contract import Contract, Teacher
@@ -95,7 +95,7 @@ class AdaptedFold:
     """Where it is."""
 
     describes: tuple[str, ...]
-    """Training images that it was not fitted on and is to describe."""
+    """Images that it was not fitted on and is to describe."""
 
 
 def file_hashes(prepared: Prepared) -> dict[str, str]:
@@ -117,21 +117,16 @@ def fit_folds(task: Task, prepared: Prepared, *, folder: Path) -> tuple[list[Ada
     Raises:
         ConfigError: The teacher is no SAM, or fewer than two groups of training images are labelled.
     """
-    labelled, validation, groups = prepared.labelled("train"), prepared.labelled("validation"), prepared.groups
-    parts = divide(sorted({groups[sample.name] for sample in labelled}), FOLDS)
-    if len(parts) < 2:
-        raise ConfigError(
-            f"{task.teacher} is fitted on labelled training images of at least two groups, one to fit on and one to"
-            f" describe, but there is {len(parts)}. Label more, or leave adapt out."
-        )
+    labelled = prepared.labelled("train")
     folds = []
-    for number, left_out in enumerate([frozenset[str](), *parts]):
-        own = folder / ("all" if number == 0 else f"without_{number}")
-        if not (own / CARD).is_file():
-            kept = [sample for sample in labelled if groups[sample.name] not in left_out]
-            make_adapter(own, task, kept, validation, seed=SEED)
-        folds.append(AdaptedFold(own, tuple(s.name for s in labelled if groups[s.name] in left_out)))
-    return folds, frozenset(sample.name for sample in [*labelled, *validation])
+    for plan in plan_folds(prepared, labelled, who=task.teacher, instead="leave adapt out"):
+        own = folder / plan.name
+        if (own / CARD).is_file():
+            refuse_fitted_otherwise(own, read_adapter(own).used, plan, prepared)
+        else:
+            make_adapter(own, task, plan.training, plan.validation, seed=SEED)
+        folds.append(AdaptedFold(own, plan.describes))
+    return folds, frozenset(sample.name for sample in [*labelled, *prepared.labelled("validation")])
 
 
 def make_adapter(

@@ -1,32 +1,24 @@
 """Teachers that are fitted here, on the labels and all the teacher's channels: `fit:STUDENT`.
 
 A teacher knows the labels of the images that it was fitted on, so its word on them is no more than
-those labels over again. Each training image is therefore described by a teacher that was fitted on
-the other folds; all other images by one that was fitted on every fold.
+those labels over again. Each labelled training image, and every twin of it, is therefore described by a
+teacher that was fitted on the other folds; all other images by one that was fitted on every fold.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from segdistill.data.normalisation import PercentileRule, rule_to_json
-from segdistill.errors import ConfigError
-from segdistill.networks.card import ModelCard
+from segdistill.networks.card import ModelCard, read_card
 from segdistill.networks.model import Model, save_model
 from segdistill.settings import Arm, Protocol
+from segdistill.study.folds import SEED, plan_folds, refuse_fitted_otherwise
 from segdistill.study.preparation import Prepared, file_marks
 from segdistill.training.entries import Entry, make_entry
 from segdistill.training.fit import Recipe, fit
 
 PREFIX = "fit:"
-FOLDS = 5
-"""So many folds, or as many as there are groups of labelled training images."""
-
-SEED = 0
-"""Of the teachers' weights and draws: a study's seeds are of its students."""
-
 _RULE = PercentileRule()
 Notice = Callable[[str], None]
 
@@ -39,7 +31,7 @@ class Fold:
     """Its folder."""
 
     describes: tuple[str, ...]
-    """Training images that it was not fitted on and is to describe."""
+    """Images that it was not fitted on and is to describe."""
 
 
 def is_fitted(name: str) -> bool:
@@ -79,29 +71,26 @@ def fit_teachers(fitting: Fitting) -> list[Fold]:
     Raises:
         ConfigError: There are fewer than two groups of labelled training images.
     """
-    labelled, groups = fitting.prepared.labelled("train"), fitting.prepared.groups
-    parts = divide(sorted({groups[sample.name] for sample in labelled}), FOLDS)
-    if len(parts) < 2:
-        raise ConfigError(
-            f"{fitting.name} needs labelled training images of at least two groups, one to fit on and one to describe,"
-            f" but there is {len(parts)}. Label more, or use a teacher that is fitted already."
-        )
+    prepared = fitting.prepared
+    labelled = prepared.labelled("train")
+    plans = plan_folds(prepared, labelled, who=fitting.name, instead="use a teacher that is fitted already")
     entries = {
         sample.name: make_entry(sample, channels=fitting.channels, rule=_RULE)
-        for sample in [*labelled, *fitting.prepared.labelled("validation")]
+        for sample in [*labelled, *prepared.labelled("validation")]
     }
     folds = []
-    for number, left_out in enumerate([frozenset[str](), *parts]):
-        folder = fitting.folder / ("all" if number == 0 else f"without_{number}")
-        training = [entries[s.name] for s in labelled if groups[s.name] not in left_out]
-        _fit_one(fitting, folder, training, [entries[s.name] for s in fitting.prepared.labelled("validation")])
-        folds.append(Fold(folder / "model", tuple(s.name for s in labelled if groups[s.name] in left_out)))
+    for plan in plans:
+        folder = fitting.folder / plan.name
+        if (folder / "model" / "model.json").exists():
+            refuse_fitted_otherwise(folder, read_card(folder / "model").learnt_from, plan, prepared)
+        else:
+            training, validation = ([entries[s.name] for s in part] for part in (plan.training, plan.validation))
+            _fit_one(fitting, folder, training, validation)
+        folds.append(Fold(folder / "model", plan.describes))
     return folds
 
 
 def _fit_one(fitting: Fitting, folder: Path, training: Sequence[Entry], validation: Sequence[Entry]) -> None:
-    if (folder / "model" / "model.json").exists():
-        return
     fitting.notice(f"Fitting the teacher {folder.parent.name}/{folder.name} on {len(training)} labelled images …")
     student = fitting.name.removeprefix(PREFIX)
     structures = fitting.prepared.dataset.structures
@@ -122,14 +111,3 @@ def _fit_one(fitting: Fitting, folder: Path, training: Sequence[Entry], validati
         notes=(f"Fitted on {len(training)} labelled images, chosen on {len(validation)}.",),
     )
     save_model(folder / "model", Model(fitted.network, card))
-
-
-def divide(groups: Sequence[str], folds: int) -> list[frozenset[str]]:
-    """Return the groups in parts of nearly equal size, drawn with a fixed seed.
-
-    >>> [len(part) for part in divide(["a", "b", "c"], 5)]
-    [1, 1, 1]
-    """
-    order = np.random.default_rng(SEED).permutation(len(groups))
-    count = min(folds, len(groups))
-    return [frozenset(str(groups[place]) for place in order[part::count]) for part in range(count)]

@@ -1,10 +1,10 @@
 """Probes that are fitted here: a SAM's encoder stays as it is, a small head reads its features (prompting ``probe``).
 
-As with a teacher that is fitted here, each labelled training image is described by a head that was
-fitted on the other folds. The encoder looks at every image once; all heads share it.
+As with a teacher that is fitted here, each labelled training image, and every twin of it, is described by a head that
+was fitted on the other folds. The encoder looks at every image once; all heads share it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +15,9 @@ from segdistill.augment.label_maps import label_maps
 from segdistill.data.labels import Structure, output_names
 from segdistill.data.sample import Sample
 from segdistill.data.tiling import padded, tiles
-from segdistill.errors import ConfigError
 from segdistill.settings import TeacherSpec
 from segdistill.study.asking import options_of
-from segdistill.study.fitted import FOLDS, SEED, divide
+from segdistill.study.folds import SEED, FoldPlan, plan_folds
 from segdistill.study.preparation import Prepared
 from segdistill.targets.look import field_of
 from segdistill.teachers.sam import SamTeacher
@@ -37,7 +36,7 @@ class ProbeFold:
     """It shares its encoder with the others."""
 
     describes: tuple[str, ...]
-    """Training images that its head was not fitted on and is to describe."""
+    """Images that its head was not fitted on and is to describe."""
 
 
 def fit_probes(
@@ -62,38 +61,29 @@ def fit_probes(
     base = load_sam(spec.teacher, channels=spec.channels, weights=spec.weights, device=device, options=options_of(spec))
     structures = prepared.dataset.structures
     labelled = [sample for sample in prepared.labelled("train") if sample.known.all()]
-    groups = prepared.groups
-    parts = divide(sorted({groups[sample.name] for sample in labelled}), FOLDS)
-    if len(parts) < 2:
-        raise ConfigError(
-            f"A probe of {spec.teacher} is fitted on labelled training images of at least two groups, one to fit on and"
-            f" one to describe, but there is {len(parts)}. Label more, or ask by grid, which reads no label."
-        )
-    names = ["all", *(f"without_{number}" for number in range(1, len(parts) + 1))]
-    heads = {number: folder / f"{name}.safetensors" for number, name in enumerate(names)}
-    left_out = [frozenset[str](), *parts]
-    if not all(path.is_file() for path in heads.values()):
+    plans = plan_folds(
+        prepared, labelled, who=f"A probe of {spec.teacher}", instead="ask by grid, which reads no label"
+    )
+    heads = [folder / f"{plan.name}.safetensors" for plan in plans]
+    if not all(path.is_file() for path in heads):
         notice(f"Fitting {len(heads)} probes of {spec.teacher} on {len(labelled)} labelled images …")
-        _fit(base, labelled, left_out, heads, groups, structures)
-    folds = [
-        ProbeFold(with_probe(base, path), tuple(s.name for s in labelled if groups[s.name] in left_out[number]))
-        for number, path in heads.items()
-    ]
+        _fit(base, labelled, plans, heads, structures)
+    folds = [ProbeFold(with_probe(base, path), plan.describes) for plan, path in zip(plans, heads, strict=True)]
     return folds, frozenset(sample.name for sample in labelled)
 
 
 def _fit(
     base: SamTeacher,
     labelled: Sequence[Sample],
-    left_out: Sequence[frozenset[str]],
-    heads: Mapping[int, Path],
-    groups: Mapping[str, str],
+    plans: Sequence[FoldPlan],
+    heads: Sequence[Path],
     structures: Sequence[Structure],
 ) -> None:
     lessons = [(sample.name, lesson) for sample in labelled for lesson in _lessons(base, sample, structures)]
     encoded = encode_lessons(base.model, [lesson for _, lesson in lessons])
-    for number, path in heads.items():
-        kept = [place for place, (name, _) in enumerate(lessons) if groups[name] not in left_out[number]]
+    for plan, path in zip(plans, heads, strict=True):
+        own = {sample.name for sample in plan.training}
+        kept = [place for place, (name, _) in enumerate(lessons) if name in own]
         probe = fit_probe(
             base.model,
             [lessons[place][1] for place in kept],
