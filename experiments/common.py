@@ -18,6 +18,7 @@ from segdistill.study.conclusion import Finished
 from segdistill.study.main_job import SAME_RESULT, distill
 
 RESULTS = Path(__file__).parent / "results"
+PICTURES = Path(__file__).resolve().parent.parent / "docs" / "results"
 
 
 def write_manifest(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -21,12 +21,14 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from PIL import Image as Picture
 from transformers import SamModel
 
-from common import RESULTS, kept_scores, machine, write_manifest
+from common import PICTURES, RESULTS, kept_scores, machine, write_manifest
 from mixture import Source, filled, manifests, write_source
+from segdistill.data.readers import open_image
 from segdistill.data.sample import Sample
-from segdistill.files import write_json
+from segdistill.files import whole_file, write_json
 from segdistill.settings import Adapt, Pretrain, Study, Synthesize, validated
 from segdistill.study import adapt, pretrain, study, synthesize
 from segdistill.study.cost import COST
@@ -63,6 +65,9 @@ NETWORK = {"width": 16, "blocks": 1}
 DRAWN_SIDE = 64
 TAUGHT = {"steps": 400, "batch_size": 16, "crop": SIDE}
 TUNED = {"steps": 300, "batch_size": 8, "crop": SIDE, "ema": 0.98, "validations": 6, "layer_decay": 0.75}
+ROW, THUMB = 12, 80
+"""Of the picture of drawn images: how many beside each other, and their side, pixels."""
+
 DRAWN = (0, 180)
 """Drawn images beside the training images."""
 
@@ -241,6 +246,23 @@ def name_drawn(places: Places) -> dict[int, Path | None]:
     return found
 
 
+def show_drawn(places: Places) -> Path:
+    """Write a picture of the first drawn images beside each other, for the page; real ones may not be passed on."""
+    files = sorted(path for path in (places.own / "drawn" / "images").iterdir() if path.is_file())[: ROW * 3]
+    rows = [files[at : at + ROW] for at in range(0, len(files), ROW)]
+    sheet = Picture.new("L", (ROW * THUMB, len(rows) * THUMB))
+    for y, row in enumerate(rows):
+        for x, path in enumerate(row):
+            with open_image(path) as opened:
+                grey = opened.read((slice(0, opened.shape[1]), slice(0, opened.shape[2])))[0].astype(np.float32)
+            bright = (grey - grey.min()) / max(float(np.ptp(grey)), 1e-6) * 255
+            sheet.paste(Picture.fromarray(bright.astype(np.uint8)).resize((THUMB, THUMB)), (x * THUMB, y * THUMB))
+    picture = PICTURES / f"{NAME}_{places.name}_drawn.png"
+    with whole_file(picture) as partial:
+        sheet.save(partial, format="PNG", optimize=True)
+    return picture
+
+
 def encoders(places: Places, transfer: Mapping[int, Path | None], budget: int | None) -> Iterator[tuple[str, Pretrain]]:
     """Yield every pre-training that a budget's arms begin with, by the name of the arm."""
     taught = {"teacher_channels": CHANNELS, "targets": places.own / "targets"}
@@ -309,6 +331,7 @@ def run(places: Places, budget: int | None, seeds: list[int]) -> None:
         "arms": kept_scores(finished, ("dice", "hd95")),
         "machine": machine(),
     }
+    show_drawn(places)
     write_json(RESULTS / NAME / f"{places.name}_{word(budget)}.json", content)
 
 

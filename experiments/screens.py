@@ -11,10 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from common import RESULTS
+from common import PICTURES, RESULTS
 from segdistill.files import whole_file
 
-PICTURES = Path(__file__).resolve().parent.parent / "docs" / "results"
 COLOURS = 256
 """Of a picture: text and plots need no more."""
 

@@ -107,7 +107,7 @@ def make_page(
         results: What was kept, by name.
         results_folder: Where it was kept; tunings and the comparison of objects are read from there too.
         benchmarks_folder: Where the benchmarks were kept.
-        screens: File names of the pictures of first screens that lie in results/.
+        screens: File names of the pictures of first screens, and of drawn images, that lie in results/.
 
     Returns:
         Markdown; and file name to SVG, which the page looks for in results/.
@@ -144,7 +144,7 @@ def make_page(
     for name in sorted(set(results) - known):
         parts += _single(name, results, pictures, screens)
     parts += mixture_section(results_folder / "mixture.json")
-    parts += few_labels_section(results_folder / "few_labels")
+    parts += few_labels_section(results_folder / "few_labels", screens)
     parts += ["## `codex`: how far the experts agree"]
     parts += agreement_section(results_folder / "experts.json", command="python experiments/experts.py --data DATA")
     parts += ["## Objects: seeds from boundaries or from distances (`bbbc038`)"]
@@ -220,7 +220,7 @@ def write_page(results: Path, benchmarks: Path, out: Path) -> None:
         benchmarks: Folder of the benchmarks' results.
         out: The Markdown file.
     """
-    screens = {path.name for path in (out.parent / "results").glob("*_screen.png")}
+    screens = {path.name for end in ("screen", "drawn") for path in (out.parent / "results").glob(f"*_{end}.png")}
     page, pictures = make_page(read_results(results), results, benchmarks, screens)
     for name, picture in pictures.items():
         with whole_file(out.parent / "results" / name) as partial:

@@ -1,7 +1,7 @@
 """Few labels (P3): what each way of pre-training brings, by number of labels, and where the paper's order fails."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ WAYS = {
 TITLES = {"busi": "breast ultrasound (`busi`)", "drive": "retinal vessels (`drive`)"}
 
 
-def few_labels_section(folder: Path) -> list[str]:
+def few_labels_section(folder: Path, pictures: Collection[str] = ()) -> list[str]:
     """Return what was found on each data set.
 
     Args:
         folder: Of what experiments/few_labels.py kept, a file for each data set and number of labels; may be missing.
+        pictures: File names of the pictures of drawn images that lie in results/.
     """
     title = "## Few labels: ways of pre-training a small transformer"
     kept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
@@ -46,6 +47,11 @@ def few_labels_section(folder: Path) -> list[str]:
     for name in dict.fromkeys(content["data"] for content in kept):
         own = sorted((content for content in kept if content["data"] == name), key=_labels)
         parts += [f"### {TITLES[name][0].upper()}{TITLES[name][1:]}", *_data_set(own)]
+        if (picture := f"few_labels_{name}_drawn.png") in pictures:
+            parts += [
+                "Drawn images; real ones, which the run's report shows beside them, may not be passed on.",
+                f"![Images that the diffusion model drew](results/{picture})",
+            ]
     return parts
 
 

@@ -54,6 +54,14 @@ def test_gains_by_hand_and_where_the_papers_order_fails(folder):
     assert cells(parts[10])["from scratch"] == ["4.5 ± 0.0", "4.5 ± 0.0"]
 
 
+def test_drawn_images_are_shown_where_there_is_a_picture(folder):
+    assert not any("drawn.png" in part for part in few_labels_section(folder))
+    shown = few_labels_section(folder, {"few_labels_busi_drawn.png", "few_labels_drive_drawn.png"})
+    assert [part for part in shown if part.startswith("![")] == [
+        "![Images that the diffusion model drew](results/few_labels_busi_drawn.png)"
+    ]
+
+
 def test_what_was_not_run_says_how(tmp_path):
     assert few_labels_section(tmp_path)[1] == (
         "Not run yet. Command: `python experiments/few_labels.py --data DATA --runs RUNS`."
