@@ -21,8 +21,9 @@ from segdistill.evaluation import dice
 from segdistill.files import write_json
 from segdistill.networks.model import load_model
 from segdistill.study.arms import RULE, ArmRun, Bench, channels_in_use
+from segdistill.study.folds import units_of
 from segdistill.study.seen import labelled_planes
-from segdistill.study.shuffling import of_next_group, with_channels_of
+from segdistill.study.shuffling import lenders_among, with_channels_of
 from segdistill.targets import image_key
 from segdistill.training.entries import make_entry
 from segdistill.training.validation import entry_maps
@@ -135,11 +136,12 @@ def teacher_use(bench: Bench, name: str | None, *, structures: Sequence[Structur
 
 
 def _fields(bench: Bench, structures: Sequence[Structure]) -> list[tuple[Sample, Sample | None]]:
-    """Return the fields to show, each with the one that lends it a channel: of the next group, in a circle."""
+    """Return the fields to show, each with the one that lends it a channel: of another group, None without one."""
     tests = bench.prepared.labelled("test")
     scored = [sample for sample in tests if any(True for _ in labelled_planes(bench, sample, structures))]
     named = {sample.name: sample for sample in scored}
-    lenders = of_next_group(list(named), bench.prepared.groups)
+    units = {name: unit for name, unit in units_of(bench.prepared).items() if name in named}
+    lenders = lenders_among(list(named), units) if len(set(units.values())) > 1 else {}
     return [(sample, named.get(lenders.get(sample.name, ""))) for sample in scored][:FIELDS]
 
 

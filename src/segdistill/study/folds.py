@@ -4,7 +4,7 @@ A teacher knows the labels of the images that it was fitted on, and so those of 
 pictures are therefore left out together, whatever their groups and whatever parts they lie in.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def plan_folds(prepared: Prepared, labelled: Sequence[Sample], *, who: str, inst
     Raises:
         ConfigError: There are fewer than two groups to fit on, twins counted as one.
     """
-    units, validation = _units(prepared), tuple(prepared.labelled("validation"))
+    units, validation = units_of(prepared), tuple(prepared.labelled("validation"))
     parts = divide(sorted({units[sample.name] for sample in labelled}), FOLDS)
     if len(parts) < 2:
         raise ConfigError(
@@ -107,8 +107,8 @@ def divide(groups: Sequence[str], folds: int) -> list[frozenset[str]]:
     return [frozenset(str(groups[place]) for place in order[part::count]) for part in range(count)]
 
 
-def _units(prepared: Prepared) -> Mapping[str, str]:
-    """Return what may not be torn apart: groups, merged wherever they hold twins, by case."""
+def units_of(prepared: Prepared) -> dict[str, str]:
+    """Return what may not be torn apart, by case: groups, merged wherever they hold twins, of any split."""
     cases = [replace(case, group=prepared.groups[case.name]) for case in prepared.dataset.cases
              if case.name in prepared.samples]  # fmt: skip
     return {case.name: case.group for case in joined_groups(cases, prepared.twins)}

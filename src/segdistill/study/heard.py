@@ -1,7 +1,7 @@
 """What a run keeps of its teachers: by which weights they spoke, so that no other teacher goes on under their name."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from segdistill.settings.run_folder import HEARD_FOLDER, SETTINGS_FILE, is_bare
 from segdistill.teachers.contract import Contract
 
 WEIGHTS = "weights_sha256"
+LENT, OTHER_GROUPS = "shuffled_channels_from", "other groups"
 
 
 def claim_teacher(run: Path, name: str, contracts: Sequence[Contract]) -> None:
@@ -28,8 +29,7 @@ def claim_teacher(run: Path, name: str, contracts: Sequence[Contract]) -> None:
     Raises:
         ConfigError: What was made in this folder was taught by other weights; both hashes are named.
     """
-    record = run / HEARD_FOLDER / name / SETTINGS_FILE
-    kept: dict[str, Any] = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    kept = _kept(run, name)
     now = [contract.weights_sha256 for contract in contracts]
     before = now if is_bare(run) else kept.get(WEIGHTS, now)
     differing = [pair for pair in zip_longest(before, now, fillvalue="none") if pair[0] != pair[1]]
@@ -40,5 +40,31 @@ def claim_teacher(run: Path, name: str, contracts: Sequence[Contract]) -> None:
             f" have {here}. Runs of two teachers would be told as those of one. Put back its files as they were, or"
             " choose a new folder for --out."
         )
+    _keep(run, name, {WEIGHTS: now})
+
+
+def is_shuffled_by_groups(run: Path, name: str) -> bool:
+    """Return whether a run's folder says that a teacher was lent channels by images of other groups alone."""
+    return _kept(run, name).get(LENT) == OTHER_GROUPS
+
+
+def keep_shuffled_by_groups(run: Path, name: str) -> None:
+    """Keep in a run's folder that a teacher is lent channels by images of other groups alone."""
+    _keep(run, name, {LENT: OTHER_GROUPS})
+
+
+def _record(run: Path, name: str) -> Path:
+    return run / HEARD_FOLDER / name / SETTINGS_FILE
+
+
+def _kept(run: Path, name: str) -> dict[str, Any]:
+    """Return what is kept of a teacher; nothing where nothing was, as in folders of earlier versions."""
+    record = _record(run, name)
+    return json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+
+
+def _keep(run: Path, name: str, facts: Mapping[str, Any]) -> None:
+    """Add to what is kept of a teacher."""
+    record = _record(run, name)
     record.parent.mkdir(parents=True, exist_ok=True)
-    write_json(record, kept | {WEIGHTS: now})
+    write_json(record, _kept(run, name) | dict(facts))

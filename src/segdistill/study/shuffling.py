@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Shaped
 
+from segdistill.data.case import numbered
 from segdistill.data.sample import Sample
 from segdistill.errors import ConfigError
+from segdistill.study.folds import units_of
 from segdistill.study.preparation import Prepared
 
 
@@ -16,17 +18,15 @@ def reading(prepared: Prepared, shuffled: Sequence[str]) -> Callable[[str], Samp
 
     Args:
         prepared: The images.
-        shuffled: Channels that are taken from an image of another group of the same split, or of any split where
-            there is no other. Empty: every case as it is.
+        shuffled: Channels that are taken from an image of another group, of the same split where it has one. Empty:
+            every case as it is.
 
     Raises:
-        ConfigError: There is no image of another group to take a channel from, or a case has none of these.
+        ConfigError: There is no second group to take a channel from.
     """
     if not shuffled:
         return prepared.samples.__getitem__
-    if len(prepared.samples) < 2:
-        raise ConfigError(f"To shuffle {', '.join(shuffled)} there must be two images, but there is one.")
-    partners = _partners(prepared)
+    partners = lenders(prepared, shuffled)
 
     def read(name: str) -> Sample:
         return with_channels_of(prepared.samples[name], prepared.samples[partners[name]], shuffled)
@@ -34,52 +34,78 @@ def reading(prepared: Prepared, shuffled: Sequence[str]) -> Callable[[str], Samp
     return read
 
 
+def lenders(prepared: Prepared, shuffled: Sequence[str]) -> dict[str, str]:
+    """Return for every case the one that lends it channels: never one of its own group, nor its twin.
+
+    A neighbour in a slide, or another slice of a patient, has nearly the channel that is to be broken: the control
+    would be too good.
+
+    Args:
+        prepared: The images.
+        shuffled: The channels, for the message.
+
+    Raises:
+        ConfigError: All images are of one group.
+    """
+    units = units_of(prepared)
+    if len(set(units.values())) < 2:
+        raise ConfigError(
+            f"To shuffle {', '.join(shuffled)}, an image of another group must lend it, but all"
+            f" {numbered(len(units), 'image')} are of one: a neighbour lends nearly the right one. Name smaller groups"
+            " in a manifest, if they are independent, or leave out the arms with that teacher."
+        )
+    table: dict[str, str] = {}
+    for names in prepared.split.values():
+        table |= lenders_among(names, units)
+    return table
+
+
+def lent_by_neighbours(prepared: Prepared, shuffled: Sequence[str]) -> bool:
+    """Return whether some image was lent channels by another one before groups were heeded.
+
+    Args:
+        prepared: The images.
+        shuffled: The channels.
+    """
+    return lenders(prepared, shuffled) != _next_ones(prepared)
+
+
 def with_channels_of(own: Sample, other: Sample, names: Sequence[str]) -> Sample:
     """Return a field in which these channels are another field's, cut or mirrored to its size."""
     return replace(own, image=replace(own.image, array=_with_channels(own, other, names)))
 
 
-def _partners(prepared: Prepared) -> dict[str, str]:
-    """Return for every case one of another group: of its split, or of any where the split has one group alone.
-
-    Images of one slide or patient are alike, so a channel of a neighbour would mean more than a stranger's.
-
-    Raises:
-        ConfigError: There is one group alone.
-    """
-    table = of_next_group(sorted(prepared.samples), prepared.groups)
-    if not table:
-        raise ConfigError(
-            f"To shuffle a channel there must be images of two groups, but all {len(prepared.samples)} are of"
-            f" {next(iter(prepared.groups.values()))!r}: a neighbour's channel would not be a stranger's. Leave that"
-            " control out, or name smaller groups in a manifest."
-        )
-    for names in prepared.split.values():
-        table |= of_next_group(names, prepared.groups)
-    return table
-
-
-def of_next_group(names: Sequence[str], groups: Mapping[str, str]) -> dict[str, str]:
-    """Return for every name one of the group after its own, in a circle; nothing where there is one group alone.
+def lenders_among(names: Sequence[str], units: Mapping[str, str]) -> dict[str, str]:
+    """Return a lender for each name: another of these, each of them once, where no unit has more than half of all.
 
     Args:
-        names: Of images, each once.
-        groups: Name to group.
-
-    >>> of_next_group(["a1", "b1", "a2", "b2"], {"a1": "a", "a2": "a", "b1": "b", "b2": "b"})
-    {'a1': 'b1', 'a2': 'b2', 'b1': 'a1', 'b2': 'a2'}
+        names: Of one split.
+        units: Of all cases, two at least.
     """
-    members: dict[str, list[str]] = {}
+    blocks: dict[str, list[str]] = {}
     for name in names:
-        members.setdefault(groups[name], []).append(name)
-    if len(members) < 2:
-        return {}
-    following = dict(zip(members, [*list(members)[1:], next(iter(members))], strict=True))
-    return {
-        name: members[following[group]][place % len(members[following[group]])]
-        for group, own in members.items()
-        for place, name in enumerate(own)
-    }
+        blocks.setdefault(units[name], []).append(name)
+    order = [name for block in blocks.values() for name in block]
+    step = max(map(len, blocks.values()), default=0)  # from any place of a block it leads beyond the block
+    if 2 * step <= len(order):
+        return dict(zip(order, [*order[step:], *order[:step]], strict=True))
+    found = {}
+    for unit, block in blocks.items():
+        others = [name for name in order if units[name] != unit] or sorted(
+            each for each in units if units[each] != unit
+        )
+        found |= {name: others[place % len(others)] for place, name in enumerate(block)}
+    return found
+
+
+def _next_ones(prepared: Prepared) -> dict[str, str]:
+    """Return for every case the next one of its split, in a circle; of all cases where a split has one alone."""
+    everyone = sorted(prepared.samples)
+    table = dict(zip(everyone, [*everyone[1:], everyone[0]], strict=True))
+    for names in prepared.split.values():
+        if len(names) > 1:
+            table |= dict(zip(names, [*names[1:], names[0]], strict=True))
+    return table
 
 
 def _with_channels(own: Sample, other: Sample, names: Sequence[str]) -> Shaped[np.ndarray, "c y x"]:

@@ -11,7 +11,7 @@ from segdistill.engine import DamagedRun, check_at_once, select_device, side_by_
 from segdistill.errors import ConfigError
 from segdistill.files import write_json
 from segdistill.objectives import distillation_term
-from segdistill.settings import Study, open_run
+from segdistill.settings import Study, TeacherSpec, open_run
 from segdistill.settings.run_folder import (
     SETTINGS_FILE,
     FolderInUse,
@@ -28,9 +28,11 @@ from segdistill.study.cells import Cell, cells_of
 from segdistill.study.data_check import data_check_in
 from segdistill.study.early import check_asked, check_channels, check_precisions, check_teachers
 from segdistill.study.encoder_start import check_encoder
+from segdistill.study.heard import is_shuffled_by_groups, keep_shuffled_by_groups
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes, without_lost_data
 from segdistill.study.shift import Elsewhere, read_elsewhere
+from segdistill.study.shuffling import lent_by_neighbours, reading
 from segdistill.study.starting import check_start, read_start
 from segdistill.study.teaching import Asked, Teaching, teach
 from segdistill.study.terms import check_terms
@@ -129,11 +131,17 @@ def _check_early(settings: Study, cells: Sequence[Cell], prepared: Prepared) -> 
     check_channels(prepared, settings.student_channels, who="students")
     for arm in settings.arms:
         check_channels(prepared, (*arm.dropped_channels, *arm.predicted_channels), who=f"arm {arm.name}")
-    asked = {arm.teacher for arm in arms}
-    teachers = {name: spec for name, spec in settings.teachers.items() if name in asked}
+    teachers = _teachers_asked(settings)
     check_teachers(teachers.values())
     for name, spec in teachers.items():
         check_channels(prepared, spec.channels, who=f"teacher {name}")
+        reading(prepared, spec.shuffled)  # refuses what nobody could lend
+
+
+def _teachers_asked(settings: Study) -> dict[str, TeacherSpec]:
+    """Return the teachers that an arm learns from, by name."""
+    asked = {arm.teacher for arm in settings.arms}
+    return {name: spec for name, spec in settings.teachers.items() if name in asked}
 
 
 def claim(settings: Study, cells: Sequence[Cell], *, notice: Notice) -> None:
@@ -189,20 +197,20 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
     protocols = [settings.protocol_of(arm) for arm in settings.arms]
     check_precisions({each.precision for each in protocols}, torch.device(device).type)
     entries = make_entries(prepared.samples, settings.student_channels)
-    asked = {arm.teacher for arm in settings.arms}
     compared = {
         arm.teacher for arm in settings.arms if distillation_term(settings.objective_of(arm).distillation).prototypes
     }
     teachings: dict[str, Teaching] = {}
-    for name, spec in settings.teachers.items():
-        if name in asked:
-            asked_for = Asked(
-                name, spec, settings.out, settings.teachers_protocol, device, notice, features=name in compared
-            )
-            folder = settings.out / "teachers" / name
-            with my_turn(folder, notice=notice):
-                claim_settings(folder, asked_for.settings(), defaults=asked_for.defaults(), within=settings.out)
-                teachings[name] = teach(asked_for, prepared)
+    for name, spec in _teachers_asked(settings).items():
+        asked_for = Asked(
+            name, spec, settings.out, settings.teachers_protocol, device, notice, features=name in compared
+        )
+        folder = settings.out / "teachers" / name
+        with my_turn(folder, notice=notice):
+            claim_settings(folder, asked_for.settings(), defaults=asked_for.defaults(), within=settings.out)
+            if spec.shuffled:
+                _leave_neighbours(settings, name, prepared, notice)
+            teachings[name] = teach(asked_for, prepared)
     return {
         student: Bench(
             folder=settings.out / student,
@@ -220,6 +228,33 @@ def make_benches(settings: Study, prepared: Prepared, notice: Notice) -> dict[st
         )
         for student in settings.students
     }
+
+
+def _leave_neighbours(settings: Study, name: str, prepared: Prepared, notice: Notice) -> None:
+    """Set aside the runs of a teacher that was lent channels by neighbours of the same group: they are begun anew.
+
+    Earlier versions did that. Where no image is lent another channel by now, as where every group is one image, what
+    is there stays.
+
+    Args:
+        settings: Of the study.
+        name: The teacher, which nobody else claims at the same time.
+        prepared: The images.
+        notice: Told of what is set aside.
+    """
+    if is_shuffled_by_groups(settings.out, name):
+        return
+    if lent_by_neighbours(prepared, settings.teachers[name].shuffled):
+        for record in sorted(settings.out.glob(f"*/arms/*/*/{SETTINGS_FILE}")):
+            folder = record.parent
+            teacher = json.loads(record.read_text(encoding="utf-8")).get("arm", {}).get("teacher")
+            if teacher == name and folder.name.isdigit():
+                _set_aside(folder, why="neighbours")
+                notice(
+                    f"{folder} is begun anew: the {name} was shown channels of images of the same group there, by an"
+                    " earlier version. What was there is kept beside it."
+                )
+    keep_shuffled_by_groups(settings.out, name)
 
 
 def _read(settings: Study, bench: Bench, cell: Cell) -> ArmRun | None:
@@ -256,16 +291,16 @@ def _run(settings: Study, bench: Bench, cell: Cell) -> None:
                 return
             except DamagedRun as error:
                 own.notice(f"{error} It is begun anew; what was there is kept beside it.")
-        _set_aside(folder)
+        _set_aside(folder, why="damaged")
         with open_run(folder, cell.settings(settings), ignoring=NAMED, defaults=cell.defaults()):
             run_arm(own, cell.arm, cell.seed)
     except FolderInUse:
         own.notice("another process is at it.")
 
 
-def _set_aside(folder: Path) -> None:
-    """Rename the folder of a damaged run."""
+def _set_aside(folder: Path, *, why: str) -> None:
+    """Rename the folder of a run that is begun anew, by a word that says why."""
     number = 1
-    while (target := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
+    while (target := folder.with_name(f"{folder.name}.{why}-{number}")).exists():
         number += 1
     folder.rename(target)
