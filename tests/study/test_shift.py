@@ -9,11 +9,22 @@ import pytest
 import tifffile
 from study_usual import ARMS, job, plan
 
+from segdistill.data.datasets import read_dataset
+from segdistill.data.labels import Structure
+from segdistill.data.normalisation import rule_to_json
+from segdistill.data.pseudonyms import image_sha256
 from segdistill.data.simulate import TissueSettings, write_tissue
 from segdistill.errors import ConfigError, DataError
+from segdistill.networks.build import build_student
+from segdistill.networks.card import HASH_DIGITS, ModelCard
+from segdistill.networks.encoder_folder import EncoderCard, save_encoder
+from segdistill.networks.model import Model, save_model
+from segdistill.study.arms import RULE
 from segdistill.study.main_job import distill
 from segdistill.study.study_account import conclude_study
 from segdistill.study.study_job import study
+from segdistill.synthesis.card import CARD as SYNTHESIS_CARD
+from segdistill.synthesis.card import SynthesisCard
 
 QUICK = {"teacher": "blurred:2", "teacher_channels": ()}
 """A teacher that takes no time: what students know is not the question here."""
@@ -151,3 +162,77 @@ def test_images_that_students_were_trained_on_are_refused(tissue, tmp_path):
         job(tissue, tmp_path, shift={"../x": again["again"]})
     with pytest.raises(ConfigError, match="called test, as the run's own test fields are"):
         job(tissue, tmp_path, shift={"test": again["again"]})
+
+
+def marks_of(folder):
+    return [image_sha256(case)[:HASH_DIGITS] for case in read_dataset(folder, label_kind="instances").cases]
+
+
+def save(folder, marks):
+    """Keep a model of nuclei that learnt from images with these hashes."""
+    card = ModelCard(
+        architecture="unet-tiny",
+        channels=("nucleus",),
+        normalisation=rule_to_json(RULE),
+        structures=(Structure("nucleus", instances=True),),
+        crop=32,
+        thresholds={},
+        labels_used=len(marks),
+        learnt_from=tuple(marks),
+    )
+    save_model(folder, Model(build_student("unet-tiny", channels=1, outputs=len(card.outputs)), card))
+    return folder
+
+
+def save_encoder_alone(folder, **seen):
+    network = build_student("unet-tiny", channels=1, outputs=1)
+    usual = {"architecture": "unet-tiny", "channels": ("nucleus",), "normalisation": rule_to_json(RULE)}
+    save_encoder(folder, network.encoder, EncoderCard(**usual, how="made up", **seen))
+    return folder
+
+
+def begun_with(what, made, marks):
+    """What a run is asked for, that owes to something which had seen images with these hashes; and who that is."""
+    if what == "teacher":
+        name = f"model:{save(made, marks)}"
+        return {"teacher": name, "teacher_channels": ("nucleus",)}, f"the teacher {name}"
+    if what == "start":
+        return {"start": save(made, marks), **QUICK}, f"the model {made} that students begin with"
+    protocol = {"steps": 2, "batch_size": 2, "crop": 32, "validations": 1}
+    protocol |= {"encoder_weights": save_encoder_alone(made, **{what: tuple(marks)})}
+    return {"protocol": protocol, **QUICK}, f"the encoder {made} that students begin with"
+
+
+@pytest.mark.parametrize("what", ["teacher", "start", "images", "labelled"])
+def test_what_students_owe_to_had_not_seen_the_other_data(what, tissue, slides, tmp_path):
+    changes, who = begun_with(what, tmp_path / "made", marks_of(slides)[:3])
+    usual = {"label_sets": ("nucleus",), "baseline": False, **changes}
+    with pytest.raises(ConfigError, match=f"3 images of slides had been seen by {who}.*would flatter"):
+        distill(job(tissue, tmp_path / "run", shift=shift_of(slides), **usual))
+    assert not (tmp_path / "run/arms").exists()
+    if what == "teacher":
+        changes, _ = begun_with(what, tmp_path / "made", ["0" * HASH_DIGITS])  # it had seen others
+        distill(job(tissue, tmp_path / "run", shift=shift_of(slides), **usual | changes))
+
+
+@pytest.mark.parametrize("what", ["teacher", "encoder"])
+def test_a_study_refuses_it_for_the_sake_of_any_arm(what, tissue, slides, tmp_path):
+    marks, usual = marks_of(slides), {"label_sets": ("nucleus",), "labels": (2,)}
+    if what == "teacher":
+        usual["teachers"] = {"full": {"teacher": f"model:{save(tmp_path / 'm', marks)}", "channels": ("nucleus",)}}
+    else:
+        folder = save_encoder_alone(tmp_path / "e", images=tuple(marks))
+        usual["arms"], usual["teachers"] = ({"name": "a"}, {"name": "b", "encoder_weights": folder}), {}
+    with pytest.raises(ConfigError, match="4 images of slides had been seen by"):
+        study(plan(tissue, tmp_path / "s", shift=shift_of(slides), **usual))
+
+
+def test_training_images_that_a_model_drew_from_the_other_data_are_refused(tissue, slides, tmp_path):
+    drawn = tmp_path / "drawn"
+    shutil.copytree(tissue, drawn)
+    numbers = {"channels": ("nucleus",), "side": 32, "width": 4, "blocks": 1, "pixel_size": None, "normalisation": {}}
+    images = {"images": tuple(image_sha256(case) for case in read_dataset(slides, label_kind="instances").cases)}
+    card = SynthesisCard(**numbers, numbers=(), how="made up", **images, pixels=())
+    (drawn / SYNTHESIS_CARD).write_text(card.model_dump_json(), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"fitted on 4 of the images of slides.*take them out of slides"):
+        distill(job(drawn, tmp_path / "run", label_sets=("nucleus",), shift=shift_of(slides), **QUICK))

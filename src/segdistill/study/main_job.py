@@ -16,6 +16,7 @@ from segdistill.study.early import check_asked, check_channels, check_precisions
 from segdistill.study.encoder_start import check_encoder
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes, without_lost_data
+from segdistill.study.seen_before import seen_before
 from segdistill.study.shift import read_elsewhere
 from segdistill.study.starting import check_start, read_start
 from segdistill.study.teaching import Asked, teach
@@ -51,7 +52,14 @@ def distill(
         prepared = prepare(settings, notice=notice)
         _check_early(settings, prepared)
         elsewhere = read_elsewhere(
-            settings.shift, prepared, settings.student_channels, private=settings.private, notice=notice
+            settings.shift,
+            prepared,
+            settings.student_channels,
+            before=seen_before(
+                settings.teachers().values(), start=settings.start, encoders=[settings.protocol.encoder_weights]
+            ),
+            private=settings.private,
+            notice=notice,
         )
         bench = make_bench(settings, prepared, notice)
         runs = run_arms(bench, [(arm, seed) for arm in settings.arms() for seed in settings.seeds])

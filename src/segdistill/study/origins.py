@@ -27,15 +27,23 @@ def origins(cases: Sequence[Case]) -> dict[Path, SynthesisCard]:
 
 
 def refuse_seen(
-    drawn_by: Mapping[Path, SynthesisCard], held: Sequence[Case], samples: Mapping[str, Sample], *, private: bool
+    drawn_by: Mapping[Path, SynthesisCard],
+    held: Sequence[Case],
+    samples: Mapping[str, Sample],
+    *,
+    private: bool,
+    who: str = "validation and test images of the data",
+    instead: str = "give this command the data, split and split-seed that `segdistill synthesize` had",
 ) -> None:
-    """Refuse drawn images whose model was fitted on validation or test images, by content.
+    """Refuse drawn images whose model was fitted on images that are held back, by content.
 
     Args:
         drawn_by: From ``origins``.
-        held: Validation and test images.
+        held: Images that are held back.
         samples: Those that could be read, by name.
         private: Whether no folder is named.
+        who: They are, for the message.
+        instead: What the user may do but make the drawn images anew, for the message.
 
     Raises:
         ConfigError: A model has seen some of them.
@@ -51,8 +59,7 @@ def refuse_seen(
         if seen:
             where = "a folder of the data" if private else str(place)
             raise ConfigError(
-                f"The images in {where} were drawn by a model that was fitted on {len(seen)} of the validation and test"
-                f" images of the data, by their content: {shown(seen)}. What learns from them could not be scored on"
-                " those. Give this command the data, split and split-seed that `segdistill synthesize` had, or make the"
-                " images anew with those of this one."
+                f"The images in {where} were drawn by a model that was fitted on {len(seen)} of the {who}, by their"
+                f" content: {shown(seen)}. What learns from them could not be scored on those. To mend that,"
+                f" {instead}, or make the images anew with the settings of this one."
             )

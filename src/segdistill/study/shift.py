@@ -9,21 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from segdistill.data.case import shown
+from segdistill.data.case import Case, shown
 from segdistill.data.channels import BLANK, check_names
 from segdistill.data.labels import Structure, output_names
+from segdistill.data.pseudonyms import image_sha256
 from segdistill.data.sample import Sample
 from segdistill.errors import ConfigError
 from segdistill.evaluation import gain_of, mean_sd, score_tables
 from segdistill.evaluation.metrics import METRICS, metrics_of
 from segdistill.evaluation.summary import Record, ScoreTable
 from segdistill.files import sha256_array, write_json
+from segdistill.networks.card import HASH_DIGITS
 from segdistill.networks.model import load_model
 from segdistill.report import ShiftRow
 from segdistill.settings import Shift
 from segdistill.study.account import ArmAccount
 from segdistill.study.arms import RULE, ArmRun, Bench, ruler_of, score_maps
 from segdistill.study.content import COMPARED, role_of
+from segdistill.study.origins import origins, refuse_seen
 from segdistill.study.preparation import Notice, Prepared, Readable, open_dataset, read_whole
 from segdistill.training.entries import make_entry
 from segdistill.training.validation import entry_maps
@@ -56,7 +59,13 @@ class Elsewhere:
 
 
 def read_elsewhere(
-    shifts: Mapping[str, Shift], own: Prepared, channels: Sequence[str], *, private: bool, notice: Notice
+    shifts: Mapping[str, Shift],
+    own: Prepared,
+    channels: Sequence[str],
+    *,
+    before: Mapping[str, frozenset[str]],
+    private: bool,
+    notice: Notice,
 ) -> tuple[Elsewhere, ...]:
     """Read other data sets, refusing those on which students could not be scored honestly.
 
@@ -64,17 +73,19 @@ def read_elsewhere(
         shifts: Name to where it is and how it is read.
         own: What the students are trained on.
         channels: The students'.
+        before: From ``seen_before``.
         private: Whether images and groups have pseudonyms.
         notice: Told what was inferred and what could not be read.
 
     Raises:
-        ConfigError: A data set labels none of the students' structures, holds none labelled, names
-            another number of channels, or has images of the training or validation.
+        ConfigError: A data set labels none of the students' structures, holds none labelled, names another number of
+            channels, or has images of the training or validation, or such as were seen before by what students learn
+            from or begin with.
         DataError: An image lacks a channel.
     """
     seen = {_pixels(own.samples[name]): name for part in ("train", "validation") for name in own.split[part]}
     return tuple(
-        _read_one(name, shift, own, tuple(channels), seen, private=private, notice=notice)
+        _read_one(name, shift, own, tuple(channels), seen, before, private=private, notice=notice)
         for name, shift in shifts.items()
     )
 
@@ -85,6 +96,7 @@ def _read_one(
     own: Prepared,
     channels: tuple[str, ...],
     seen: Mapping[str, str],
+    before: Mapping[str, frozenset[str]],
     *,
     private: bool,
     notice: Notice,
@@ -115,6 +127,9 @@ def _read_one(
             f"{len(both)} images of {name} are among those that students are trained or chosen on: {shown(both)}."
             " Scores on them would flatter. Take them out of one of the two."
         )
+    _refuse_seen_before(name, scored, before)
+    drawn_by = origins(own.dataset.cases)
+    refuse_seen(drawn_by, scored, samples, private=private, who=f"images of {name}", instead=f"take them out of {name}")
     prepared = Prepared(
         dataset=replace(found.dataset, label_sets=own.dataset.label_sets),
         samples=samples,
@@ -127,6 +142,18 @@ def _read_one(
     return Elsewhere(
         name, prepared, given, areas, _notes(name, found, prepared, shared, own), _identity(prepared, given)
     )
+
+
+def _refuse_seen_before(name: str, scored: Sequence[Case], before: Mapping[str, frozenset[str]]) -> None:
+    """Refuse images that what students learn from or begin with had seen before."""
+    marks = {case.name: image_sha256(case)[:HASH_DIGITS] for case in scored} if before else {}
+    for who, known in before.items():
+        leaks = sorted(case for case, mark in marks.items() if mark in known)
+        if leaks:
+            raise ConfigError(
+                f"{len(leaks)} images of {name} had been seen by {who}: {shown(leaks)}. Scores on them would flatter"
+                f" every student that owes to it. Take them out of {name}, or name another part of it."
+            )
 
 
 def _shared(name: str, own: Prepared, found: Readable) -> dict[str, bool]:

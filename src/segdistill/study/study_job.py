@@ -31,6 +31,7 @@ from segdistill.study.encoder_start import check_encoder
 from segdistill.study.heard import is_shuffled_by_groups, keep_shuffled_by_groups
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.same_data import claim_data, field_hashes, without_lost_data
+from segdistill.study.seen_before import seen_before
 from segdistill.study.shift import Elsewhere, read_elsewhere
 from segdistill.study.shuffling import lent_by_neighbours, reading
 from segdistill.study.starting import check_start, read_start
@@ -114,7 +115,16 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
         claim_data(settings.out, hashes)
         data_check_in(settings.out, prepared, hashes, private=settings.private, notice=notice)
     elsewhere = read_elsewhere(
-        settings.shift, prepared, settings.student_channels, private=settings.private, notice=notice
+        settings.shift,
+        prepared,
+        settings.student_channels,
+        before=seen_before(
+            _teachers_asked(settings).values(),
+            start=settings.start,
+            encoders=[settings.protocol_of(arm).encoder_weights for arm in settings.arms],
+        ),
+        private=settings.private,
+        notice=notice,
     )
     benches = make_benches(settings, prepared, notice)
     number, count = part_of(settings.shard)
