@@ -305,13 +305,21 @@ def comparison(places: Places, made: Mapping[str, Pretrain], budget: int | None,
     )
 
 
-def run(places: Places, budget: int | None, seeds: list[int]) -> None:
-    """Run what is missing for one number of labels, and keep what came out."""
+def run(places: Places, budget: int | None, seeds: list[int], counts: list[int]) -> None:
+    """Run what is missing for one number of labels, and keep what came out.
+
+    Args:
+        places: Of the data set.
+        budget: How many training images are labelled.
+        seeds: Of the fine-tuning.
+        counts: How many drawn images stand beside the training images, arm by arm; some of ``DRAWN``.
+    """
     who = f"{places.name} {word(budget)}"
     weights = probed(places, make_base(places))
     fitted = adapt(fitting(places, budget), notice=said(f"{who} adapt"))
     drawn = synthesize(drawing(places), notice=said(f"{places.name} draw"))
-    made = dict(encoders(places, name_drawn(places), budget))
+    transfer = {count: further for count, further in name_drawn(places).items() if count in counts}
+    made = dict(encoders(places, transfer, budget))
     costs = {"adapt": fitted.card.provenance[COST]}
     for arm, settings in made.items():
         costs[arm] = pretrain(settings, notice=said(f"{who} {arm}")).card.provenance[COST]
@@ -343,12 +351,13 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--labels", nargs="+", help="budgets, such as 10 or all; left out: every one of the task's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--drawn", type=int, nargs="+", choices=DRAWN, default=list(DRAWN), help="beside the training")
     given = parser.parse_args()
     for name in given.tasks:
         places = Places(name, given.data, given.runs)
         for budget in places.task.budgets:
             if given.labels is None or word(budget) in given.labels:
-                run(places, budget, given.seeds)
+                run(places, budget, given.seeds, given.drawn)
 
 
 if __name__ == "__main__":
