@@ -23,6 +23,14 @@ def test_objects_that_mostly_do_not_count_are_left_out():
     assert objects.found.tolist() == [True]
 
 
+def test_an_object_that_was_found_by_one_that_mostly_does_not_count_was_found():
+    label = np.array([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]])
+    counts = np.array([[True] * 4 + [False] * 6])
+    objects = objects_found(np.full((1, 10), 5), label, counts=counts)
+    assert objects.size.tolist() == [4]
+    assert objects.found.tolist() == [True]  # it is the same object as far as anybody may look
+
+
 def test_classes_hold_every_object_once_and_equal_sizes_stay_together():
     draw = np.random.default_rng(0)
     size = draw.integers(1, 9, 95)

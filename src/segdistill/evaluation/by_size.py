@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from segdistill.evaluation.checks import check_grids
 from segdistill.evaluation.instances import Ids, match
 
 MOST, FEWEST = 6, 10
@@ -43,6 +44,9 @@ class SizeClass:
 def objects_found(prediction: Ids, label: Ids, *, counts: Ids | None = None) -> Objects:
     """Return the size of every labelled object and whether it was found, matched as ``match`` does.
 
+    Which objects are looked at does not depend on the prediction: ``match`` leaves an object out with a partner that
+    mostly does not count, but here it was found, by what counts of that partner.
+
     Args:
         prediction: Ids of predicted objects.
         label: Ids of labelled objects, of the same shape.
@@ -55,12 +59,14 @@ def objects_found(prediction: Ids, label: Ids, *, counts: Ids | None = None) -> 
     >>> objects_found(np.array([[7, 7, 0, 0]]), np.array([[1, 1, 0, 2]])).found.tolist()
     [True, False]
     """
-    matched = match(prediction, label, counts=counts).label
+    check_grids(prediction, label, counts)
+    seen = prediction if counts is None else np.where(counts, prediction, 0)
+    matched = match(seen, label, counts=counts).label
     ids, size = np.unique(label[label > 0], return_counts=True)
     if counts is not None:
-        seen, area = np.unique(label[(label > 0) & (counts != 0)], return_counts=True)
+        there, area = np.unique(label[(label > 0) & counts], return_counts=True)
         counted = np.zeros(len(ids), np.int64)
-        counted[np.searchsorted(ids, seen)] = area
+        counted[np.searchsorted(ids, there)] = area
         ids, size = ids[2 * counted >= size], size[2 * counted >= size]
     return Objects(size.astype(np.int64), np.isin(ids, matched))
 
