@@ -95,6 +95,40 @@ def test_compression_with_loss_is_refused(tmp_path):
         read_labels(tmp_path / "a.JPG")
 
 
+def test_jpegs_under_other_names_are_refused(tmp_path):
+    Pillow.fromarray(LABELS.astype(np.uint8)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", LABELS.astype(np.uint8), compression="jpeg")
+    for name in ("a.png", "a.tif"):
+        with pytest.raises(DataError, match=rf"{name} is compressed with loss.*JPEG"):
+            read_labels(tmp_path / name)
+    tifffile.imwrite(tmp_path / "whole.tif", LABELS.astype(np.uint8), compression="jpeg2000")  # keeps every number
+    assert (read_labels(tmp_path / "whole.tif") == LABELS).all()
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_greys_of_few_bits_of_which_programs_make_different_numbers_are_refused(tmp_path, bits):
+    with pytest.raises(DataError, match=rf"a\.png has greys of {bits} bits"):
+        read_labels(few_bits(tmp_path / "a.png", LABELS, bits))
+    mask = 3 * (LABELS > 1)  # one number: whichever it is, it means what is there
+    assert ((read_labels(few_bits(tmp_path / "b.png", mask, bits)) > 0) == (mask > 0)).all()
+
+
+def few_bits(path, array, bits):
+    """Write a grey PNG of few bits, which pillow cannot."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    texts = ["".join(f"{value:0{bits}b}" for value in row) for row in array.tolist()]
+    rows = [text + "0" * (-len(text) % 8) for text in texts]
+    data = b"".join(b"\0" + int(row, 2).to_bytes(len(row) // 8, "big") for row in rows)
+    head = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], bits, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(data)), chunk(b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return path
+
+
 @pytest.mark.parametrize("wrong", [0.5, np.nan, np.inf])
 def test_fractions_are_refused_with_their_number(tmp_path, wrong):
     maps = LABELS.astype(np.float32)

@@ -23,10 +23,10 @@ from PIL import Image as Pillow
 
 from segdistill.data.coco import is_coco
 from segdistill.data.dicom_labels import is_segmentation, read_segmentation
+from segdistill.data.faithful import refuse_lossy, refuse_stretched
 from segdistill.data.outlines import is_outlines, read_outlines
-from segdistill.data.readers import clip_index, read_image
+from segdistill.data.readers import read_image
 from segdistill.data.readers.faults import reading
-from segdistill.data.readers.planes import file_of
 from segdistill.errors import ConfigError, DataError
 
 Kind = Literal["instances", "binary", "classes", "bits"]
@@ -34,7 +34,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 BOUNDARY = ".boundary"
 """What is added to a structure's name to name the network output that finds its inner boundary."""
 
-_LOSSY = {".jpg", ".jpeg", ".jpe", ".webp", *clip_index.SUFFIXES}
 _LARGEST = np.iinfo(np.int32).max
 
 
@@ -144,7 +143,8 @@ def read_labels(
 
     Raises:
         DataError: The file holds colours, fractions, negative or non-finite numbers, or was
-            compressed with loss; or an outline is no area of the image.
+            compressed with loss, whatever it is called; or programs disagree about its numbers, as about
+            greys of 2 or 4 bits; or an outline is no area of the image.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "cells.npy"
@@ -160,14 +160,11 @@ def read_labels(
             " of a folder with images/, or name it in the label column of a manifest: each image is then found by its"
             " file's name."
         )
-    if file_of(path).suffix.lower() in _LOSSY:
-        raise DataError(
-            f"{path} is compressed with loss, which changes label numbers."
-            " Save labels as PNG or TIFF from the original annotation."
-        )
+    refuse_lossy(path)
     array = read_segmentation(path) if is_segmentation(path) else _palette_indices(path)
     if array is None:
         array = _one_plane(read_image(path, fill_missing=fill_missing).array, path)
+        refuse_stretched(array, path)
     if not array.size:
         raise DataError(f"{path} has no pixels: its shape is {array.shape} (y, x). Remove it or save it again.")
     return _integers(array, path)
