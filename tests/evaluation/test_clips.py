@@ -35,6 +35,11 @@ def test_frames_are_ordered_by_number_and_not_by_name():
     assert {clip: [number for number, _ in frames] for clip, frames in found.items()} == {"p/ann": [9, 10, 100]}
 
 
+def test_digits_beside_a_clips_name_are_all_of_the_frames_number():
+    found = find_clips([pair(f"p/ann{number:03d}") for number in (8, 9, 10, 11)], "{clip}{frame}")
+    assert {clip: [number for number, _ in frames] for clip, frames in found.items()} == {"p/ann": [8, 9, 10, 11]}
+
+
 def test_fields_that_are_no_frames_are_in_no_clip():
     assert find_clips([pair("a/0001"), pair("a/0002")], None) == {}
     assert list(find_clips([pair("a_1"), pair("a_2"), pair("b_1"), pair("still")], "{clip}_{frame}")) == ["a"]

@@ -47,8 +47,9 @@ def find_clips(pairs: Iterable[Pair], pattern: str | None) -> Frames:
 
     Args:
         pairs: All fields.
-        pattern: Of the fields' names, with ``{clip}`` and ``{frame}``, a number; fields that do not match are in no
-            clip. None: the planes of one TIFF or DICOM file of labels or predictions that follow each other in time.
+        pattern: Of the fields' names, with ``{clip}`` and ``{frame}``, a number with all its digits; fields that do not
+            match are in no clip. None: the planes of one TIFF or DICOM file of labels or predictions that follow each
+            other in time.
 
     Returns:
         Clips of two labelled frames or more.
@@ -176,5 +177,6 @@ def _expression(pattern: str) -> re.Pattern[str]:
             f"--clips {pattern!r} must hold {{clip}} and {{frame}}, each once, as in '{{clip}}/{{frame}}'"
             f" (found: {', '.join(fields) or 'neither'})."
         )
-    meaning = {"{clip}": "(?P<clip>.+)", "{frame}": "(?P<frame>[0-9]+)"}
+    # As few letters as can be: digits that a clip's name would share with a frame's number are the number's.
+    meaning = {"{clip}": "(?P<clip>.+?)", "{frame}": "(?P<frame>[0-9]+)"}
     return re.compile("".join(meaning.get(piece, re.escape(piece)) for piece in pieces))
