@@ -277,6 +277,17 @@ def test_pixels_that_do_not_count_are_left_out(tmp_path):
         assert values(found, "A") == best(objects=False)
 
 
+def test_masks_of_no_label_are_told(tmp_path):
+    for name in ("A", "B"):
+        write(tmp_path / f"lab/{name}.png", mask(LEFT))
+        write(tmp_path / f"pred/{name}.png", mask(LEFT))
+    write(tmp_path / "ignore/A.png", mask(RIGHT))
+    write(tmp_path / "ignore/B_ignore.png", mask(RIGHT))  # B counts everywhere, which nobody meant
+    (note,) = pair_up(tmp_path / "pred", tmp_path / "lab", ignore=tmp_path / "ignore").notes
+    assert "1 mask of no label" in note
+    assert "B_ignore" in note
+
+
 @pytest.mark.parametrize(("array", "message"), [(mask(), "No pixel"), (mask(shape=(5, 9)), "5 × 9")])
 def test_a_field_whose_mask_cannot_be_used_has_no_scores(root, array, message):
     write(root / "lab/A.png", mask(LEFT))

@@ -1,10 +1,10 @@
 """Which prediction belongs to which label: two files, or the files of one stem in two folders."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdistill.data.case import shown
+from segdistill.data.case import numbered, shown
 from segdistill.data.folders import label_stem
 from segdistill.errors import ConfigError, DataError
 from segdistill.evaluation.sides import Coco, coco_of, inner_labels, is_folder, label_files
@@ -114,6 +114,7 @@ def pair_up(
     names = sorted(files["labels"])
     for what, found in files.items():
         _refuse_strangers(what, given[what], found, labels, names)
+    notes += tuple(_of_no_label(given, files, names))
     ignored, seen = files.get("--ignore", {}), files.get("--field-of-view", {})
     pairs = (
         Pair(name, files["labels"][name], files["predictions"].get(name), ignored.get(name), seen.get(name))
@@ -121,6 +122,19 @@ def pair_up(
     )
     alone = tuple(sorted(set(files["predictions"]) - set(names)))
     return Pairing(tuple(pairs), alone, notes, value_names, _of_values(part, value_names))
+
+
+def _of_no_label(
+    given: Mapping[str, Path], files: Mapping[str, Mapping[str, Path]], names: Collection[str]
+) -> Iterator[str]:
+    """Yield a remark on masks of what counts that belong to no label: a label that lacks its mask counts everywhere."""
+    for what in ("--ignore", "--field-of-view"):
+        lonely = sorted(set(files.get(what, ())) - set(names))
+        if lonely:
+            yield (
+                f"{given[what]} ({what}) has {numbered(len(lonely), 'mask')} of no label, which leave nothing out:"
+                f" {shown(lonely)}. Masks have the labels' stems."
+            )
 
 
 def _of_values(part: str, value_names: Mapping[int, str] | None) -> str:
