@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segdistill.augment import label_maps
 from segdistill.data.labels import Structure
 from segdistill.engine import weighted_mean
 from segdistill.objectives import (
@@ -113,6 +114,23 @@ def test_pixels_that_do_not_count_change_nothing():
     before, after = reduced(objective(), scores, batch), reduced(objective(), scores + noise, batch)
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, msg=name)
+
+
+def test_an_object_that_touches_an_ignored_region_has_no_boundary_there():
+    # One cell of 5 × 5; its last column, and all beyond it, is ignored and was labelled by nobody.
+    planes = torch.zeros(1, 1, 7, 9, dtype=torch.int32)
+    planes[0, 0, 1:6, 1:6] = 1
+    counts = torch.ones(1, 7, 9)
+    counts[..., 5:] = 0
+    cut = planes * (counts > 0)
+    batch = make_batch(1)
+    sized = {name: torch.zeros(1, value.shape[1], 7, 9) for name, value in vars(batch).items() if value.ndim == 4}
+    batch = Batch(**(vars(batch) | sized | {"label": label_maps(cut, [True]), "counts": counts}))
+    weights = objective(distillation=None, boundary=None).weights(batch)["labels.cross_entropy"][0]
+    assert batch.label[0, 1, 3, 4] == 1  # by what is labelled the cell ends beside the ignored region
+    assert weights[1, :, 4:].sum() == 0
+    assert weights[1, :, :4].min() == 1
+    assert weights[0].tolist() == counts[0].tolist()  # that the cell is there is known
 
 
 def test_a_teacher_that_gives_one_output_teaches_that_one():

@@ -57,7 +57,7 @@ def boundary_gradient(
     scores, target = prepare(scores, target, what="scores and target")
     check_shapes(scores, counts, what="scores and counts")
     student, teacher = soft_border(scores.sigmoid(), size=size), soft_border(target, size=size)
-    inner = _whole_windows(counts, size=size)
+    inner = whole_windows(counts, size=size)
     entropy = _cross_entropy(_squeeze(student), _squeeze(teacher))
     total = inner.sum(dim=(2, 3))
     mean_entropy = (inner * entropy).sum(dim=(2, 3)) / (total + (total == 0))
@@ -71,7 +71,23 @@ def boundary_weights(counts: Float[Tensor, "b k y x"], *, size: int = 3) -> Floa
         counts: How much each pixel counts, 0 to 1.
         size: Side of the window, 3 or 5 pixels; the same as the objective's.
     """
-    return image_weights(_whole_windows(counts, size=size))
+    return image_weights(whole_windows(counts, size=size))
+
+
+def whole_windows(counts: Float[Tensor, "b k y x"], *, size: int = 3) -> Float[Tensor, "b k y x"]:
+    """Return how much the window around each pixel counts: as much as its least counting pixel.
+
+    Args:
+        counts: How much each pixel counts, 0 to 1.
+        size: Side of the window, 3 or 5 pixels. At the image's edge the window is cut.
+
+    Raises:
+        ConfigError: The size is neither 3 nor 5.
+
+    >>> whole_windows(torch.tensor([[[[1.0, 1.0, 1.0, 0.0]]]])).tolist()
+    [[[[1.0, 1.0, 0.0, 0.0]]]]
+    """
+    return -_largest(-widen(counts), size=size)
 
 
 def soft_border(values: Float[Tensor, "b k y x"], *, size: int = 3) -> Float[Tensor, "b k y x"]:
@@ -122,10 +138,6 @@ def _largest(values: Float[Tensor, "b k y x"], *, size: int) -> Float[Tensor, "b
     if size not in (3, 5):
         raise ConfigError(f"The window of a soft border is {size} pixels wide. Choose 3 or 5.")
     return F.max_pool2d(values, size, stride=1, padding=size // 2)
-
-
-def _whole_windows(counts: Float[Tensor, "b k y x"], *, size: int) -> Float[Tensor, "b k y x"]:
-    return -_largest(-widen(counts), size=size)
 
 
 def _squeeze(border: Float[Tensor, "b k y x"]) -> Float[Tensor, "b k y x"]:

@@ -25,6 +25,7 @@ from segdistill.objectives import (
     soft_dice,
     teacher_classes,
 )
+from segdistill.objectives.boundary import whole_windows
 
 Parts = dict[str, Tensor]
 """Part of a term to its tensor. Parts of one term share the name before the dot and are added."""
@@ -105,7 +106,7 @@ class Objective:
         """Return the weight map of every part that is on; no forward pass is needed."""
         parts: Parts = {}
         if self.labels:
-            counts = _labelled(batch)
+            counts = self._labelled(batch)
             parts |= {"labels.cross_entropy": pixel_weights(counts), "labels.dice": image_weights(counts)}
         if self.distillation is not None:
             parts["distillation"] = self.distillation.weigh(_taught(batch))
@@ -130,7 +131,7 @@ class Objective:
         if self.stains:
             parts["stains"] = probability_mse(stains, batch.stains)
         if self.labels:
-            counts = _labelled(batch)
+            counts = self._labelled(batch)
             parts["labels.cross_entropy"] = binary_cross_entropy(scores, batch.label)
             parts["labels.dice"] = soft_dice(scores, batch.label, counts)
         if self.distillation is not None:
@@ -142,6 +143,17 @@ class Objective:
             target, counts = self._border(batch)
             parts[self.boundary.name] = self.boundary(scores[:, list(self.foreground)], target, counts)
         return parts
+
+    def _labelled(self, batch: Batch) -> Float[Tensor, "b o y x"]:
+        """Return where the labels of each output count.
+
+        Whether an object ends where it touches an ignored region is not known, so boundaries of objects count only
+        where all neighbours of a pixel do.
+        """
+        everywhere, whole = batch.counts[:, None], whole_windows(batch.counts[:, None])
+        masks = set(self.foreground)
+        counts = [everywhere if output in masks else whole for output in range(batch.known.shape[1])]
+        return torch.cat(counts, dim=1) * batch.known[:, :, None, None]
 
     def _border(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return, for each mask output, what its border is compared with and where that counts."""
@@ -174,10 +186,6 @@ def taught_outputs(structures: Sequence[Structure], outputs: Sequence[str]) -> t
     (0,)
     """
     return tuple(place for place, name in enumerate(output_names(structures)) if name in outputs)
-
-
-def _labelled(batch: Batch) -> Float[Tensor, "b o y x"]:
-    return batch.counts[:, None] * batch.known[:, :, None, None]
 
 
 def _told(batch: Batch) -> Float[Tensor, "b y x"]:
