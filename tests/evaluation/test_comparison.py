@@ -104,6 +104,13 @@ def test_a_wider_margin_never_makes_an_arm_worse(scores, margin):
     assert rank[narrow] <= rank[wide]
 
 
+def test_arms_in_different_units_are_not_compared():
+    pixels, micrometres = (ScoreTable((0,), ("a", "b"), np.array([[3.0, 4.0]]), unit=unit) for unit in ("px", "µm"))
+    for question in (gain_of, compare, non_inferiority):
+        with pytest.raises(DataError, match="px and in µm"):
+            question(pixels, micrometres, higher_is_better=False)
+
+
 def test_refusals():
     one = table([[0.5, 0.6]])
     with pytest.raises(DataError, match=r"not scored on the same fields.*c"):

@@ -8,11 +8,17 @@ from segdistill.evaluation.summary import ScoreTable
 
 
 def check_same(first: ScoreTable, *others: ScoreTable) -> None:
-    """Refuse tables of different fields, or of different seeds where there are several.
+    """Refuse tables of different fields or units, or of different seeds where there are several.
 
     Raises:
-        DataError: The tables cannot be compared; the fields or seeds are named.
+        DataError: The tables cannot be compared; the fields, units or seeds are named.
     """
+    units = sorted({table.unit for table in (first, *others)})
+    if len(units) > 1:
+        raise DataError(
+            f"The arms' scores are given in {' and in '.join(units)}, and cannot be compared. Score all arms with one"
+            " pixel size and one tolerance."
+        )
     for table in others:
         if table.fields != first.fields:
             strange = sorted(set(table.fields) ^ set(first.fields))
@@ -43,7 +49,7 @@ def differences(
         Positive where the first is better, in the unit of the scores.
 
     Raises:
-        DataError: The arms have other fields or seeds.
+        DataError: The arms have other fields, seeds or units.
 
     >>> import numpy as np
     >>> table = lambda *scores: ScoreTable((0,), ("a", "b"), np.array([scores]))
