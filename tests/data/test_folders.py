@@ -60,6 +60,13 @@ def test_composed_and_decomposed_letters_are_the_same_stem(tmp_path):
     assert case.name == composed
 
 
+def test_composed_and_decomposed_letters_are_the_same_folder(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "Zürich") for form in ("NFC", "NFD"))
+    put(tmp_path, f"images/{decomposed}/A01.tif", f"labels/{composed}/A01.png")
+    (case,) = read(tmp_path).cases
+    assert case.labels["cell"].exists()
+
+
 def test_one_stem_in_two_folders_stays_apart(tmp_path):
     put(tmp_path, "images/plate 1/A01.tif", "images/plate 2/A01.tif", "images/A01.tif")
     put(tmp_path, "labels/plate 1/A01.png", "labels/plate 2/A01.tif")

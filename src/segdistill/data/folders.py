@@ -286,25 +286,25 @@ def _label_folders(root: Path, structure: str) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    below = {
-        entry.name for entry in entries if entry.is_dir() and entry.suffix.lower() != ".zarr" and not is_zarr(entry)
-    }
-    mirrored = {_as_folder(entry) for entry in (root / "images").iterdir() if entry.name[0] != "."} & below
-    pictures = [entry for entry in entries if entry.name not in below and _is_label(entry)]
-    if pictures or not below or mirrored == below:
+    folders = [entry for entry in entries if entry.is_dir() and entry.suffix.lower() != ".zarr" and not is_zarr(entry)]
+    below = {unicodedata.normalize("NFC", entry.name): entry for entry in folders}
+    images = {_as_folder(entry) for entry in (root / "images").iterdir() if entry.name[0] != "."}
+    mirrored = images & below.keys()
+    pictures = [entry for entry in entries if entry not in folders and _is_label(entry)]
+    if pictures or not below or mirrored == below.keys():
         return {structure: folder}
     if mirrored:
         raise ConfigError(
             f"Of the folders in {folder}, {shown(sorted(mirrored))} repeat folders of images/, but"
-            f" {shown(sorted(below - mirrored))} do not, so it is unclear whether they name structures."
+            f" {shown(sorted(below.keys() - mirrored))} do not, so it is unclear whether they name structures."
             " Use one folder per structure, or only the folders of images/, or a CSV manifest."
         )
-    return {unicodedata.normalize("NFC", name): folder / name for name in sorted(below)}
+    return {name: below[name] for name in sorted(below)}
 
 
 def _as_folder(entry: Path) -> str:
     """Return what a folder of labels is called that goes with a folder of images, or with the frames of a file."""
-    return entry.name if entry.is_dir() else stem(Path(entry.name))
+    return unicodedata.normalize("NFC", entry.name) if entry.is_dir() else stem(Path(entry.name))
 
 
 def coco_files(folder: Path) -> list[Path]:
