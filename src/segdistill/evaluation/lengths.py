@@ -1,11 +1,13 @@
 """In which unit the distances of several files are told: one for all of them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from segdistill.data.case import numbered
 from segdistill.data.outlines import is_outlines
 from segdistill.data.readers import open_image
 from segdistill.errors import ConfigError, DataError
@@ -65,7 +67,7 @@ def find_lengths(
     Raises:
         ConfigError: A file says another pixel size than the one given, or a number is not above 0.
     """
-    stated = _stated(labels, images)
+    stated, apart = _stated(labels, images)
     if pixel_size is not None:
         Ruler(pixel_size)
         _refuse_others(stated, pixel_size)
@@ -77,28 +79,35 @@ def find_lengths(
         lengths = Lengths(TOLERANCE_PIXELS if tolerance is None else tolerance, {}, (_in_pixels(known, unknown),))
     else:
         chosen = TOLERANCE_MICROMETRES if tolerance is None else tolerance
-        lengths = Lengths(chosen, known, (f"Distances are in µm; pixels have {_shown(known)} µm.",))
+        lengths = Lengths(chosen, known, (f"Distances are in µm; pixels have {_shown(known)} µm.", *_unlike(apart)))
     for path in labels:
         lengths.ruler(path)
     return lengths
 
 
-def _stated(labels: Sequence[Path], images: Mapping[Path, Path]) -> dict[Path, float | None]:
-    """Return the pixel size that every readable label file, or its image, states."""
+def _stated(
+    labels: Sequence[Path], images: Mapping[Path, Path]
+) -> tuple[dict[Path, float | None], dict[Path, tuple[float, float]]]:
+    """Return the pixel size that every readable label file, or its image, states; and both where they differ."""
     stated: dict[Path, float | None] = {}
+    apart: dict[Path, tuple[float, float]] = {}
     for path in labels:
-        for each in (path, images.get(path)):
-            if each is None or stated.get(path) is not None:
-                continue
-            if is_outlines(each):
-                stated[path] = None
-                continue
-            try:
-                with open_image(each) as opened:
-                    stated[path] = opened.pixel_size
-            except DataError:  # told, with the reason, by whoever scores the file
-                continue
-    return stated
+        found = [size for each in (path, images.get(path)) if each is not None for size in _size(each)]
+        said = [size for size in found if size is not None]
+        if found:
+            stated[path] = said[0] if said else None
+        if len(said) > 1 and abs(said[0] - said[1]) > _SAME * said[1]:
+            apart[path] = (said[0], said[1])
+    return stated, apart
+
+
+def _size(path: Path) -> Iterator[float | None]:
+    """Yield the pixel size that a file states, None where it states none; nothing of a file that cannot be read."""
+    if is_outlines(path):
+        yield None
+        return
+    with suppress(DataError), open_image(path) as opened:  # told, with the reason, by whoever scores the file
+        yield opened.pixel_size
 
 
 def _refuse_others(stated: Mapping[Path, float | None], pixel_size: float) -> None:
@@ -108,6 +117,16 @@ def _refuse_others(stated: Mapping[Path, float | None], pixel_size: float) -> No
                 f"{path} has pixels of {size:g} µm, but --pixel-size is {pixel_size:g}. Drop the option to take what"
                 " the files say, or correct the files."
             )
+
+
+def _unlike(apart: Mapping[Path, tuple[float, float]]) -> Iterator[str]:
+    """Yield a remark on labels that state another pixel size than their images."""
+    if apart:
+        path, (label, image) = next(iter(apart.items()))
+        yield (
+            f"{numbered(len(apart), 'label')} of another pixel size than the image, such as {path}: {label:g} µm, and"
+            f" its image {image:g}. Distances are told by the labels: correct the files that are wrong."
+        )
 
 
 def _in_pixels(known: Mapping[Path, float], unknown: Sequence[Path]) -> str:
