@@ -14,7 +14,7 @@ Everything was fixed before the first result was seen; no result is the paper's.
 import argparse
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
@@ -33,7 +33,7 @@ from segdistill.settings import Adapt, Pretrain, Study, Synthesize, validated
 from segdistill.study import adapt, pretrain, study, synthesize
 from segdistill.study.cost import COST
 from segdistill.study.encoder_probe import probe
-from segdistill.study.preparation import prepare
+from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.study_account import conclude_study
 from segdistill.targets import View
 from segdistill.targets.look import field_of, look_for_tokens
@@ -184,8 +184,12 @@ def make_base(places: Places) -> dict[str, Path]:
 
 
 def probed(places: Places, folders: Mapping[str, Path]) -> dict[str, float]:
-    """Return Dice on test images of linear probes of the SAM's features, by the name of its weights."""
-    prepared = prepare(fitting(places, None), notice=said("probe"))
+    """Return Dice of linear probes of the SAM's features, by the name of its weights.
+
+    It is that of the test images that show something: on the others whoever finds nothing is right, and features that
+    know nothing would look good.
+    """
+    prepared = showing_something(prepare(fitting(places, None), notice=said("probe")))
     found = {}
     for name, folder in folders.items():
         teacher = load_teacher(f"sam:{folder}", channels=CHANNELS)
@@ -193,6 +197,13 @@ def probed(places: Places, folders: Mapping[str, Path]) -> dict[str, float]:
     if found["made"] <= found["random"]:
         raise SystemExit(f"The small SAM does not beat its own random weights on {places.name}: {found}.")
     return found
+
+
+def showing_something(prepared: Prepared) -> Prepared:
+    """Return the images without the test images of which nothing is labelled."""
+    shown = {name for name in prepared.split["test"] if (prepared.samples[name].planes > 0).any()}
+    tested = tuple(name for name in prepared.split["test"] if name in shown)
+    return replace(prepared, split={**prepared.split, "test": tested})
 
 
 def embedding(teacher: Teacher, sample: Sample) -> np.ndarray:

@@ -17,9 +17,9 @@ STRUCTURES = ("blob", "line")
 
 
 def blob(draw: np.random.Generator, side: int) -> np.ndarray:
-    """Return a smooth random blob, its radius a twentieth to a quarter of the side; True inside."""
+    """Return a smooth random blob, its radius a tenth to a quarter of the side; True inside."""
     angles = np.linspace(0, 2 * np.pi, 360, endpoint=False)
-    radius = side * draw.uniform(0.05, 0.25) * np.ones_like(angles)
+    radius = side * draw.uniform(0.1, 0.25) * np.ones_like(angles)
     for wave in range(1, 5):
         radius *= 1 + draw.uniform(0, 0.3) / wave * np.cos(wave * angles + draw.uniform(0, 2 * np.pi))
     stretch = draw.uniform(0.5, 1)
@@ -58,7 +58,7 @@ def changed(draw: np.random.Generator, image: np.ndarray, other: np.ndarray) -> 
 def drawn(
     draw: np.random.Generator, image: np.ndarray, others: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Draw up to three blobs and up to three lines on an image.
+    """Draw one to three blobs and one to three lines on an image: a network that finds nothing is never right.
 
     Args:
         draw: Every draw comes from it.
@@ -71,7 +71,7 @@ def drawn(
     side = len(image)
     masks = {name: np.zeros(image.shape, bool) for name in STRUCTURES}
     for name, shape in (("blob", blob), ("line", line)):
-        for _ in range(int(draw.integers(0, 4))):
+        for _ in range(int(draw.integers(1, 4))):
             mask = shape(draw, side)
             soft = ndimage.gaussian_filter(mask.astype(np.float32), draw.uniform(0.5, 1.5))
             image = image + soft * (changed(draw, image, others[int(draw.integers(len(others)))]) - image)

@@ -65,11 +65,12 @@ def _budget(content: Mapping[str, Any]) -> str:
 
 def _data_set(kept: Sequence[Mapping[str, Any]]) -> list[str]:
     base, fields = kept[0]["base"], len(kept[0]["arms"][SCRATCH]["dice"]["fields"])
+    random, made = (as_percent(base[name]) for name in ("random", "made"))
     arms = list(dict.fromkeys(arm for content in kept for arm in content["arms"]))
     drawn = kept[0]["drawn"]
     return [
-        f"The SAM's features know more of this task than those of the same network with random weights: a linear probe"
-        f" on the {fields} test images has Dice {as_percent(base['made'])} % against {as_percent(base['random'])} %."
+        f"The SAM's features know more of this task than those of the same network with random weights: on the test"
+        f" images that show something a linear probe has Dice {made} % against {random} %. Tested on {fields} images."
         f" {kept[0]['student']}, seeds {listed(kept[0]['seeds'])}. *+N*: N images drawn by a diffusion model stand"
         f" beside the training images ({drawn['size']} pixels wide; {drawn['kept']} were kept).",
         reading(kept),

@@ -22,8 +22,7 @@ def test_an_image_changes_at_its_masks_alone():
     for _ in range(20):
         image, masks = drawn(draw, ground, [other])
         shapes = masks["blob"] | masks["line"]
-        if not shapes.any():
-            np.testing.assert_array_equal(image, ground)
+        assert masks["line"].any()
         assert not (masks["blob"] & masks["line"]).any()
         far = np.abs(image - ground)[~shapes]
         assert far.mean() < 0.05
