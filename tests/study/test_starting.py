@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from safetensors.numpy import load_file
 from study_usual import job, plan
@@ -16,8 +17,9 @@ from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, build_student, load_model, save_model
 from segdistill.settings import Protocol
 from segdistill.study.arms import RULE, labels_of, learnt_from
+from segdistill.study.conclusion import labels_of_teacher
 from segdistill.study.main_job import distill, make_bench
-from segdistill.study.preparation import file_marks, prepare
+from segdistill.study.preparation import budget_seed, file_marks, labelled_budget, prepare
 from segdistill.study.starting import read_start
 from segdistill.study.study_account import conclude_study
 from segdistill.study.study_job import study
@@ -173,3 +175,35 @@ def test_labels_that_nobody_stated_stay_unknown_from_model_to_model(tissue, tmp_
     taught = job(tissue, tmp_path / "taught", teacher=f"model:{model}", teacher_channels=("nucleus",))
     assert bench_of(taught).teachings["teacher"].contract.labels_seen is None
     assert "| labelled images used anywhere | not known |" in (model / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_arm_used_the_labels_of_that_seed_which_used_most(tissue, tmp_path):
+    settings = job(tissue, tmp_path / "run", labels=1)
+    prepared = prepare(settings, notice=lambda _: None)
+    train = prepared.labelled("train")
+    last = next(iter(labelled_budget(train, 1, seed=budget_seed(0, 3))))
+    other = next(seed for seed in range(3) if last not in labelled_budget(train, 1, seed=budget_seed(0, seed)))
+    model = save(tmp_path / "before", learnt_from=file_marks(prepared, {last}), labels_used=1)
+    changes = {"teacher": f"model:{model}", "teacher_channels": ("nucleus",), "protocol": STILL, "labels": 1}
+    finished = distill(job(tissue, tmp_path / "run", seeds=(other, 3), **changes))
+    record = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["arms"]
+    shared = {each["seed"]: each["labels"]["shared"] for each in record if each["arm"]["name"] == "student"}
+    assert shared == {other: 0, 3: 1}  # with the last seed, student and teacher learnt from the same image
+    assert finished.account["student"].labels.total == finished.account["baseline"].labels.total + 1
+    assert finished.account["teacher"].labels.total == 1 + 2  # two validation images say how its cells are told apart
+
+
+def test_validation_images_by_which_a_teachers_objects_are_told_apart_count_once_in_its_own_row(tissue, tmp_path):
+    settings = job(tissue, tmp_path / "run")
+    prepared = prepare(settings, notice=lambda _: None)
+    known = file_marks(prepared, {prepared.split["validation"][0], prepared.split["train"][0]})
+    areas = tmp_path / "areas"
+    shutil.copytree(tissue, areas)
+    for path in (areas / "labels" / "cell").iterdir():
+        tifffile.imwrite(path, (tifffile.imread(path) > 0).astype(np.uint8))
+    for data, kind, total in ((tissue, "instances", 2 + 1), (areas, "binary", 2)):  # areas are not told apart
+        cells = (Structure("cell", instances=kind == "instances"),)
+        model = save(tmp_path / f"{kind} model", learnt_from=known, labels_used=2, structures=cells)
+        changes = {"teacher": f"model:{model}", "teacher_channels": ("nucleus",), "label_kind": kind}
+        bench = bench_of(job(data, tmp_path / kind, **changes))
+        assert labels_of_teacher(bench, "teacher").total == total
