@@ -1,4 +1,5 @@
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from segdistill.distribution import Team, team_of
 from segdistill.errors import ConfigError, EnvironmentFault
 from segdistill.inference import Options, predict_files, shared_out
-from segdistill.networks import Model, build_student, save_model
+from segdistill.networks import Model, build_student, load_model, save_model
 
 CPU = Options(device="cpu", tile=64, outputs=("labels", "geojson"), probabilities=True)
 
@@ -92,3 +93,15 @@ def test_a_worker_that_sees_another_model_is_refused(model, images, tmp_path, te
 
     with pytest.raises(EnvironmentFault, match=r"finds another model in .*/other\. Use folders that all"):
         predict_files(model, [images / "b.tif"], tmp_path / "out", options=CPU, team=Elsewhere())
+
+
+def test_workers_that_have_read_a_model_before_read_it_anew_where_its_card_changed(model, images, tmp_path, team):
+    predict_files(model, [images / "a.tif"], tmp_path / "out", options=CPU, team=team)
+    shutil.rmtree(tmp_path / "out")
+    loaded = load_model(model)
+    thresholds = {"cell": {"foreground": 0.9, "seed": 0.9, "smoothing": 0.0, "minimum_size": 3}}
+    shutil.rmtree(model)
+    save_model(model, Model(loaded.module, loaded.card.model_copy(update={"thresholds": thresholds})))
+    predict_files(model, [images / "a.tif"], tmp_path / "out", options=CPU, team=team)
+    predict_files(model, [images / "a.tif"], tmp_path / "alone", options=CPU)
+    assert files_in(tmp_path / "out") == files_in(tmp_path / "alone")

@@ -5,6 +5,7 @@ one the windows are pieces, and this process grows the objects as it does alone:
 that it would have computed, in their order, so the masks are the same to the byte.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -48,6 +49,10 @@ class _Task:
     options: Options
     out: Path
 
+    known: str
+    """Hash of the model's card and weights as the asking process has them. Workers may outlive what lies in a folder:
+    one that has read it before reads it anew where this is another."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Windows:
@@ -75,7 +80,8 @@ def shared_out(
     Raises:
         EnvironmentFault: A worker cannot see a folder or cannot write, or ended again and again.
     """
-    task = _Task(model.resolve(), replace(segmenter.options, backend=ready.backend), segmenter.out.resolve())
+    options = replace(segmenter.options, backend=ready.backend)
+    task = _Task(model.resolve(), options, segmenter.out.resolve(), _known_of(ready))
     _check_sight(team, task, ready)
     large: list[Asked] = []
 
@@ -123,12 +129,18 @@ def _check_sight(team: Team, task: _Task, ready: Ready) -> None:
 def _trouble(task: _Task, weights_sha256: str) -> str:
     """Return what a worker does not find; nothing, where it finds all."""
     try:
-        found = _ready(task).weights_sha256
+        found = _ready(task)
     except (DataError, ConfigError, EnvironmentFault) as error:
         return str(error)
-    if found != weights_sha256:
+    if found.weights_sha256 != weights_sha256 or _known_of(found) != task.known:
         return f"It finds another model in {task.model}."
     return "" if task.out.is_dir() else f"It finds no folder {task.out}."
+
+
+def _known_of(ready: Ready) -> str:
+    """Return the hash of what decides a model's masks: its card, with thresholds and all, and its weights."""
+    facts = (ready.card.model_dump_json(), ready.weights_sha256, ready.backend_sha256 or "")
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
