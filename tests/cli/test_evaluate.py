@@ -287,3 +287,13 @@ def test_maps_that_cannot_be_meant_are_refused(run, folders):
     logits = np.full((1, 20, 30), 3.0, np.float32)
     write_probabilities(folders / "maps/C.probabilities.ome.tif", logits, ["nucleus"])
     assert "Take the sigmoid" in run(*paths, "--probabilities", folders / "maps").out
+
+
+def test_clips_of_which_no_frame_follows_another_are_told(run, folders):
+    told = "--clips: no step is scored"
+    for second, expected in (("03", True), ("02", False)):  # every other frame is labelled, or each
+        for side in ("labels", "pred"):
+            for name in ("v_01", f"v_{second}"):
+                write(folders / f"{second}/{side}/{name}.tif", objects())
+        done = run("evaluate", folders / second / "pred", folders / second / "labels", "--clips", "{clip}_{frame}")
+        assert (told in done.out) == expected

@@ -124,6 +124,10 @@ def evaluate(predictions: Path, labels: Path, *, config: Annotated[Evaluate, Par
     rows = [row for each in written for row in each.rows]
     _print_scores([*rows, *macro_rows(rows)], metrics)
     _print_clips(steady)
+    if config.clips is not None and not steady:
+        print(
+            "--clips: no step is scored, as no frame of a clip has a next one, by its number, with anything in either."
+        )
     for each in scores:
         _print_account(each)
     print(*remarks, sep="\n", end="\n" * bool(remarks))
