@@ -27,7 +27,7 @@ from segdistill.settings import Agglomerate, open_run
 from segdistill.study.adapting import known_in, learnt_by
 from segdistill.study.arms import RULE
 from segdistill.study.cost import COST, cost_of
-from segdistill.study.encoder_probe import probe_student, probe_teachers
+from segdistill.study.encoder_probe import nothing_found, probe_student, probe_teachers
 from segdistill.study.preparation import Prepared, prepare
 from segdistill.study.provenance import command_line
 from segdistill.study.same_data import claim_data, field_hashes
@@ -140,6 +140,8 @@ def _make(settings: Agglomerate, student: str, prepared: Prepared, notice: Notic
     if settings.probe:
         probes = probe_teachers(settings, prepared, heard, device=device)
         probes |= {"student, random": before.probe, "student": after.probe}
+        if nothing := nothing_found(prepared):
+            probes["nothing found"] = nothing
     account = {
         "teachers": [_account_of(each, before, after) for each in heard],
         "held_out": {"images": len(problem.validation), "views": "whole images alone"},

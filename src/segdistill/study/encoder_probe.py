@@ -78,6 +78,22 @@ def probe(encode: Encode, prepared: Prepared) -> dict[str, float]:
     return probe_dice(_seen(encode, prepared, "train"), _seen(encode, prepared, "test"), prepared.dataset.structures)
 
 
+def nothing_found(prepared: Prepared) -> dict[str, float]:
+    """Return the Dice on test images of whoever finds nothing: it is right where there is nothing.
+
+    A probe that is no better than this may know nothing at all.
+
+    Returns:
+        As of ``probe``; empty where every structure is in every test image, so that it would be 0 throughout.
+    """
+    exam = [sample for sample in prepared.labelled("test") if sample.known.all()]
+    found = {
+        structure.name: float(np.mean([not (sample.planes[plane][sample.counts] > 0).any() for sample in exam]))
+        for plane, structure in enumerate(prepared.dataset.structures)
+    }
+    return found | {"score": float(np.mean(list(found.values())))} if any(found.values()) else {}
+
+
 def _seen(encode: Encode, prepared: Prepared, split: str) -> list[Seen]:
     found = []
     for sample in prepared.labelled(split):
