@@ -69,6 +69,17 @@ def test_what_was_found_out_is_read_again_unless_the_teacher_or_the_record_chang
         teacher_use(with_teacher(bench, tmp_path, never), "teacher")
 
 
+def test_no_channel_is_lent_by_a_field_of_the_same_group_and_what_was_lent_so_is_not_read_again(bench, tmp_path):
+    def asked():
+        return with_teacher(bench, tmp_path, lambda: knows_by_the_membrane(bench))
+
+    assert teacher_use(asked(), "teacher").channels
+    one = replace(bench.prepared, groups=dict.fromkeys(bench.prepared.samples, "slide"))
+    assert teacher_use(replace(asked(), prepared=one), "teacher").channels == ()
+    twins = replace(bench.prepared, twins=(bench.prepared.split["test"],))
+    assert teacher_use(replace(asked(), prepared=twins), "teacher").channels == ()
+
+
 def test_who_cannot_be_shown_fields_is_not_asked(bench, tmp_path):
     assert teacher_use(bench, None) is None
     assert teacher_use(with_teacher(bench, tmp_path, None), "teacher") is None

@@ -23,7 +23,7 @@ from segdistill.networks.model import load_model
 from segdistill.study.arms import RULE, ArmRun, Bench, channels_in_use
 from segdistill.study.folds import units_of
 from segdistill.study.seen import labelled_planes
-from segdistill.study.shuffling import lenders_among, with_channels_of
+from segdistill.study.shuffling import with_channels_of
 from segdistill.targets import image_key
 from segdistill.training.entries import make_entry
 from segdistill.training.validation import entry_maps
@@ -64,7 +64,7 @@ class Use:
     """Per megapixel, the median over fields."""
 
     channels: tuple[ChannelUse, ...]
-    """Empty where there is no second field to take a channel from, or no second channel."""
+    """Empty where there is no field of another group to take a channel from, or no second channel."""
 
 
 def student_use(
@@ -116,9 +116,14 @@ def teacher_use(bench: Bench, name: str | None, *, structures: Sequence[Structur
     if any(structure.name not in contract.outputs for structure in among):
         return None
     fields = [image_key(sample.image) for sample, _ in shown]
-    identity = {"weights": contract.weights_sha256, "channels": list(teaching.channels), "fields": fields}
+    weights = contract.weights_sha256
+    identity: dict[str, Any] = {"weights": weights, "channels": list(teaching.channels), "fields": fields}
     if set(among) != set(bench.structures):
         identity["structures"] = [each.name for each in among]
+    units = units_of(bench.prepared)
+    tested = [units[name] for name in bench.prepared.split["test"]]
+    if len(set(tested)) < len(tested):  # an earlier version took whichever field came next, of the same group, too
+        identity["lenders"] = [None if lender is None else image_key(lender.image) for _, lender in shown]
     path = teaching.folder / FILE
     before = _read(path, identity)
     if before is not None:
@@ -136,13 +141,18 @@ def teacher_use(bench: Bench, name: str | None, *, structures: Sequence[Structur
 
 
 def _fields(bench: Bench, structures: Sequence[Structure]) -> list[tuple[Sample, Sample | None]]:
-    """Return the fields to show, each with the one that lends it a channel: of another group, None without one."""
+    """Return the fields to show, each with the one that lends it a channel; None where no other group can lend.
+
+    That is the next one in a circle that is of another group: a neighbour's channel is nearly the right one.
+    """
     tests = bench.prepared.labelled("test")
     scored = [sample for sample in tests if any(True for _ in labelled_planes(bench, sample, structures))]
-    named = {sample.name: sample for sample in scored}
-    units = {name: unit for name, unit in units_of(bench.prepared).items() if name in named}
-    lenders = lenders_among(list(named), units) if len(set(units.values())) > 1 else {}
-    return [(sample, named.get(lenders.get(sample.name, ""))) for sample in scored][:FIELDS]
+    units = units_of(bench.prepared)
+    found: list[tuple[Sample, Sample | None]] = []
+    for place, sample in enumerate(scored[:FIELDS]):
+        others = (each for each in (*scored[place + 1 :], *scored[:place]) if units[each.name] != units[sample.name])
+        found.append((sample, next(others, None)))
+    return found
 
 
 def _lendable(channels: Sequence[str], shown: Sequence[tuple[Sample, Sample | None]]) -> list[str]:

@@ -56,7 +56,7 @@ def lenders(prepared: Prepared, shuffled: Sequence[str]) -> dict[str, str]:
         )
     table: dict[str, str] = {}
     for names in prepared.split.values():
-        table |= lenders_among(names, units)
+        table |= _lenders_among(names, units)
     return table
 
 
@@ -75,7 +75,7 @@ def with_channels_of(own: Sample, other: Sample, names: Sequence[str]) -> Sample
     return replace(own, image=replace(own.image, array=_with_channels(own, other, names)))
 
 
-def lenders_among(names: Sequence[str], units: Mapping[str, str]) -> dict[str, str]:
+def _lenders_among(names: Sequence[str], units: Mapping[str, str]) -> dict[str, str]:
     """Return a lender for each name: another of these, each of them once, where no unit has more than half of all.
 
     Args:
