@@ -2,7 +2,7 @@
 
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +67,8 @@ class FileOutput(ABC):
         )
 
     @abstractmethod
-    def finish(self) -> list[Path]:
-        """Write the files, each whole or not at all, and return where."""
+    def finish(self) -> Iterable[Path]:
+        """Write the files, each whole or not at all, and yield where, each when it is there."""
 
     def _numbers(self, structure: Structure, mask: Mask) -> int:
         """Return what to add to the numbers of a plane's objects, so that no other plane has the same."""
@@ -130,19 +130,18 @@ class _DicomSeg(FileOutput):
             kept[rows, columns] = np.where(labels, labels + np.uint32(first), 0).clip(0, np.iinfo(np.uint16).max)
         return kept
 
-    def finish(self) -> list[Path]:
-        paths = []
+    def finish(self) -> Iterator[Path]:
         for structure, masks in self._held.items():
-            paths.append(self.target(structure.name, ".seg.dcm"))
+            path = self.target(structure.name, ".seg.dcm")
             write_dicom_seg(
-                paths[-1],
+                path,
                 np.stack(masks),
                 source=self.source,
                 structure=structure.name,
                 told_apart=structure.instances,
                 model=self.model,
             )
-        return paths
+            yield path
 
 
 class _Overlay(FileOutput):

@@ -16,8 +16,8 @@ from segdistill.data.normalisation import rule_from_json
 from segdistill.data.readers import open_image
 from segdistill.data.stacks import planes_of
 from segdistill.engine.progress import time_left
-from segdistill.errors import DataError
-from segdistill.files import sha256_path
+from segdistill.errors import DataError, EnvironmentFault
+from segdistill.files import remove, sha256_path
 from segdistill.inference.blocks import BlockSegmenter
 from segdistill.inference.canvas import Mask
 from segdistill.inference.clip import ClipAccount, open_account
@@ -91,9 +91,20 @@ class Segmenter:
             notice: Told how far a large image is, and where memory is short.
 
         Raises:
-            DataError: The image cannot be used.
+            DataError: The image cannot be used; what was written of it until then is gone, so that no mask lies there
+                unrecorded and is taken for that of another state of the image.
             EnvironmentFault: The masks cannot be written, or memory ran out.
         """
+        written: list[Path] = []
+        try:
+            facts = self._write(image, written, notice)
+        except DataError:
+            _discard(written)
+            raise
+        return facts | {"files": {path.relative_to(self.out).as_posix(): sha256_path(path) for path in written}}
+
+    def _write(self, image: Input, written: list[Path], notice: Notice) -> dict[str, Any]:
+        """Write an image's masks, add their files to ``written``, and return what else is to be recorded."""
         # A table has the intensities of all channels, whichever of them the model looks at.
         every = "table" in self.options.outputs
         files = image.files or image.path if every else files_of_use(image, self.card.channels)
@@ -106,19 +117,16 @@ class Segmenter:
             together = [
                 self._file_output(kinds[name], files, image.name, len(planes), stack) for name in self._names(kinds)
             ]
-            done = self._each(planes, image.name, together, clip, notice)
-            written = [path for output in together for path in output.finish()]
+            done = self._each(planes, image.name, together, clip, written, notice)
+            for output in together:
+                for path in output.finish():
+                    written.append(path)  # one by one: the next may be refused
         stated = [each.pop("stated_channels") for each in done]
         facts = done[0] if len(planes) == 1 else merged(done)
         if clip is not None:
             facts |= clip.facts()
             notice(clip.speed())
-        files_written = [*facts.pop("files"), *written]
-        return facts | {
-            "stated_channels": stated[0],
-            "device": self.predictor.device,
-            "files": {path.relative_to(self.out).as_posix(): sha256_path(path) for path in files_written},
-        }
+        return facts | {"stated_channels": stated[0], "device": self.predictor.device}
 
     def _each(
         self,
@@ -126,6 +134,7 @@ class Segmenter:
         name: str,
         together: Sequence[FileOutput],
         clip: ClipAccount | None,
+        written: list[Path],
         notice: Notice,
     ) -> list[dict[str, Any]]:
         """Segment the planes of a file, and return what is to be recorded of each; of a clip damaged ones are left out.
@@ -137,11 +146,14 @@ class Segmenter:
         refused: DataError | None = None
         for number, files in enumerate(planes, start=1):
             own = name if len(planes) == 1 else f"{name}/{number:04d}"
+            before = len(written)
             try:
-                done.append(self._segment(files, _Plane(own, number, together, clip), notice))
+                done.append(self._segment(files, _Plane(own, number, together, clip), written, notice))
             except DataError as error:
                 if clip is None:
                     raise
+                _discard(written[before:])
+                del written[before:]
                 refused = refused or error
                 clip.lose(number, error)
                 for output in together:
@@ -162,8 +174,8 @@ class Segmenter:
         target = partial(structure_file, self.out, name, self.card)
         return kind(_first(files), target, planes, model, stack)
 
-    def _segment(self, files: Files, plane: _Plane, notice: Notice) -> dict[str, Any]:
-        """Write what is asked of one plane, hand its masks on, and return what is to be recorded, with the files."""
+    def _segment(self, files: Files, plane: _Plane, written: list[Path], notice: Notice) -> dict[str, Any]:
+        """Write what is asked of one plane, hand its masks on, and return what is to be recorded but the files."""
         options, card, fill = self.options, self.card, self.options.fill_non_finite
         with open_image(
             files, channels=options.channels, axes=options.axes, fill_missing=options.fill_missing
@@ -178,11 +190,13 @@ class Segmenter:
                 parts = _fed(segmenter, _told(self._parts(files, view, plane.clip, notice), view.shape, notice))
                 if options.probabilities:
                     target.write_maps(parts, view.shape)
+                    written.append(target.maps)
                 deque(parts, maxlen=0)
                 masks = {name: target.on_grid(mask) for name, mask in segmenter.finish().items()}
                 segmented = Segmented(target, {each: masks[each.name] for each in card.structures}, opened, view)
                 own = OUTPUTS if plane.clip is None else OUTPUTS.keys() - OF_CLIPS.keys()
-                written = [path for name in self._names(own) for path in OUTPUTS[name](segmented)]
+                for name in self._names(own):
+                    written += OUTPUTS[name](segmented)
                 for output in plane.together:
                     output.add(segmented)
                 if plane.clip is not None:
@@ -196,7 +210,6 @@ class Segmenter:
             "unlike_training": list(strange),
             "range": dict(zip(card.channels, ranges, strict=True)),
             "stated_channels": list(stated_names(opened)),
-            "files": written + ([target.maps] if options.probabilities else []),
         }
 
     def _view(self, source: Image | ImageSource, clip: ClipAccount | None) -> View:
@@ -276,8 +289,22 @@ def merged(planes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "range": {
             name: (min(low for low, _ in ends), max(high for _, high in ends)) for name, ends in channels.items()
         },
-        "files": [path for each in planes for path in each["files"]],
     }
+
+
+def _discard(paths: Iterable[Path]) -> None:
+    """Remove what was written of an image that failed.
+
+    Raises:
+        EnvironmentFault: It cannot be removed.
+    """
+    for path in paths:
+        try:
+            remove(path)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"{path} is of an image that could not be segmented, and cannot be removed: {error.strerror}. Do so."
+            ) from error
 
 
 def _first(files: Files) -> Path:
