@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from segdistill.data.finite import filled
 from segdistill.data.image import Image
 from segdistill.data.normalisation import (
     FullRangeRule,
@@ -135,7 +136,23 @@ def test_pixels_that_are_not_finite_are_refused_unless_told(rule, value):
         measure_range(spotted(value), rule, names=["DAPI"])
 
 
-def test_pixels_that_are_not_finite_can_be_left_out():
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_image_has_one_range_whether_it_is_filled_before_or_not(monkeypatch, exact):
+    if not exact:  # then only some blocks are measured, and none of them holds the lowest number
+        monkeypatch.setattr("segdistill.data.normalisation._EXACT", 2 * 512**2)
+    array = np.random.default_rng(0).gamma(2, 50, (1, 512, 2048)).astype(np.float32)
+    array[0, :, :1000] = np.nan
+    array[0, 3, 1100] = -7
+    rule = PercentileRule(1.0, 99.0)
+    ranges = [
+        measure_range(image(each[0], "DAPI"), rule, names=["DAPI"], ignore_non_finite=True)
+        for each in (array, filled(array))
+    ]
+    np.testing.assert_array_equal(*ranges)
+    assert ranges[0][0] == -7
+
+
+def test_pixels_that_are_not_finite_count_as_the_lowest():
     rule = PercentileRule(0.0, 100.0)
     finite = picture((7, 11)).astype(np.float32).reshape(-1)
     finite = np.delete(finite, [3 * 11 + 4, 3 * 11 + 5])

@@ -32,7 +32,8 @@ def measure_clip_range(
         frames: Of the clip, in order. Damaged ones are passed over.
         rule: Which percentiles.
         names: Names of the wanted channels, as for ``measure_range``.
-        ignore_non_finite: Whether NaN and infinite pixels are left out instead of refused with their frame.
+        ignore_non_finite: Whether NaN and infinite pixels count as the channel's lowest finite number in the clip
+            instead of being refused with their frame.
 
     Returns:
         As ``measure_range``; as there, where both percentiles are one number they are the lowest and highest.
@@ -62,7 +63,9 @@ def measure_clip_range(
     if not kept:
         raise refused or DataError("A clip without frames has no range of brightness. Give at least one frame.")
     ends = np.where(lowest <= highest, np.stack([lowest, highest]), 0).T
-    ranges = np.array([percentiles_of(np.concatenate(each), rule) for each in _channels(kept)], np.float64)
+    pixels_of = map(np.concatenate, _channels(kept))
+    every = zip(pixels_of, ends[:, 0].tolist(), strict=True)
+    ranges = np.array([percentiles_of(*each, rule) for each in every], np.float64)
     flat = (ranges[:, 0] == ranges[:, 1]) & [name != BLANK for name in names]
     ranges[flat] = ends[flat]
     return in_single_precision(ranges, names, source)

@@ -88,7 +88,8 @@ def measure_range(
         source: The whole image. An opened file is read in blocks and may be of any size.
         rule: Which numbers those are.
         names: Names of the wanted channels, in order; ``luma`` and ``blank`` among them.
-        ignore_non_finite: Whether NaN and infinite pixels are left out instead of refused.
+        ignore_non_finite: Whether NaN and infinite pixels count as the channel's lowest finite number, which they
+            become where they are filled, instead of being refused.
 
     Returns:
         Low and high. They are equal only in a constant channel. Percentiles are exact in images of up
@@ -111,7 +112,10 @@ def measure_range(
         refuse_non_finite(sample[:, None], names, source=source.source)
     if isinstance(rule, FullRangeRule):
         return _full_range(sample, names, source.source)
-    ranges = np.array([percentiles_of(pixels, rule) for pixels in sample])
+    lowest = [None] * len(names)
+    if not whole and not np.isfinite(sample).all():
+        lowest = _extremes(_blocks(source, names, _every_block(*size)))[:, 0].tolist()
+    ranges = np.array([percentiles_of(*each, rule) for each in zip(sample, lowest, strict=True)])
     flat = (ranges[:, 0] == ranges[:, 1]) & [name != BLANK for name in names]
     if flat.any() and not whole:
         ranges[flat] = _extremes(_blocks(source, names, _every_block(*size)))[flat]
@@ -173,12 +177,20 @@ def _window(y: int, x: int, height: int, width: int, side: int) -> Window:
     return slice(y, min(y + side, height)), slice(x, min(x + side, width))
 
 
-def percentiles_of(pixels: Shaped[np.ndarray, " n"], rule: PercentileRule) -> tuple[float, float]:
-    """Return two percentiles of the finite pixels, or the extremes where the two are one number."""
+def percentiles_of(pixels: Shaped[np.ndarray, " n"], lowest: float | None, rule: PercentileRule) -> tuple[float, float]:
+    """Return two percentiles, or the extremes where the two are one number; 0 and 0 where no pixel is finite.
+
+    Args:
+        pixels: Of one channel.
+        lowest: What pixels count as that are not finite. None: the lowest of the others.
+        rule: Which percentiles.
+    """
     if pixels.dtype.kind == "f":
-        pixels = pixels[np.isfinite(pixels)].astype(np.float64)
-    if not pixels.size:
-        return 0.0, 0.0
+        pixels, finite = pixels.astype(np.float64), np.isfinite(pixels)
+        if not finite.any():
+            return 0.0, 0.0
+        if not finite.all():
+            pixels = np.where(finite, pixels, pixels[finite].min() if lowest is None else lowest)
     low, high = np.percentile(pixels.view(np.uint8) if pixels.dtype == bool else pixels, (rule.lower, rule.upper))
     return (low, high) if low < high else (float(pixels.min()), float(pixels.max()))
 
