@@ -119,6 +119,16 @@ def test_larger_images_are_measured_in_windows_of_the_usual_size():
     assert found == {"exact": None, "fast": 16, "agreement": 1.0, "tile": 512}
 
 
+def test_windows_as_large_as_what_is_looked_at_are_cut_all_the_same():
+    # Uncut, the right half of a ramp is above its mean; of each of three windows, its own right half is.
+    network = AboveMean()
+    network.grid = 256  # as swinv2_tiny_window8_256 has it: windows of 1024 px
+    found = measure_halo(network, [view(ramp(2048)[:1])], outputs=1, exact=None)
+    assert found["tile"] == 1024
+    assert found["agreement"] is not None
+    assert found["agreement"] < 0.9
+
+
 @pytest.mark.parametrize(("length", "tile"), [(600, 512), (200, 96)])
 def test_the_fast_halo_is_never_above_the_exact_one(length, tile):
     found = measure_halo(nn.Conv2d(1, 1, 3, padding=1), [view(ramp(length))], outputs=1, exact=1)

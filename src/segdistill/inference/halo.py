@@ -19,7 +19,7 @@ USUAL = 64
 """The fast halo where nothing could be measured, pixels."""
 
 _LARGEST = 1024
-"""Of larger validation images the middle is looked at, pixels."""
+"""Of larger validation images the middle is looked at, pixels; or as much as two windows hold, if that is more."""
 
 _MOST = 2
 """So many of the validation images are looked at."""
@@ -127,7 +127,7 @@ def _comparison(
     network: nn.Module, views: Sequence[View], *, outputs: int, tile: int, most: int = _MOST
 ) -> Callable[[int], float] | None:
     """Return what tells, of a halo, the agreement of windowed masks with uncut ones; None where nothing is cut."""
-    larger = [middle(view) for view in views if max(view.shape) > tile][:most]
+    larger = [middle(view, tile=tile) for view in views if max(view.shape) > tile][:most]
 
     def masks(view: View, *, side: int, halo: int) -> np.ndarray:
         return predict_maps(network, view, outputs=outputs, tile=side, halo=halo) > 0.5
@@ -154,9 +154,16 @@ def cutting_side(views: Sequence[View], *, halo: int, stride: int) -> int | None
     return side if side < longest else None
 
 
-def middle(view: View) -> View:
-    """Return the middle of what is looked at, in memory and on the network's scale."""
-    rows, columns = (slice((side - min(side, _LARGEST)) // 2, (side + min(side, _LARGEST)) // 2) for side in view.shape)
+def middle(view: View, *, tile: int) -> View:
+    """Return the middle of what is looked at, in memory and on the network's scale.
+
+    Args:
+        view: The image.
+        tile: Side of the windows into which it will be cut, pixels: the middle is as large as two, for in one
+            window nothing would be cut, and windows would agree with what they are.
+    """
+    most = max(_LARGEST, 2 * tile)
+    rows, columns = (slice((side - min(side, most)) // 2, (side + min(side, most)) // 2) for side in view.shape)
     zeros = np.zeros(len(view.channels), np.float32)
     image = Image(view.read((rows, columns)), view.channels, None, view.source.source)
     return View(image, view.channels, zeros, zeros + 1)

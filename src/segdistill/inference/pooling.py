@@ -79,7 +79,7 @@ def offset_agreement(network: nn.Module, views: Sequence[View], *, outputs: int)
     offset = max(stride, core // 2 // stride * stride)
     far = offset + border
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    for view in [middle(view) for view in views if min(view.shape) > max(tile, far)][:_MOST]:
+    for view in [middle(view, tile=tile) for view in views if min(view.shape) > max(tile, far)][:_MOST]:
         later = _beginning_at(view, offset)
         one, other = (
             predict_maps(network, each, outputs=outputs, tile=tile, halo=USUAL) > 0.5 for each in (view, later)
