@@ -12,6 +12,7 @@ from segdistill.data.clip_writer import GREY, clip_file
 from segdistill.data.clips import frame_rate
 from segdistill.data.readers import count_planes
 from segdistill.data.readers.planes import plane_path
+from segdistill.evaluation import pair_up, score_clips, score_folders
 from segdistill.inference import Options, predict_files
 
 av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'segdistill[video]'")
@@ -119,6 +120,24 @@ def test_a_damaged_frame_is_named_and_the_others_are_done(tmp_path, bright, film
     striped = read_image(plane_path(out / "ann.overlay.avi", 3)).array[0, :300]
     assert count_planes(out / "ann.overlay.avi") == 6
     assert len(np.unique(striped // 40)) > 1
+
+
+def test_a_damaged_frame_is_scored_as_missing_and_not_as_a_mask_of_nothing(tmp_path, bright, film, frames):
+    damage(film, 2)
+    predict_files(bright("channel0"), [film], tmp_path / "out", options=options("labels"))
+    for number, frame in enumerate(frames, start=1):
+        path = tmp_path / f"labels/ann/{number:04d}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Nobody labelled anything in the damaged frame: a mask of nothing would be right there.
+        tifffile.imwrite(path, ((frame > 100) & (number != 3)).astype(np.uint8))
+    pairing = pair_up(tmp_path / "out", tmp_path / "labels")
+    found = score_folders(pairing, structure="cell", label_kind="binary", prediction_kind="binary", metrics=["dice"])
+    assert found.missing == ("ann/0003",)
+    assert {row["field"]: (row["value"], row["empty"]) for row in found.rows}["ann/0003"] == (0.0, "missing")
+    (clip,) = score_clips(pairing, structure="cell", label_kind="binary", prediction_kind="binary")
+    assert clip.frames == 6
+    # From the damaged frame and to it, steps are the worst; from 1 to 2 and from 4 to 5 they are as of the labels.
+    assert (clip.found.steps, clip.found.score) == (4, 0.5)
 
 
 def test_the_first_frame_may_be_the_damaged_one(tmp_path, bright, film):

@@ -124,9 +124,8 @@ def test_windows_as_large_as_what_is_looked_at_are_cut_all_the_same():
     network = AboveMean()
     network.grid = 256  # as swinv2_tiny_window8_256 has it: windows of 1024 px
     found = measure_halo(network, [view(ramp(2048)[:1])], outputs=1, exact=None)
-    assert found["tile"] == 1024
-    assert found["agreement"] is not None
-    assert found["agreement"] < 0.9
+    assert found.get("tile") == 1024
+    assert 0 < (found.get("agreement") or 0) < 0.9
 
 
 @pytest.mark.parametrize(("length", "tile"), [(600, 512), (200, 96)])

@@ -76,6 +76,8 @@ def find_clips(pairs: Iterable[Pair], pattern: str | None) -> Frames:
                 " remove one."
             )
         clips[clip][number] = pair
+    if pattern is None:
+        _add_missing(pairs, clips)
     if pattern is not None and not clips:
         names = shown((pair.name for pair in pairs), most=3)
         raise ConfigError(f"None of the fields ({names}) matches --clips {pattern!r}. Correct the pattern.")
@@ -162,6 +164,14 @@ def _of_file(pair: Pair) -> tuple[str, int] | None:
         if path is not None and number is not None and is_clip(path):
             return pair.name.rpartition("/")[0], number
     return None
+
+
+def _add_missing(pairs: Iterable[Pair], clips: Mapping[str, dict[int, Pair]]) -> None:
+    """Add to clips that are known by their predictions the labelled frames of which there is none."""
+    for pair in pairs:
+        clip, _, number = pair.name.rpartition("/")
+        if pair.prediction is None and clip in clips and number.isdecimal():
+            clips[clip].setdefault(int(number), pair)
 
 
 def _matched(name: str, expression: re.Pattern[str]) -> tuple[str, int] | None:

@@ -15,7 +15,7 @@ from segdistill.data.readers import BUILTIN, clip_index, conversion_hint, is_kno
 from segdistill.data.readers.ome_zarr import is_zarr
 from segdistill.data.stacks import named_planes
 from segdistill.errors import ConfigError, DataError, nearest
-from segdistill.evaluation.predicted import ORDER, first_written, is_predicted
+from segdistill.evaluation.predicted import ORDER, first_written, is_predicted, lost_planes
 
 Coco = tuple[tuple[Path, CocoFile], ...]
 """COCO files, each with what it holds."""
@@ -88,7 +88,7 @@ def label_files(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Return the pictures and files of outlines below a folder by name, and remarks. Overlays are none.
 
     Of several files of one name that ``segdistill predict`` wrote it is the first of ``predicted.ORDER``, as of
-    ``picture_files``.
+    ``picture_files``. Frames that it could not segment are left out: their pages are empty, and no masks.
 
     Raises:
         DataError: There is none, or two have one name.
@@ -108,9 +108,11 @@ def _by_name(folder: Path, files: list[Path], what: str) -> tuple[dict[str, Path
         raise DataError(f"{folder} holds no {what}. Files are known by their suffix: {', '.join(sorted(known))}.")
     whole, several = _one_each(folder, found)
     planes: defaultdict[str, list[Path]] = defaultdict(list)
+    lost = lost_planes(folder)
     for stem, path in whole.items():
         for name, plane in named_planes(stem, path):
-            planes[name].append(plane)
+            if plane.absolute() not in lost:
+                planes[name].append(plane)
     named, more = _one_each(folder, planes)
     if not several + more:
         return named, ()

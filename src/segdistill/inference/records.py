@@ -8,10 +8,10 @@ from typing import Any
 
 from segdistill.data.readers.planes import plane_path
 from segdistill.errors import DataError
+from segdistill.evaluation.predicted import RECORDS
 from segdistill.files import append_line, neutral_cell, remove, settle, sha256_path, whole_file
 from segdistill.inference.inputs import Found, Input, fingerprint, folded
 
-RECORDS = "predictions.jsonl"
 FAILED = "failed.csv"
 
 
