@@ -49,3 +49,11 @@ def test_too_few_objects_make_no_classes():
     same = Objects(np.full(40, 7), np.arange(40) < 10)
     [only] = found_by_size({"student": [same]})
     assert (only.low, only.high, only.objects, only.found) == (7, 7, 40, {"student": 0.25})
+
+
+def test_no_class_has_fewer_objects_than_say_anything():
+    for sizes in ([1] * 19 + [2], [1] + [2] * 30, [1] * 25 + [2] + [3] * 25, [1] * 30 + list(range(2, 12))):
+        classes = found_by_size({"student": [Objects(np.array(sizes), np.ones(len(sizes), bool))]})
+        assert all(each.objects >= 10 for each in classes)
+        assert sum(each.objects for each in classes) == len(sizes)
+        assert len(classes) == 1 + (len(sizes) > 31)

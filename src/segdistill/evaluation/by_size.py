@@ -92,8 +92,7 @@ def found_by_size(objects: Mapping[str, Sequence[Objects]]) -> tuple[SizeClass, 
     if count < 2:
         return ()
     found = {who: np.concatenate([each.found for each in images]) for who, images in objects.items()}
-    edges = np.unique(np.quantile(sizes, np.arange(1, count) / count, method="lower"))
-    place = np.searchsorted(edges, sizes, side="left")
+    place = np.searchsorted(_edges(sizes, count), sizes, side="left")
     classes = [place == number for number in np.unique(place)]
     return tuple(
         SizeClass(
@@ -104,3 +103,16 @@ def found_by_size(objects: Mapping[str, Sequence[Objects]]) -> tuple[SizeClass, 
         )
         for own in classes
     )
+
+
+def _edges(sizes: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " k"]:
+    """Return the largest size of each class but the last, of so many classes or fewer."""
+    edges: list[int] = []
+    values, times = np.unique(sizes, return_counts=True)
+    wanted, since, left = len(sizes) / count, 0, len(sizes)
+    for value, own in zip(values.tolist(), times.tolist(), strict=True):
+        since, left = since + own, left - own
+        if since >= max(wanted, FEWEST) and left >= FEWEST:
+            edges.append(value)
+            since = 0
+    return np.array(edges, np.int64)
