@@ -51,13 +51,12 @@ def distill(
     with open_run(settings.out, settings.resolved(), ignoring=may_change, defaults=Distill.defaults()):
         prepared = prepare(settings, notice=notice)
         _check_early(settings, prepared)
+        teachers, encoders = settings.teachers().values(), [settings.protocol.encoder_weights]
         elsewhere = read_elsewhere(
             settings.shift,
             prepared,
             settings.student_channels,
-            before=seen_before(
-                settings.teachers().values(), start=settings.start, encoders=[settings.protocol.encoder_weights]
-            ),
+            before=seen_before(teachers, start=settings.start, encoders=encoders) if settings.shift else {},
             private=settings.private,
             notice=notice,
         )

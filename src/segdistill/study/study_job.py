@@ -114,15 +114,13 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
         hashes = field_hashes(prepared)
         claim_data(settings.out, hashes)
         data_check_in(settings.out, prepared, hashes, private=settings.private, notice=notice)
+    teachers = _teachers_asked(settings).values()
+    encoders = [settings.protocol_of(arm).encoder_weights for arm in settings.arms]
     elsewhere = read_elsewhere(
         settings.shift,
         prepared,
         settings.student_channels,
-        before=seen_before(
-            _teachers_asked(settings).values(),
-            start=settings.start,
-            encoders=[settings.protocol_of(arm).encoder_weights for arm in settings.arms],
-        ),
+        before=seen_before(teachers, start=settings.start, encoders=encoders) if settings.shift else {},
         private=settings.private,
         notice=notice,
     )
