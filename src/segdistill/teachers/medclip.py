@@ -105,6 +105,7 @@ def tower_of(state: Mapping[str, Tensor], *, source: str) -> dict[str, Tensor]:
     Raises:
         DataError: They are not MedCLIP's, or those of the form of it whose tower is a ResNet.
 
+    >>> import torch
     >>> list(tower_of({"vision_model.model.layernorm.bias": torch.zeros(2)}, source="file"))
     ['layernorm.bias']
     """
