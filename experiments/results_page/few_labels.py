@@ -1,7 +1,7 @@
 """Few labels (P3): what each way of pre-training brings, by number of labels, and where the paper's order fails."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +75,11 @@ def _data_set(kept: Sequence[Mapping[str, Any]]) -> list[str]:
         f" beside the training images ({drawn['size']} pixels wide; {drawn['kept']} were kept).",
         reading(kept),
         "**Dice, %, mean ± sd over seeds, by number of labelled training images**",
-        table(
-            ["arm", *map(_budget, kept)],
-            [[_arm(arm), *(_cell(content, arm) for content in kept)] for arm in arms],
-        ),
+        _by_budget(kept, arms, _dice),
         "**Gain over the student from scratch, points of Dice (95 %; fields better)**",
-        table(
-            ["arm", *map(_budget, kept)],
-            [[_arm(arm), *(_gain(content, arm, SCRATCH) for content in kept)] for arm in arms if arm != SCRATCH],
-        ),
+        _by_budget(kept, [arm for arm in arms if arm != SCRATCH], _gain),
         "**HD95, pixels**",
-        table(
-            ["arm", *map(_budget, kept)],
-            [[_arm(arm), *(_distance(content, arm) for content in kept)] for arm in arms],
-        ),
+        _by_budget(kept, arms, _distance),
         "**Cost of what comes before the labels are learnt from**",
         table(
             ["what", "labels", "parameters trained", "time of the steps", "memory held, teacher included"],
@@ -145,14 +136,21 @@ def _mean(content: Mapping[str, Any], arm: str) -> float:
     return float(_table(content, arm).values.mean())
 
 
-def _cell(content: Mapping[str, Any], arm: str) -> str:
+def _by_budget(
+    kept: Sequence[Mapping[str, Any]], arms: Sequence[str], cell: Callable[[Mapping[str, Any], str], str]
+) -> str:
+    rows = [[_arm(arm), *(cell(content, arm) for content in kept)] for arm in arms]
+    return table(["arm", *map(_budget, kept)], rows)
+
+
+def _dice(content: Mapping[str, Any], arm: str) -> str:
     return percent_spread(_table(content, arm)) if arm in content["arms"] else NONE
 
 
-def _gain(content: Mapping[str, Any], arm: str, other: str) -> str:
+def _gain(content: Mapping[str, Any], arm: str) -> str:
     if arm not in content["arms"]:
         return NONE
-    return gain_words(gain_of(_table(content, arm), _table(content, other)))
+    return gain_words(gain_of(_table(content, arm), _table(content, SCRATCH)))
 
 
 def _distance(content: Mapping[str, Any], arm: str) -> str:

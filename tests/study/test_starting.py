@@ -17,12 +17,12 @@ from segdistill.networks.card import ModelCard
 from segdistill.networks.model import Model, build_student, load_model, save_model
 from segdistill.settings import Protocol
 from segdistill.study.arms import RULE, labels_of, learnt_from
-from segdistill.study.conclusion import labels_of_teacher
 from segdistill.study.main_job import distill, make_bench
 from segdistill.study.preparation import budget_seed, file_marks, labelled_budget, prepare
 from segdistill.study.starting import read_start
 from segdistill.study.study_account import conclude_study
 from segdistill.study.study_job import study
+from segdistill.study.teacher_row import labels_of_teacher
 
 CELL = (Structure("cell", instances=True),)
 STILL = Protocol(steps=1, batch_size=2, crop=32, validations=1, learning_rate=1e-12, weight_decay=0, ema=0)

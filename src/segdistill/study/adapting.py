@@ -159,8 +159,8 @@ def make_adapter(
     learned = sum(value.numel() for value in trained_values(learner).values())
     card = _card(task, contract, (training, validation), scores, seed=seed)
     cost = cost_of(folder / FIT, learner, batch_size=adaptation.protocol.batch_size, device=task.device)
-    card = card.model_copy(update={"learned": learned, "best_step": outcome.best_step})
-    save_adapter(folder, learner, card.model_copy(update={"provenance": card.provenance | {COST: cost}}))
+    told = {"learned": learned, "best_step": outcome.best_step, "provenance": card.provenance | {COST: cost}}
+    save_adapter(folder, learner, card.model_copy(update=told))
 
 
 def keep_frozen(folder: Path, task: Task, validation: Sequence[Sample]) -> None:

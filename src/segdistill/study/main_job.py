@@ -56,7 +56,7 @@ def distill(
             settings.shift,
             prepared,
             settings.student_channels,
-            before=seen_before(teachers, start=settings.start, encoders=encoders) if settings.shift else {},
+            before=lambda: seen_before(teachers, start=settings.start, encoders=encoders),
             private=settings.private,
             notice=notice,
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def read_elsewhere(
     own: Prepared,
     channels: Sequence[str],
     *,
-    before: Mapping[str, frozenset[str]],
+    before: Callable[[], Mapping[str, frozenset[str]]],
     private: bool,
     notice: Notice,
 ) -> tuple[Elsewhere, ...]:
@@ -73,7 +73,7 @@ def read_elsewhere(
         shifts: Name to where it is and how it is read.
         own: What the students are trained on.
         channels: The students'.
-        before: From ``seen_before``.
+        before: Returns what ``seen_before`` does; asked only where there is another data set.
         private: Whether images and groups have pseudonyms.
         notice: Told what was inferred and what could not be read.
 
@@ -83,9 +83,12 @@ def read_elsewhere(
             from or begin with.
         DataError: An image lacks a channel.
     """
+    if not shifts:
+        return ()
     seen = {_pixels(own.samples[name]): name for part in ("train", "validation") for name in own.split[part]}
+    known = before()
     return tuple(
-        _read_one(name, shift, own, tuple(channels), seen, before, private=private, notice=notice)
+        _read_one(name, shift, own, tuple(channels), seen, known, private=private, notice=notice)
         for name, shift in shifts.items()
     )
 

@@ -120,7 +120,7 @@ def study(settings: Study, *, notice: Notice = lambda _: None) -> StudyState:
         settings.shift,
         prepared,
         settings.student_channels,
-        before=seen_before(teachers, start=settings.start, encoders=encoders) if settings.shift else {},
+        before=lambda: seen_before(teachers, start=settings.start, encoders=encoders),
         private=settings.private,
         notice=notice,
     )
